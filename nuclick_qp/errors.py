@@ -1,0 +1,100 @@
+"""What can go wrong, as one tree.
+
+NuClickError
+├── ProjectError                     a QuPath project, or one of its files
+│   ├── ProjectNotFoundError         (also FileNotFoundError)
+│   ├── UnreadableProjectError       not JSON, not a project, no images, unknown version
+│   ├── UnreadableDataError          data.qpdata truncated, foreign, of an unknown version
+│   ├── WriteRefusedError            writing would risk the user's objects
+│   └── EngineUnavailableError       the `qupath` engine was asked for and no QuPath is there
+├── SlideError                       the pixels
+│   ├── SlideNotFoundError           (also FileNotFoundError)
+│   ├── UnreadableSlideError
+│   ├── SlideSizeMismatchError       the file is not the image that the project describes
+│   └── NoPixelSizeError
+├── PromptError                      points or lines that cannot be used (NaN, broken GeoJSON)
+├── ModelError
+│   ├── ModelNotFoundError           (also FileNotFoundError)
+│   ├── WeightsError                 checksum or tensor shapes differ from the card
+│   └── DeviceError                  a device that this machine does not have
+├── TrainingDataError                labels that cannot be learned from
+└── OptionError                      options that contradict one another (also ValueError)
+
+Every message says what is wrong, in which file, and what to do about it, in one line.
+"""
+
+
+class NuClickError(Exception):
+    """Base of all errors that nuclick-qp raises on purpose."""
+
+
+class ProjectError(NuClickError):
+    """A QuPath project cannot be used."""
+
+
+class ProjectNotFoundError(ProjectError, FileNotFoundError):
+    """There is no project at the path given."""
+
+
+class UnreadableProjectError(ProjectError):
+    """`project.qpproj` is not what QuPath writes."""
+
+
+class UnreadableDataError(ProjectError):
+    """`data.qpdata` is truncated, foreign, or of a version that is not known."""
+
+
+class WriteRefusedError(ProjectError):
+    """Writing was refused or failed; the files are as they were."""
+
+
+class EngineUnavailableError(ProjectError):
+    """The engine asked for cannot run here."""
+
+
+class SlideError(NuClickError):
+    """The pixels of an image cannot be used."""
+
+
+class SlideNotFoundError(SlideError, FileNotFoundError):
+    """The image file of a project entry is not where the project says."""
+
+
+class UnreadableSlideError(SlideError):
+    """No reader understands the image file."""
+
+
+class SlideSizeMismatchError(SlideError):
+    """Width or height of the file differ from those in the project."""
+
+
+class NoPixelSizeError(SlideError):
+    """Neither project nor file say how large a pixel is."""
+
+
+class PromptError(NuClickError):
+    """A point or line cannot serve as a prompt."""
+
+
+class ModelError(NuClickError):
+    """A model cannot be used."""
+
+
+class ModelNotFoundError(ModelError, FileNotFoundError):
+    """No model has this name."""
+
+
+class WeightsError(ModelError):
+    """The weights do not match their card."""
+
+
+class DeviceError(ModelError):
+    """The device asked for is not there."""
+
+
+class TrainingDataError(NuClickError):
+    """An image or its labels cannot be learned from."""
+
+
+class OptionError(NuClickError, ValueError):
+    """Options that contradict one another."""

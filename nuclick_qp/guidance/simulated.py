@@ -1,0 +1,121 @@
+"""Clicks and squiggles made from true masks, as a user would draw them: for training and evaluation.
+
+All functions are pure; those that draw at random take the generator.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+from skimage.morphology import skeletonize
+
+CLICK_MARGIN_PX = 2.0  # distance of a training click from the boundary; Koohbanani 2020, section 3.3.1
+
+
+def random_inner_click(mask: NDArray[np.bool_], rng: np.random.Generator, *, margin_px: float = CLICK_MARGIN_PX) -> tuple[int, int]:
+    """Draw one pixel inside a mask, away from its boundary.
+
+    Parameters
+    ----------
+    mask
+        (H, W) bool with at least one True.
+    margin_px
+        Least distance from the nearest pixel outside the mask. An object too thin for it is clicked
+        where it is thickest.
+
+    Returns
+    -------
+    row, col
+    """
+    row, col = _top_left(mask)
+    depth = distance_inside(mask[_box(mask)])
+    rows, cols = np.nonzero(depth >= min(margin_px, float(depth.max())))
+    pick = int(rng.integers(len(rows)))
+    return row + int(rows[pick]), col + int(cols[pick])
+
+
+def centroid_click(mask: NDArray[np.bool_]) -> tuple[int, int]:
+    """Give the pixel of the centroid, or the mask's pixel nearest to it when it lies outside."""
+    rows, cols = np.nonzero(mask)
+    centre = rows.mean(), cols.mean()
+    row, col = int(centre[0] + 0.5), int(centre[1] + 0.5)
+    if mask[row, col]:
+        return row, col
+    nearest = int(np.argmin((rows - centre[0]) ** 2 + (cols - centre[1]) ** 2))
+    return int(rows[nearest]), int(cols[nearest])
+
+
+def label_centroids(labels: NDArray[np.int32]) -> NDArray[np.intp]:
+    """Give the centroid click of every object of a label image.
+
+    Parameters
+    ----------
+    labels
+        (H, W) int, 0 background, 1..n objects; numbers without pixels are left out.
+
+    Returns
+    -------
+    (M, 3) int array
+        Label, row, col of each object, by rising label.
+    """
+    clicks = []
+    for number, box in enumerate(ndimage.find_objects(labels), start=1):
+        if box is not None:
+            row, col = centroid_click(labels[box] == number)
+            clicks.append((number, box[0].start + row, box[1].start + col))
+    return np.array(clicks, np.intp).reshape(-1, 3)
+
+
+def random_squiggle(mask: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.bool_]:
+    """Draw the inclusion signal of a gland: the skeleton of a randomly shrunken mask.
+
+    Parameters
+    ----------
+    mask
+        (H, W) bool with at least one True; holes in it stay outside the squiggle.
+
+    Returns
+    -------
+    (H, W) bool array
+        One pixel wide; several strokes where shrinking takes the mask apart.
+
+    References
+    ----------
+    Koohbanani et al. 2020, section 3.3.2: D is the distance to the boundary inside the mask, t is
+    uniform in [0, mean + std of D], and the signal is the morphological skeleton of D > t.
+    """
+    box = _box(mask)
+    depth = distance_inside(mask[box])
+    inside = depth[mask[box]]
+    # A threshold at or above the greatest depth would leave nothing to draw.
+    highest = min(float(inside.mean() + inside.std()), float(inside.max()) - 1e-6)
+    squiggle = np.zeros_like(mask)
+    squiggle[box] = skeletonize(depth > rng.uniform(0, highest))
+    return squiggle
+
+
+def skeleton_squiggle(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Give the morphological skeleton of a mask: the squiggle of the evaluation protocol."""
+    squiggle = np.zeros_like(mask)
+    box = _box(mask)
+    squiggle[box] = skeletonize(np.pad(mask[box], 1))[1:-1, 1:-1]
+    return squiggle
+
+
+def distance_inside(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Give for each pixel of a mask the distance to the nearest pixel outside it, else 0.
+
+    The border of the array counts as outside.
+    """
+    depth: NDArray[np.float64] = ndimage.distance_transform_edt(np.pad(mask, 1))
+    return depth[1:-1, 1:-1]
+
+
+def _box(mask: NDArray[np.bool_]) -> tuple[slice, slice]:
+    """Give the bounding box of a mask as slices."""
+    rows, cols = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    return slice(rows[0], rows[-1] + 1), slice(cols[0], cols[-1] + 1)
+
+
+def _top_left(mask: NDArray[np.bool_]) -> tuple[int, int]:
+    rows, cols = _box(mask)
+    return int(rows.start), int(cols.start)

@@ -1,0 +1,56 @@
+"""Weights on disk: safetensors with a checksum in the card. Loading never runs code from a file."""
+
+import hashlib
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+
+from nuclick_qp.errors import WeightsError
+from nuclick_qp.files import write_atomically
+from nuclick_qp.model.cards import Card
+from nuclick_qp.model.network import NetworkSettings, NuClickNet
+
+
+def save_weights(net: NuClickNet, path: Path) -> str:
+    """Write the weights of a network in half precision, and give the sha256 of the file.
+
+    The running statistics of batch norm are kept in full: they may exceed the range of float16.
+    """
+    tensors = {}
+    for key, tensor in net.state_dict().items():
+        if key.endswith("num_batches_tracked"):
+            continue
+        keep_full = key.endswith(("running_mean", "running_var"))
+        tensors[key] = tensor.detach().to("cpu", torch.float32 if keep_full else torch.float16).contiguous()
+    data = save(tensors)
+    write_atomically(path, data)
+    return hashlib.sha256(data).hexdigest()
+
+
+def load_network(card: Card, path: Path) -> NuClickNet:
+    """Build the network of a card with its weights, in float32 and ready for use.
+
+    Raises
+    ------
+    WeightsError
+        If the file is missing, its checksum differs from the card, or its tensors do not fit.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as err:
+        raise WeightsError(f"{path} cannot be read ({err.strerror}); install nuclick-qp anew") from err
+    found = hashlib.sha256(data).hexdigest()
+    if found != card.sha256:
+        raise WeightsError(f"{path} has checksum {found[:12]}, its card says {card.sha256[:12]}; install nuclick-qp anew")
+    net = NuClickNet(NetworkSettings(**card.network.model_dump()))
+    try:
+        tensors = {key: tensor.float() for key, tensor in load(data).items()}
+        missing, unexpected = net.load_state_dict(tensors, strict=False)
+    except (SafetensorError, RuntimeError) as err:
+        raise WeightsError(f"{path} does not hold the network of its card ({err}); install nuclick-qp anew") from err
+    missing = [key for key in missing if not key.endswith("num_batches_tracked")]
+    if missing or unexpected:
+        raise WeightsError(f"{path} does not hold the network of its card (missing {missing[:3]}, unexpected {unexpected[:3]})")
+    return net.eval()

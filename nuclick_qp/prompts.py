@@ -1,0 +1,153 @@
+"""What the user drew, and what becomes of it."""
+
+import enum
+import hashlib
+import math
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from shapely import MultiPolygon, Polygon
+
+from nuclick_qp.errors import PromptError
+
+PromptKind = Literal["point", "line"]
+XY = tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Plane:
+    """Position in a stack: z slice and time point, both counted from 0."""
+
+    z: int = 0
+    t: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """One click, or the strokes of one squiggle, in the slide frame.
+
+    Attributes
+    ----------
+    kind
+        ``point`` for a click, ``line`` for a squiggle.
+    strokes
+        A point has one stroke of one (x, y); a line has one or more strokes of two or more.
+    class_name
+        Full QuPath class (``Tumor: Positive``), None when unclassified.
+    name
+        Name of the annotation it came from.
+    plane
+        z slice and time point.
+    nested
+        The annotation it came from lies inside another annotation; its detection goes there too.
+
+    Raises
+    ------
+    PromptError
+        If a coordinate is not finite, or the strokes do not fit the kind.
+    """
+
+    kind: PromptKind
+    strokes: tuple[tuple[XY, ...], ...]
+    class_name: str | None = None
+    name: str | None = None
+    plane: Plane = field(default_factory=Plane)
+    nested: bool = False
+
+    def __post_init__(self) -> None:
+        if not all(math.isfinite(v) for stroke in self.strokes for xy in stroke for v in xy):
+            raise PromptError(f"{self.kind} prompt {self._label()} has a coordinate that is NaN or infinite; delete it and draw it anew")
+        least = 1 if self.kind == "point" else 2
+        if not self.strokes or any(len(stroke) < least for stroke in self.strokes):
+            raise PromptError(f"{self.kind} prompt {self._label()} has a stroke of fewer than {least} points; delete it and draw it anew")
+        if self.kind == "point" and (len(self.strokes), len(self.strokes[0])) != (1, 1):
+            raise PromptError(f"point prompt {self._label()} has more than one point; make one prompt of each")
+
+    @property
+    def key(self) -> str:
+        """Identity of the prompt: hash of kind, coordinates to 0.01 px, and plane.
+
+        The same in every engine and QuPath version: QuPath stores coordinates as 32-bit floats,
+        so they are rounded to float32 first.
+        """
+        strokes = [np.round(np.asarray(s, np.float32).astype(np.float64), 2) + 0.0 for s in self.strokes]
+        text = f"{self.kind};{self.plane.z};{self.plane.t};" + "|".join(
+            ",".join(f"{x:.2f} {y:.2f}" for x, y in stroke) for stroke in strokes
+        )
+        return hashlib.sha256(text.encode()).hexdigest()[:20]
+
+    @property
+    def anchor(self) -> XY:
+        """The click, or the middle vertex of the stroke with most vertices: always on the prompt."""
+        stroke = max(self.strokes, key=len)
+        return stroke[len(stroke) // 2]
+
+    @property
+    def bounds(self) -> tuple[float, float, float, float]:
+        """Left, top, right, bottom in the slide frame."""
+        xs, ys = zip(*(xy for stroke in self.strokes for xy in stroke), strict=True)
+        return min(xs), min(ys), max(xs), max(ys)
+
+    def _label(self) -> str:
+        return repr(self.name) if self.name else "without a name"
+
+
+def click_at(x: float, y: float, *, class_name: str | None = None, plane: Plane | None = None) -> Prompt:
+    """Give the prompt of one click at slide-frame (x, y)."""
+    return Prompt("point", (((x, y),),), class_name, plane=plane or Plane())
+
+
+class Status(enum.StrEnum):
+    """What became of a prompt; only `OK` has a detection."""
+
+    OK = "ok"
+    EMPTY = "empty"  # nothing, or less than the smallest object, where the prompt is
+    OUTSIDE_OWN_MASK = "outside-own-mask"  # there is an object, but not under the prompt
+    OUTSIDE_SLIDE = "outside-slide"
+    TOO_LARGE = "too-large"  # the object does not fit into a patch of the model
+    FAILED = "failed"
+    UNCHANGED = "unchanged"  # the result of an earlier run still holds
+    DUPLICATE = "duplicate"  # another prompt at the same place came first
+    NO_MODEL = "no-model"  # no model was chosen for this kind of prompt
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """One outline in the slide frame.
+
+    Attributes
+    ----------
+    outline
+        Valid polygon, with holes; several parts only where several strokes ask for them.
+    probability
+        Mean probability of the network over the pixels of the object, 0 to 1.
+    """
+
+    outline: Polygon | MultiPolygon
+    probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A prompt with its status, and its detection when the status is `ok`.
+
+    Attributes
+    ----------
+    detail
+        Why there is no detection, in a few words; empty when there is one.
+    """
+
+    prompt: Prompt
+    status: Status
+    detection: Detection | None = None
+    detail: str = ""
+
+    def __post_init__(self) -> None:
+        assert (self.detection is not None) == (self.status is Status.OK)
+
+
+def points_xy(prompts: "list[Prompt] | tuple[Prompt, ...]") -> NDArray[np.float64]:
+    """Give the anchors of prompts as an (N, 2) array in the slide frame."""
+    return np.array([p.anchor for p in prompts], np.float64).reshape(-1, 2)

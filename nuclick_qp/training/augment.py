@@ -1,0 +1,86 @@
+"""Changes of colour and sharpness of training patches, on whole batches and on any device."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from nuclick_qp.training.config import Augmentation
+
+# Optical density of haematoxylin, eosin and DAB in R, G, B; Ruifrok & Johnston 2001.
+STAIN_OD = ((0.65, 0.70, 0.29), (0.07, 0.99, 0.11), (0.27, 0.57, 0.78))
+
+
+def augment_colours(images: Tensor, settings: Augmentation, generator: torch.Generator) -> Tensor:
+    """Change stain, brightness, contrast, sharpness and channel order of each patch by itself.
+
+    Parameters
+    ----------
+    images
+        (N, 3, H, W) float in [0, 1].
+    generator
+        Source of all random numbers; on the device of the images.
+
+    Returns
+    -------
+    (N, 3, H, W) float in [0, 1]
+        New tensor.
+    """
+    images = _jitter_stains(images, settings, generator)
+    images = _shuffle_channels(images, settings.shuffle, generator)
+    images = _jitter_light(images, settings, generator)
+    images = _blur_or_sharpen(images, settings.blur, generator)
+    strength = settings.noise * _uniform(images, generator, 0, 1)
+    noise = torch.randn(images.shape, generator=generator, device=images.device)
+    return (images + strength * noise).clamp(0, 1)
+
+
+def _uniform(images: Tensor, generator: torch.Generator, low: float, high: float, channels: int = 1) -> Tensor:
+    """Draw (N, channels, 1, 1) numbers."""
+    shape = (len(images), channels, 1, 1)
+    return low + (high - low) * torch.rand(shape, generator=generator, device=images.device)
+
+
+def _jitter_stains(images: Tensor, settings: Augmentation, generator: torch.Generator) -> Tensor:
+    """Scale and shift the amount of each stain in optical density, and re-stain some patches.
+
+    A re-stained patch gets the colour of DAB, and more of it, where eosin was: blue nuclei in brown
+    tissue, as in immunohistochemistry, of which there are no openly licensed masks.
+    """
+    stains = torch.tensor(STAIN_OD, device=images.device)
+    stains = stains / stains.norm(dim=1, keepdim=True)
+    density = -torch.log(images.clamp(min=1 / 255))  # (N, 3, H, W)
+    amounts = torch.einsum("ncyx,cs->nsyx", density, torch.linalg.inv(stains))
+    factor = 1 + _uniform(images, generator, -settings.stain, settings.stain, 3)
+    offset = _uniform(images, generator, -settings.stain / 10, settings.stain / 10, 3)
+    amounts = amounts * factor + offset
+    brown = _uniform(images, generator, 0, 1) < settings.restain
+    strength = _uniform(images, generator, 1, 3)
+    amounts = torch.cat([amounts[:, :1], amounts[:, 1:2] * ~brown, amounts[:, 2:] + amounts[:, 1:2] * brown * strength], dim=1)
+    return torch.exp(-torch.einsum("nsyx,sc->ncyx", amounts, stains)).clamp(0, 1)
+
+
+def _shuffle_channels(images: Tensor, probability: float, generator: torch.Generator) -> Tensor:
+    order = torch.rand((len(images), 3), generator=generator, device=images.device).argsort(dim=1)
+    chosen = torch.rand((len(images), 1), generator=generator, device=images.device) < probability
+    order = torch.where(chosen, order, torch.arange(3, device=images.device))
+    return images.gather(1, order[:, :, None, None].expand_as(images))
+
+
+def _jitter_light(images: Tensor, settings: Augmentation, generator: torch.Generator) -> Tensor:
+    mean = images.mean(dim=(1, 2, 3), keepdim=True)
+    contrast = 1 + _uniform(images, generator, -settings.contrast, settings.contrast)
+    shift = _uniform(images, generator, -settings.brightness, settings.brightness)
+    return (mean + (images - mean) * contrast + shift).clamp(0, 1)
+
+
+def _blur_or_sharpen(images: Tensor, probability: float, generator: torch.Generator) -> Tensor:
+    """Mix each chosen patch with, or away from, its smoothed self: 3 x 3 mean, or half resolution.
+
+    The second shows the network what a slide scanned at half the magnification looks like.
+    """
+    mean = functional.avg_pool2d(functional.pad(images, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
+    halved = functional.interpolate(functional.avg_pool2d(images, 2), scale_factor=2, mode="bilinear", align_corners=False)
+    smooth = torch.where(_uniform(images, generator, 0, 1) < 0.5, mean, halved)
+    amount = _uniform(images, generator, -0.7, 1.0)
+    chosen = (_uniform(images, generator, 0, 1) < probability).float()
+    return (images + chosen * amount * (smooth - images)).clamp(0, 1)

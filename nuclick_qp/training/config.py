@@ -1,0 +1,138 @@
+"""What a training run is made of, read from one TOML file."""
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from nuclick_qp.errors import OptionError
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Source(_Strict):
+    """One folder of NAME.png|jpg with NAME_label.png beside it.
+
+    Attributes
+    ----------
+    folder
+        Relative to the data folder given to the run.
+    pattern
+        Glob of the images; label images are never taken for images.
+    mpp
+        Micrometres per pixel of its images; None when unknown.
+    object_area_px
+        Instead of `mpp`: each image is scaled so that its median object has this area in patch
+        pixels (by at most a factor of 2 either way).
+    validation
+        Globs of the images that are kept for validation and never trained on.
+    weight
+        Share of the samples that come from here, relative to the other sources.
+    """
+
+    folder: Path
+    pattern: str = "*"
+    mpp: float | None = Field(default=None, gt=0)
+    object_area_px: float | None = Field(default=None, gt=0)
+    validation: tuple[str, ...] = ()
+    weight: float = Field(default=1.0, gt=0)
+
+
+class Augmentation(_Strict):
+    """How far a patch may be changed; every figure is the largest change either way.
+
+    Attributes
+    ----------
+    zoom
+        Factor of scale: drawn log-uniformly in [1 / zoom, zoom].
+    stain
+        Relative change of the amount of each stain (haematoxylin, eosin, DAB).
+    restain
+        Probability that eosin is turned into DAB.
+    brightness, contrast
+        Shift of, and relative change around the mean, in units of the [0, 1] range.
+    noise
+        Greatest standard deviation of Gaussian noise, in the same units.
+    blur, shuffle
+        Probability that a patch is blurred or sharpened, or has its colour channels shuffled.
+    off_centre_px
+        A patch is centred on the click in use; in training it may be off by this much.
+    """
+
+    zoom: float = Field(default=1.25, ge=1)
+    stain: float = Field(default=0.25, ge=0)
+    restain: float = Field(default=0.2, ge=0, le=1)
+    brightness: float = Field(default=0.1, ge=0)
+    contrast: float = Field(default=0.2, ge=0)
+    noise: float = Field(default=0.03, ge=0)
+    blur: float = Field(default=0.4, ge=0, le=1)
+    shuffle: float = Field(default=0.1, ge=0, le=1)
+    off_centre_px: float = Field(default=8.0, ge=0)
+
+
+class TrainingConfig(_Strict):
+    """One training run.
+
+    Attributes
+    ----------
+    name, prompt
+        Name of the model, and the kind of prompt that it is for.
+    mpp, patch_px
+        Micrometres per pixel that the network sees, and side of its patches.
+    min_object_px, max_hole_px
+        Post-processing at that resolution, written into the card.
+    exclusion_drop, exclusion_keep
+        Share of the patches without any exclusion signal, and the least share of neighbours that
+        keep theirs in the others: users seldom click on everything.
+    max_ratio
+        Upper bound of the factor a of eq. 1; None is the paper's, without a bound.
+    """
+
+    name: str
+    prompt: Literal["point", "line"]
+    description: str
+    licence: str
+    sources: Annotated[tuple[Source, ...], Field(min_length=1)]
+    seed: int = 0
+    mpp: float = Field(default=0.25, gt=0)
+    patch_px: int = Field(default=128, gt=0, multiple_of=32)
+    min_object_px: int = Field(default=50, ge=0)
+    max_hole_px: int = Field(default=0, ge=0)
+    width: float = Field(default=0.25, gt=0)
+    ms_blocks: Literal[0, 1, 2, 3, 4] = 3
+    steps: int = Field(default=6000, gt=0)
+    batch_size: int = Field(default=32, gt=0)
+    learning_rate: float = Field(default=2e-3, gt=0)
+    weight_decay: float = Field(default=1e-4, ge=0)
+    warmup_steps: int = Field(default=200, ge=0)
+    ema_decay: float = Field(default=0.998, ge=0, lt=1)
+    exclusion_drop: float = Field(default=0.15, ge=0, le=1)
+    exclusion_keep: float = Field(default=0.6, ge=0, le=1)
+    max_ratio: float | None = Field(default=None, gt=0)
+    validate_every: int = Field(default=250, gt=0)
+    checkpoint_minutes: float = Field(default=3.0, gt=0)
+    augmentation: Augmentation = Augmentation()
+
+
+def read_config(path: Path) -> TrainingConfig:
+    """Read a training configuration.
+
+    Raises
+    ------
+    OptionError
+        If the file is missing, is not TOML, or has a key or value that is not allowed; the message
+        names file, key and reason.
+    """
+    try:
+        return TrainingConfig.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except OSError as err:
+        raise OptionError(f"{path} cannot be read ({err.strerror}); give the path of a training configuration") from err
+    except tomllib.TOMLDecodeError as err:
+        raise OptionError(f"{path} is not valid TOML: {err}; correct that line") from err
+    except ValidationError as err:
+        first = err.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise OptionError(f"{path}: {key}: {first['msg']}; correct that key") from err
