@@ -1,0 +1,192 @@
+"""What an engine does: list the images of a QuPath project, read prompts, write results.
+
+The engines are `qupath_files` (no Java) and `qupath_jvm` (paquo). The same prompts, the same result
+and the same rules of safety are expected of both.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, Protocol, Self
+
+from nuclick_qp.prompts import XY, Plane, Prompt, PromptKind
+from shapely import MultiPolygon, Polygon
+
+ObjectKind = Literal["detection", "annotation", "cell"]
+KINDS: tuple[PromptKind, ...] = ("point", "line")
+
+# Metadata that marks an object as ours; only such objects are ever replaced.
+PROMPT_KEY = "nuclick:prompt"
+MODEL_KEY = "nuclick:model"
+OPTIONS_KEY = "nuclick:options"
+VERSION_KEY = "nuclick:version"
+
+
+@dataclass(frozen=True, slots=True)
+class ImageEntry:
+    """One image of a project, as `project.qpproj` describes it.
+
+    Attributes
+    ----------
+    entry_id
+        QuPath's number of the entry, as text.
+    name
+        Name shown in QuPath.
+    uris
+        Where the pixels are (usually one ``file:`` URI), as written in the project.
+    width, height
+        Level-0 pixels; None when QuPath has never opened the image.
+    mpp
+        Micrometres per pixel, mean of x and y; None when unknown or not in micrometres.
+    series
+        Index of the image inside its file.
+    wrapped
+        Kind of the outermost server when it changes pixels or coordinates (``rotated``,
+        ``cropped`` ...); None for a plain file. Wrapped images are refused for segmentation.
+    """
+
+    entry_id: str
+    name: str
+    uris: tuple[str, ...]
+    width: int | None = None
+    height: int | None = None
+    mpp: float | None = None
+    series: int = 0
+    wrapped: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EarlierResult:
+    """An object that a run of ours wrote: the metadata it carries.
+
+    Attributes
+    ----------
+    prompt_key, model, options
+        Values of `PROMPT_KEY`, `MODEL_KEY`, `OPTIONS_KEY`; the last two are empty when absent.
+    centroid
+        In the slide frame.
+    """
+
+    prompt_key: str
+    model: str
+    options: str
+    centroid: XY
+
+
+@dataclass(frozen=True, slots=True)
+class EntryContent:
+    """What was read from one image.
+
+    Attributes
+    ----------
+    prompts
+        In the order of the hierarchy; each point of a multi-point annotation is one prompt, lines
+        that share a non-empty name and class on one plane are one prompt with several strokes.
+    bad_prompts
+        One line of text for each point or line that cannot be a prompt (NaN coordinates).
+    results
+        Objects of ours.
+    neighbours
+        Centroids of the detections and cells that are not ours, with their planes.
+    fingerprint
+        Identity of the files as they were read; `write` refuses when they have changed since.
+    """
+
+    prompts: tuple[Prompt, ...]
+    bad_prompts: tuple[str, ...] = ()
+    results: tuple[EarlierResult, ...] = ()
+    neighbours: tuple[tuple[XY, Plane], ...] = ()
+    fingerprint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ResultObject:
+    """One object to be written.
+
+    Attributes
+    ----------
+    outline
+        Valid polygon in the slide frame.
+    kind
+        Detection, annotation, or cell (without a nucleus of its own).
+    class_name, plane, nested
+        Of the prompt. A nested result becomes a child of the smallest closed annotation that
+        holds its prompt; any other of the root.
+    anchor
+        Place of the prompt, in the slide frame.
+    measurements, metadata
+        Written in this order. The metadata hold `PROMPT_KEY`.
+    """
+
+    outline: Polygon | MultiPolygon
+    kind: ObjectKind
+    class_name: str | None
+    plane: Plane
+    nested: bool
+    anchor: XY
+    measurements: tuple[tuple[str, float], ...] = ()
+    metadata: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What one write does to one image, all of it or nothing.
+
+    Attributes
+    ----------
+    add
+        New objects.
+    remove_keys
+        Prompt keys whose earlier results (objects of ours only) are removed.
+    """
+
+    add: tuple[ResultObject, ...]
+    remove_keys: frozenset[str] = field(default_factory=frozenset)
+
+
+class Project(Protocol):
+    """An open QuPath project; a context manager.
+
+    Attributes
+    ----------
+    path
+        The ``.qpproj`` file.
+    engine
+        ``files`` or ``qupath``.
+    """
+
+    @property
+    def path(self) -> Path: ...
+
+    @property
+    def engine(self) -> str: ...
+
+    def images(self) -> Sequence[ImageEntry]:
+        """List the images in the order of the project."""
+        ...
+
+    def read(self, entry: ImageEntry) -> EntryContent:
+        """Read prompts and earlier results of one image.
+
+        Raises
+        ------
+        UnreadableDataError
+            If its ``data.qpdata`` is truncated, foreign, or of an unknown version.
+        """
+        ...
+
+    def write(self, entry: ImageEntry, changes: Changes, *, fingerprint: str) -> None:
+        """Write results into one image: one write, verified, all or nothing.
+
+        Raises
+        ------
+        WriteRefusedError
+            If the file has changed since it was read, is not fully understood, or cannot be
+            written. Every byte on disk is then as before.
+        """
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None: ...
