@@ -154,6 +154,8 @@ class Project(Protocol):
         The ``.qpproj`` file.
     engine
         ``files`` or ``qupath``.
+    stored_uri
+        Where QuPath last saved the project; slides that moved along with it are found by it.
     """
 
     @property
@@ -161,6 +163,9 @@ class Project(Protocol):
 
     @property
     def engine(self) -> str: ...
+
+    @property
+    def stored_uri(self) -> str | None: ...
 
     def images(self) -> Sequence[ImageEntry]:
         """List the images in the order of the project."""
