@@ -1,0 +1,183 @@
+"""`project.qpproj`: the JSON file that lists the images of a QuPath project (0.2 to 0.8).
+
+QuPath drops keys that it does not know, and so does this reader; nothing here writes.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nuclick_qp.errors import ProjectNotFoundError, UnreadableProjectError
+from nuclick_qp.projects.protocol import ImageEntry
+
+PLAIN_BUILDER = "uri"  # builderType of an image that is read from a file as it is
+MICROMETRE = frozenset({"µm", "μm", "um"})  # micro sign, Greek mu, ASCII
+RESTORE = "restore project.qpproj.backup from the same folder, or save the project in QuPath"
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectFile:
+    """What `project.qpproj` says.
+
+    Attributes
+    ----------
+    path
+        The file itself.
+    version
+        QuPath version that saved it; empty when it does not say.
+    uri
+        Where the file was when QuPath last saved it; None when it does not say.
+    images
+        In the order of the file.
+    servers
+        For each image its `serverBuilder`, as compact JSON.
+    """
+
+    path: Path
+    version: str
+    uri: str | None
+    images: tuple[ImageEntry, ...]
+    servers: tuple[str, ...]
+
+
+def find_project_file(path: Path) -> Path:
+    """Give the `.qpproj` file at a path, or the only one inside a folder.
+
+    Raises
+    ------
+    ProjectNotFoundError
+        If nothing is there, or the folder holds no project.
+    UnreadableProjectError
+        If the folder holds several projects.
+    """
+    if path.is_file():
+        return path
+    if not path.is_dir():
+        raise ProjectNotFoundError(f"{path} does not exist; give the project.qpproj file of a QuPath project")
+    found = sorted(path.glob("*.qpproj"))
+    if not found:
+        raise ProjectNotFoundError(f"{path} holds no .qpproj file; give the folder or the project.qpproj file of a QuPath project")
+    if len(found) > 1:
+        raise UnreadableProjectError(f"{path} holds {len(found)} projects ({_names(found)}); name the .qpproj file that you mean")
+    return found[0]
+
+
+def read_project_file(path: Path) -> ProjectFile:
+    """Read a project file; a project without images gives an empty tuple.
+
+    Raises
+    ------
+    ProjectNotFoundError
+        If the file does not exist.
+    UnreadableProjectError
+        If it cannot be read, is not JSON, or is not a project of QuPath 0.2 or later.
+    """
+    content = _load(path)
+    images = content.get("images")
+    if not isinstance(images, list):
+        raise UnreadableProjectError(f"{path} has no list of images; {RESTORE}")
+    pairs = tuple(_image(image, f"{path}: image {number} of {len(images)}") for number, image in enumerate(images, 1))
+    ids = [entry.entry_id for entry, _ in pairs]
+    for repeated in sorted({i for i in ids if ids.count(i) > 1} if len(set(ids)) < len(ids) else ()):
+        raise UnreadableProjectError(f"{path} has two images with the entryID {repeated}; {RESTORE}")
+    uri = content.get("uri")
+    version = content.get("version")
+    return ProjectFile(
+        path,
+        version if isinstance(version, str) else "",
+        uri if isinstance(uri, str) else None,
+        tuple(entry for entry, _ in pairs),
+        tuple(server for _, server in pairs),
+    )
+
+
+def _load(path: Path) -> dict[str, Any]:
+    """Read the JSON object; refuse what QuPath itself would refuse."""
+    try:
+        content = json.loads(path.read_text("utf-8-sig"))
+    except FileNotFoundError as err:
+        raise ProjectNotFoundError(f"{path} does not exist; give the project.qpproj file of a QuPath project") from err
+    except OSError as err:
+        raise UnreadableProjectError(f"{path} cannot be read ({err.strerror}); check its permissions") from err
+    except (ValueError, RecursionError) as err:
+        raise UnreadableProjectError(f"{path} is not a QuPath project file (not JSON: {err}); {RESTORE}") from err
+    if not isinstance(content, dict) or not ({"version", "lastID"} & content.keys()):
+        raise UnreadableProjectError(f"{path} is not a project of QuPath 0.2 or later (no version and no lastID); {RESTORE}")
+    return content
+
+
+def _image(image: object, where: str) -> tuple[ImageEntry, str]:
+    """Read one element of `images`."""
+    builder = image.get("serverBuilder") if isinstance(image, dict) else None
+    if not isinstance(image, dict) or not isinstance(builder, dict):
+        raise UnreadableProjectError(f"{where} has no serverBuilder; {RESTORE}")
+    entry_id = image.get("entryID")
+    if not isinstance(entry_id, int | str) or isinstance(entry_id, bool) or not str(entry_id).strip().isalnum():
+        raise UnreadableProjectError(f"{where} has no usable entryID ({entry_id!r}); {RESTORE}")
+    leaves = list(_leaves(builder))
+    uris = tuple(leaf["uri"] for leaf in leaves if isinstance(leaf.get("uri"), str))
+    outermost = builder.get("builderType", PLAIN_BUILDER if "uri" in builder else "unknown")
+    metadata = builder.get("metadata")
+    size = metadata if isinstance(metadata, dict) else {}
+    entry = ImageEntry(
+        entry_id=str(entry_id).strip(),
+        name=_name(image.get("imageName"), uris, str(entry_id)),
+        uris=uris,
+        width=_positive_int(size.get("width")),
+        height=_positive_int(size.get("height")),
+        mpp=_mpp(size.get("pixelCalibration")),
+        series=_series(leaves[0].get("args")) if leaves else 0,
+        wrapped=None if outermost == PLAIN_BUILDER else str(outermost),
+    )
+    return entry, json.dumps(builder, ensure_ascii=False, separators=(",", ":"))
+
+
+def _leaves(builder: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Walk down wrapped builders to those that name a file."""
+    if "uri" in builder:
+        yield builder
+        return
+    inner = [builder.get("builder"), *(builder.get("builders") or ())]
+    inner += [region.get("builder") for region in builder.get("regions") or () if isinstance(region, dict)]
+    for nested in inner:
+        if isinstance(nested, dict):
+            yield from _leaves(nested)
+
+
+def _name(name: object, uris: tuple[str, ...], entry_id: str) -> str:
+    """Fall back on what QuPath shows when an entry has no name."""
+    if isinstance(name, str) and name:
+        return name
+    return uris[0].rsplit("/", 1)[-1] if uris else f"image {entry_id}"
+
+
+def _series(args: object) -> int:
+    """Read `--series N` of the Bio-Formats server; 0 when it is not there."""
+    words = [str(a) for a in args] if isinstance(args, list) else []
+    for word, value in zip(words, [*words[1:], ""], strict=False):
+        text = word.removeprefix("--series=") if word.startswith("--series=") else value if word == "--series" else ""
+        if text.isdecimal():
+            return int(text)
+    return 0
+
+
+def _mpp(calibration: object) -> float | None:
+    """Mean of pixel width and height in micrometres; None in pixels or when unknown."""
+    if not isinstance(calibration, dict):
+        return None
+    sides = []
+    for side in (calibration.get("pixelWidth"), calibration.get("pixelHeight")):
+        value = side.get("value") if isinstance(side, dict) and side.get("unit") in MICROMETRE else None
+        if isinstance(value, int | float) and 0 < value < float("inf"):
+            sides.append(float(value))
+    return sum(sides) / 2 if len(sides) == 2 else None
+
+
+def _positive_int(value: object) -> int | None:
+    return int(value) if isinstance(value, int | float) and not isinstance(value, bool) and 1 <= value < 2**53 else None
+
+
+def _names(paths: list[Path]) -> str:
+    return ", ".join(p.name for p in paths[:3]) + (", ..." if len(paths) > 3 else "")

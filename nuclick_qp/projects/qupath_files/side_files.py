@@ -1,0 +1,104 @@
+"""The small JSON files beside `data.qpdata`: counts of objects, and the project's list of classes.
+
+They are conveniences of QuPath's project pane. Nothing here may cost the user an object, so a
+failure is logged and never raised.
+"""
+
+import json
+import logging
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nuclick_qp.files import write_atomically
+
+logger = logging.getLogger(__name__)
+
+KIND_NAMES = {
+    "root": "Root objects",
+    "annotation": "Annotations",
+    "detection": "Detections",
+    "cell": "Cells",
+    "tile": "Tiles",
+    "tma-core": "TMA cores",
+}
+DETECTION_KINDS = frozenset({"detection", "cell", "tile"})
+UNCLASSIFIED = "Unclassified"
+
+
+@dataclass(frozen=True, slots=True)
+class ClassColour:
+    """A class of QuPath's list: full name, and colour as a packed signed 32-bit ARGB integer."""
+
+    name: str
+    colour: int | None
+
+
+def hierarchy_summary(objects: Iterable[tuple[str, str | None]], *, like: Mapping[str, Any]) -> dict[str, Any]:
+    """Count objects as QuPath's `summary.json` does.
+
+    Parameters
+    ----------
+    objects
+        Kind and full class name of every object but the root.
+    like
+        The counts that were there; their order and unknown keys are kept.
+    """
+    kinds: Counter[str] = Counter({"Root objects": 1})
+    annotations: Counter[str] = Counter()
+    detections: Counter[str] = Counter()
+    for kind, class_name in objects:
+        kinds[KIND_NAMES[kind]] += 1
+        if kind == "annotation":
+            annotations[class_name or UNCLASSIFIED] += 1
+        elif kind in DETECTION_KINDS:
+            detections[class_name or UNCLASSIFIED] += 1
+    return {
+        **like,
+        "nObjects": kinds.total(),
+        "objectTypeCounts": _in_order(kinds, like.get("objectTypeCounts")),
+        "annotationClassificationCounts": _in_order(annotations, like.get("annotationClassificationCounts")),
+        "detectionClassificationCounts": _in_order(detections, like.get("detectionClassificationCounts")),
+    }
+
+
+def update_summary(data_file: Path, objects: Iterable[tuple[str, str | None]]) -> None:
+    """Bring the `summary.json` beside a `data.qpdata` up to date; one that is not there is not made."""
+    path = data_file.with_name("summary.json")
+    try:
+        summary = json.loads(path.read_text("utf-8"))
+        like = summary.get("hierarchy", {})
+        timestamp = data_file.stat().st_mtime_ns // 1_000_000
+        new = {**summary, "timestamp": timestamp, "hierarchy": hierarchy_summary(objects, like=like)}
+        write_atomically(path, json.dumps(new, ensure_ascii=False, separators=(",", ":")).encode())
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError, AttributeError) as err:
+        logger.warning("%s was not brought up to date (%s); QuPath makes it anew when it saves the image", path, err)
+
+
+def add_classes(project_folder: Path, classes: Iterable[ClassColour]) -> None:
+    """Append classes to the project's list, where they are not in it.
+
+    A project without a list shows QuPath's default classes; a list made here would hide them.
+    """
+    path = project_folder / "classifiers" / "classes.json"
+    try:
+        content = json.loads(path.read_text("utf-8"))
+        known = {c.get("name") for c in content["pathClasses"]}
+        new = [{"name": c.name, "color": c.colour} for c in classes if c.name not in known]
+        if new:
+            content["pathClasses"] += new
+            write_atomically(path, json.dumps(content, ensure_ascii=False, indent=2).encode())
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as err:
+        logger.warning("%s did not get the new classes (%s); add them in QuPath's Annotations tab", path, err)
+
+
+def _in_order(counts: Counter[str], like: object) -> dict[str, int]:
+    """Give the counts in the order that stood there, new names last; names without objects go."""
+    old = list(like) if isinstance(like, dict) else []
+    return {name: counts[name] for name in dict.fromkeys([*old, *counts]) if counts[name]}
