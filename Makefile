@@ -1,0 +1,37 @@
+# Each target sets up what it needs: a virtual environment in .venv, with the versions of constraints.txt.
+# Another Python: make test PYTHON=python3.12
+
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-7s %s\n", $$1, $$2}' Makefile
+
+demo: $(INSTALLED) ## outline the nuclei of an example project, results in demo-out
+	$(BIN)/python examples/demo.py --out demo-out
+
+test: $(INSTALLED) ## run the tests and the examples in docstrings
+	$(BIN)/pytest
+
+check: $(INSTALLED) ## lint, types, import layers
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(INSTALLED) ## time the parts that have to be fast
+	$(BIN)/python -m pytest tests/benchmarks --benchmark-only
+
+clean: ## remove .venv, caches and demo-out
+	rm -rf .venv demo-out build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .benchmarks
+	find . -path ./.git -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "nuclick-qp needs Python 3.11 or newer, and '$(PYTHON)' is not; name one, as in: make test PYTHON=python3.12" >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@
