@@ -1,0 +1,170 @@
+"""Results of ours into a data file and out of it, with everything else untouched.
+
+The file is parsed, the few lists of children that change are changed, and it is emitted again.
+Before the new bytes are given out they are read, and what was added is taken out again: the rest
+must be the old file byte for byte.
+"""
+
+import struct
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import shapely
+from shapely import Polygon, STRtree
+
+from nuclick_qp.errors import UnreadableDataError, WriteRefusedError
+from nuclick_qp.projects.protocol import PROMPT_KEY, ResultObject
+from nuclick_qp.projects.qupath_files.java_build import Builder
+from nuclick_qp.projects.qupath_files.java_emit import emit
+from nuclick_qp.projects.qupath_files.java_nodes import Block, Graph, JavaObject
+from nuclick_qp.projects.qupath_files.java_stream import parse
+from nuclick_qp.projects.qupath_files.new_objects import float_ring, result_ids, result_object
+from nuclick_qp.projects.qupath_files.path_objects import PathObject, child_count_place, decode_hierarchy, root_of
+from nuclick_qp.projects.qupath_files.rois import CLOSED_KINDS, Roi
+
+OUR_KINDS = frozenset({"annotation", "detection", "cell"})
+
+
+def edit(data: bytes, *, source: Path, add: Sequence[ResultObject], remove_keys: frozenset[str], colours: Mapping[str, int]) -> bytes:
+    """Give new bytes for old ones; see `DataFile.edited`.
+
+    Raises
+    ------
+    WriteRefusedError
+        If the file cannot be reproduced byte for byte, or the new bytes are not what was meant.
+    """
+    try:
+        return _edit(data, add=add, remove_keys=remove_keys, colours=colours)
+    except (WriteRefusedError, UnreadableDataError) as err:
+        raise WriteRefusedError(f"{source} was left as it is: {err}") from err
+
+
+def is_ours(item: PathObject) -> bool:
+    """Tell whether a run of ours wrote the object."""
+    return prompt_key(item) is not None
+
+
+def prompt_key(item: PathObject) -> str | None:
+    """Give the key of the prompt that an object of ours came from."""
+    return dict(item.metadata).get(PROMPT_KEY) if item.kind in OUR_KINDS else None
+
+
+def _edit(data: bytes, *, add: Sequence[ResultObject], remove_keys: frozenset[str], colours: Mapping[str, int]) -> bytes:
+    graph = parse(data)  # our own copy, changed in place
+    if emit(graph.contents) != data:
+        raise WriteRefusedError("it is written in a way that cannot be reproduced; open and save the image in QuPath, then run again")
+    root = _root(graph)
+    if _take_out(root, lambda item: prompt_key(item) in remove_keys):
+        root = _root(graph)
+    rest = emit(graph.contents)
+    if not add:
+        return rest
+    ids = result_ids(add, taken={item.object_id or "" for item, _ in root.walk()})
+    _insert(add, ids, _parents(root, add), Builder(graph.nodes, colours=colours))
+    new = emit(graph.contents)
+    _verify(new, rest=rest, add=dict(zip(ids, add, strict=True)))
+    return new
+
+
+def _root(graph: Graph) -> PathObject:
+    return decode_hierarchy(root_of(graph.contents))
+
+
+def _take_out(root: PathObject, leaves: Callable[[PathObject], bool]) -> bool:
+    """Remove objects; their remaining children take their places. Tell whether there were any."""
+    gone = {id(item.node) for item, _ in root.walk() if leaves(item)}
+    if not gone:
+        return False
+    for item in (root, *(item for item, _ in root.walk())):
+        if id(item.node) not in gone and any(id(child.node) in gone for child in item.children):
+            _set_children(item, _staying(item, gone))
+    return True
+
+
+def _staying(item: PathObject, gone: set[int]) -> list[JavaObject]:
+    """List the children of an object, with those of children that go in their places."""
+    staying: list[JavaObject] = []
+    stack = list(reversed(item.children))
+    while stack:
+        child = stack.pop()
+        if id(child.node) in gone:
+            stack.extend(reversed(child.children))
+        else:
+            staying.append(child.node)
+    return staying
+
+
+def _set_children(item: PathObject, children: Sequence[JavaObject]) -> None:
+    place = child_count_place(item.node)
+    count = Block(struct.pack(">i", len(children)))
+    item.node.data[place : place + 1 + len(item.children)] = [count, *children]
+
+
+def _insert(add: Sequence[ResultObject], ids: Sequence[str], parents: Sequence[PathObject], builder: Builder) -> None:
+    """Append the new objects to the children of their parents."""
+    groups: dict[int, tuple[PathObject, list[JavaObject]]] = {}
+    for result, object_id, parent in zip(add, ids, parents, strict=True):
+        _, new = groups.setdefault(id(parent), (parent, []))
+        new.append(result_object(builder, result, object_id=object_id))
+    for parent, new in groups.values():
+        _set_children(parent, [*(child.node for child in parent.children), *new])
+
+
+def _parents(root: PathObject, add: Sequence[ResultObject]) -> list[PathObject]:
+    """Find for each nested result the smallest annotation of the user that holds its prompt; else the root."""
+    parents = [root] * len(add)
+    nested = [i for i, result in enumerate(add) if result.nested]
+    if not nested:
+        return parents
+    regions = [(item, roi) for item, _ in root.walk() if (roi := _region(item)) is not None]
+    areas = [(roi.area, -i) for i, (_, roi) in enumerate(regions)]  # the inner one of equals
+    tree = STRtree([roi.geometry or Polygon() for _, roi in regions])
+    pairs = tree.query(shapely.points([add[i].anchor for i in nested]), predicate="intersects")
+    holders: dict[int, list[int]] = {}
+    for i, place in pairs.T.tolist():
+        if regions[place][1].plane == add[nested[i]].plane:
+            holders.setdefault(nested[i], []).append(place)
+    for i, places in holders.items():
+        parents[i] = regions[min(places, key=areas.__getitem__)][0]
+    return parents
+
+
+def _region(item: PathObject) -> Roi | None:
+    """Give the closed region of an annotation of the user."""
+    roi = item.roi
+    if roi is None or item.kind != "annotation" or roi.kind not in CLOSED_KINDS or is_ours(item):
+        return None
+    return roi if np.isfinite(roi.points).all() else None
+
+
+def _verify(new: bytes, *, rest: bytes, add: Mapping[str, ResultObject]) -> None:
+    """Read the new bytes: what was added must be there, and without it the rest be the same bytes."""
+    graph = parse(new)
+    root = _root(graph)
+    found = {item.object_id: item for item, _ in root.walk() if item.object_id in add}
+    if len(found) != len(add) or any(not _matches(found[key], result) for key, result in add.items()):
+        raise WriteRefusedError("the new objects do not read back as they were meant; report this with the file")
+    _take_out(root, lambda item: item.object_id in add)
+    if emit(graph.contents) != rest:
+        raise WriteRefusedError("the old objects do not read back as they were; report this with the file")
+
+
+def _matches(item: PathObject, result: ResultObject) -> bool:
+    """Compare what was read with what was meant, in the precision of the file."""
+    roi = item.roi
+    if roi is None or (item.kind, item.class_name, roi.plane) != (result.kind, result.class_name or None, result.plane):
+        return False
+    ring = float_ring(result.outline)
+    if ring is None:
+        same = roi.shape is not None and shapely.to_wkb(roi.shape) == shapely.to_wkb(result.outline, output_dimension=2)
+    else:
+        same = bool(np.array_equal(roi.points, ring))
+    width = np.float64 if result.kind == "annotation" else np.float32
+    names, values = [name for name, _ in result.measurements], [value for _, value in result.measurements]
+    return (
+        same
+        and item.metadata == result.metadata
+        and [name for name, _ in item.measurements] == names
+        and bool(np.array_equal(np.array([value for _, value in item.measurements], width), np.array(values, width), equal_nan=True))
+    )

@@ -1,0 +1,181 @@
+"""New nodes that fit into a graph: what the graph has already is used again.
+
+Java writes the description of a class once, and texts and classes of objects once per Java object.
+A `Builder` starts from the nodes of a file and makes only what is not there.
+"""
+
+import hashlib
+import struct
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from nuclick_qp.errors import WriteRefusedError
+from nuclick_qp.projects.qupath_files.java_classes import SPECS, ClassSpec
+from nuclick_qp.projects.qupath_files.java_nodes import (
+    END,
+    Block,
+    ClassDesc,
+    Field,
+    Item,
+    JavaArray,
+    JavaEnum,
+    JavaObject,
+    JavaString,
+    Node,
+    encode_text,
+)
+from nuclick_qp.projects.qupath_files.path_objects import full_class_name
+
+PATH_CLASS = "qupath.lib.objects.classes.PathClass"
+
+
+class Builder:
+    """Makes nodes, each class and each text once.
+
+    Parameters
+    ----------
+    nodes
+        Those of the graph that the new ones will join.
+    colours
+        Packed ARGB colours by full name, for classes of objects that the graph does not have.
+    """
+
+    def __init__(self, nodes: Iterable[Node] = (), *, colours: Mapping[str, int] | None = None) -> None:
+        self._colours = colours or {}
+        self._descs: dict[str, ClassDesc] = {}
+        self._types: dict[str, JavaString] = {}
+        self._texts: dict[str, JavaString] = {}
+        self._boxes: dict[tuple[str, int], JavaObject] = {}
+        self._classes: dict[str | None, JavaObject] = {}
+        for node in nodes:
+            if isinstance(node, ClassDesc):
+                self._adopt(node)
+            elif isinstance(node, JavaObject) and node.desc.name == PATH_CLASS:
+                self._classes.setdefault(full_class_name(node), node)
+
+    def text(self, value: str) -> JavaString:
+        """Give a string."""
+        if value not in self._texts:
+            self._texts[value] = JavaString(encode_text(value))
+        return self._texts[value]
+
+    def integer(self, value: int) -> JavaObject:
+        """Give a `java.lang.Integer`."""
+        return self._boxed("java.lang.Integer", value, struct.pack(">i", value))
+
+    def boolean(self, value: bool) -> JavaObject:
+        """Give a `java.lang.Boolean`."""
+        return self._boxed("java.lang.Boolean", value, bytes((value,)))
+
+    def object(self, java_class: str, *data: Item) -> JavaObject:
+        """Make an object of its data in the order of the stream."""
+        return JavaObject(self.desc(java_class), list(data))
+
+    def external(self, java_class: str, *data: Item) -> JavaObject:
+        """Make an object that writes its own data."""
+        return JavaObject(self.desc(java_class), [*data, END])
+
+    def enum(self, java_class: str, constant: str) -> JavaEnum:
+        """Make a constant of an enum."""
+        return JavaEnum(self.desc(java_class), self.text(constant))
+
+    def floats(self, values: ArrayLike) -> JavaArray:
+        """Make a ``float[]``."""
+        return JavaArray(self.desc("[F"), np.asarray(values, ">f4").tobytes())
+
+    def byte_array(self, values: bytes) -> JavaArray:
+        """Make a ``byte[]``."""
+        return JavaArray(self.desc("[B"), values)
+
+    def array(self, values: Iterable[Item]) -> JavaArray:
+        """Make an ``Object[]``."""
+        return JavaArray(self.desc("[Ljava.lang.Object;"), list(values))
+
+    def array_list(self, values: Iterable[Item]) -> JavaObject:
+        """Make a `java.util.ArrayList`."""
+        items = list(values)
+        size = struct.pack(">i", len(items))
+        return self.external("java.util.ArrayList", size, Block(size), *items)
+
+    def hash_map(self, pairs: Iterable[tuple[Item, Item]]) -> JavaObject:
+        """Make a `java.util.HashMap`."""
+        items = [item for pair in pairs for item in pair]
+        buckets = 16
+        while buckets * 0.75 < len(items) // 2:
+            buckets *= 2
+        head = struct.pack(">fi", 0.75, buckets * 3 // 4)
+        return self.external("java.util.HashMap", head, Block(struct.pack(">ii", buckets, len(items) // 2)), *items)
+
+    def path_class(self, full_name: str | None) -> JavaObject | None:
+        """Give the class of an object; ``A: B`` is B derived from A. None for unclassified."""
+        if not full_name:
+            return None
+        parent: JavaObject | None = None
+        parts = full_name.split(": ")
+        for i, part in enumerate(parts):
+            name = ": ".join(parts[: i + 1])
+            if name not in self._classes:
+                colour = self.integer(self._colours.get(name, colour_of(name)))
+                self._classes[name] = self.object(PATH_CLASS, colour, self.text(part), parent)
+            parent = self._classes[name]
+        return parent
+
+    def desc(self, java_class: str) -> ClassDesc:
+        """Give the descriptor of a class.
+
+        Raises
+        ------
+        WriteRefusedError
+            If the graph describes the class in another way than we write it.
+        """
+        known = self._descs.get(java_class)
+        spec = SPECS[java_class]
+        if known is None:
+            return self._new_desc(java_class, spec)
+        parent = known.parent.name if known.parent else None
+        found = [(f.code, f.name, f.type_string.text if f.type_string else "") for f in known.fields]
+        if (known.suid, known.flags, found, parent) != (_suid(spec), spec.flags, list(spec.fields), spec.parent):
+            raise WriteRefusedError(f"its class {java_class} is of another version than those that are known; use --engine qupath")
+        return known
+
+    def _adopt(self, desc: ClassDesc) -> None:
+        self._descs.setdefault(desc.name, desc)
+        for field in desc.fields:
+            if field.type_string is not None:
+                self._types.setdefault(field.type_string.text, field.type_string)
+
+    def _new_desc(self, java_class: str, spec: ClassSpec) -> ClassDesc:
+        fields = tuple(Field(code, name, self._type(kind) if kind else None) for code, name, kind in spec.fields)
+        desc = ClassDesc(java_class, _suid(spec), spec.flags, fields)
+        desc.complete(self.desc(spec.parent) if spec.parent else None)
+        self._descs[java_class] = desc
+        return desc
+
+    def _type(self, name: str) -> JavaString:
+        if name not in self._types:
+            self._types[name] = JavaString(encode_text(name))
+        return self._types[name]
+
+    def _boxed(self, java_class: str, value: int, raw: bytes) -> JavaObject:
+        key = java_class, value
+        if key not in self._boxes:
+            self._boxes[key] = self.object(java_class, raw)
+        return self._boxes[key]
+
+
+def colour_of(name: str) -> int:
+    """Give a packed signed ARGB colour that depends on the name only, neither dark nor pale.
+
+    Examples
+    --------
+    >>> colour_of("Tumor") == colour_of("Tumor") != colour_of("Stroma")
+    True
+    """
+    red, green, blue = (48 + byte * 160 // 255 for byte in hashlib.sha256(name.encode()).digest()[:3])
+    return (0xFF << 24 | red << 16 | green << 8 | blue) - (1 << 32)
+
+
+def _suid(spec: ClassSpec) -> bytes:
+    return struct.pack(">q", spec.suid)

@@ -1,0 +1,281 @@
+"""Java object streams: bytes to a graph of nodes, without Java.
+
+This is the border to files that anybody may have written: it builds the plain nodes of
+`java_nodes`, checks every length against the bytes that are left, and keeps its own stack, so deep
+nesting costs memory and never the interpreter's recursion limit.
+
+References
+----------
+Java Object Serialization Specification, version 6.0, chapter 6 (protocol version 2).
+"""
+
+import struct
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from nuclick_qp.errors import UnreadableDataError
+from nuclick_qp.projects.qupath_files.java_nodes import (
+    BLOCK_DATA,
+    END,
+    EXTERNALIZABLE,
+    PRIMITIVE_SIZES,
+    SERIALIZABLE,
+    UNTIL_END,
+    Block,
+    ClassDesc,
+    Field,
+    Graph,
+    Item,
+    JavaArray,
+    JavaClass,
+    JavaEnum,
+    JavaObject,
+    JavaString,
+    Node,
+    Value,
+    decode_text,
+)
+
+HEADER: Final = b"\xac\xed\x00\x05"
+FIRST_HANDLE: Final = 0x7E0000
+MAX_DEPTH = 20_000  # contents within contents; one level of a QuPath hierarchy takes one
+
+_NULL, _REFERENCE, _CLASS_DESC, _OBJECT, _STRING, _ARRAY, _CLASS = 0x70, 0x71, 0x72, 0x73, 0x74, 0x75, 0x76
+_BLOCK, _END, _LONG_BLOCK, _LONG_STRING, _ENUM = 0x77, 0x78, 0x7A, 0x7C, 0x7E
+
+_U16 = struct.Struct(">H")
+_I32 = struct.Struct(">i")
+_I64 = struct.Struct(">q")
+_Frame = tuple[list[Item], int, Iterator[int]]
+
+
+def parse(data: bytes) -> Graph:
+    """Read a whole stream.
+
+    Raises
+    ------
+    UnreadableDataError
+        If it is no Java object stream, is cut short, or uses what a QuPath file never does. The
+        message does not name the file; the caller knows it.
+    """
+    if data[:4] != HEADER:
+        raise UnreadableDataError("it is not a Java object stream")
+    try:
+        return _Parser(data).run()
+    except (IndexError, struct.error) as err:
+        raise UnreadableDataError("it ends in the middle of an object") from err
+
+
+class _Parser:
+    """The position in the bytes, and the nodes that got a handle."""
+
+    __slots__ = ("_leaves", "buf", "nodes", "pos")
+
+    def __init__(self, data: bytes) -> None:
+        self.buf = data
+        self.pos = len(HEADER)
+        self.nodes: list[Node] = []
+        self._leaves: dict[int, Callable[[], Value | Block]] = {
+            _STRING: self._string,
+            _LONG_STRING: self._string,
+            _BLOCK: self._block,
+            _LONG_BLOCK: self._block,
+            _ENUM: self._enum,
+            _CLASS: self._class,
+        }
+
+    def run(self) -> Graph:
+        """Read contents; `left` counts those to come in this run, negative: up to the end mark."""
+        contents: list[Item] = []
+        out, left = contents, -1
+        steps: Iterator[int] = iter(())
+        stack: list[_Frame] = []
+        buf, size = self.buf, len(self.buf)
+        while stack or self.pos < size:
+            if left == 0:
+                left = self._advance(out, steps)
+                if left == 0:
+                    out, left, steps = stack.pop()
+                continue
+            left -= 1
+            code = buf[self.pos]
+            if code == _NULL:
+                self.pos += 1
+                out.append(None)
+            elif code == _REFERENCE:
+                out.append(self._reference())
+            elif code in (_OBJECT, _ARRAY):
+                inner = self._object(out) if code == _OBJECT else self._array(out)
+                if inner is not None:
+                    stack.append((out, left, steps))
+                    out, left, steps = inner
+                    if len(stack) > MAX_DEPTH:
+                        raise UnreadableDataError(f"objects are nested more than {MAX_DEPTH} deep")
+            elif code == _END and left < 0 and stack:
+                self.pos += 1
+                out.append(END)
+                left = 0
+            else:
+                out.append(self._leaf(code))
+        return Graph(contents, self.nodes)
+
+    def _advance(self, out: list[Item], steps: Iterator[int]) -> int:
+        """Take the next step of an object's layout; 0 when there is none."""
+        for step in steps:
+            if step >= 0:
+                return -1 if step == UNTIL_END else step
+            out.append(self._take(-step))
+        return 0
+
+    def _object(self, out: list[Item]) -> _Frame:
+        self.pos += 1
+        desc = self._known_desc()
+        kind = desc.flags & (SERIALIZABLE | EXTERNALIZABLE)
+        old_external = kind == EXTERNALIZABLE and not desc.flags & BLOCK_DATA
+        if kind not in (SERIALIZABLE, EXTERNALIZABLE) or old_external:
+            raise UnreadableDataError(f"an object of class {desc.name!r} has data in a form that is not known")
+        node = JavaObject(desc)
+        self.nodes.append(node)
+        out.append(node)
+        return node.data, 0, iter(desc.layout)
+
+    def _array(self, out: list[Item]) -> _Frame | None:
+        self.pos += 1
+        desc = self._known_desc()
+        if desc.name[:1] != "[" or len(desc.name) < 2:
+            raise UnreadableDataError(f"an array is of class {desc.name!r}")
+        node = JavaArray(desc, b"")
+        self.nodes.append(node)
+        out.append(node)
+        count = self._int()
+        if count < 0:
+            raise UnreadableDataError(f"an array has {count} elements")
+        if desc.name[1] in PRIMITIVE_SIZES:
+            node.values = self._take(count * PRIMITIVE_SIZES[desc.name[1]])
+            return None
+        node.values = []
+        return node.values, count, iter(())
+
+    def _leaf(self, code: int) -> Item:
+        read = self._leaves.get(code)
+        if read is None:
+            raise UnreadableDataError(f"the code 0x{code:02X} at byte {self.pos} is out of place or not known")
+        return read()
+
+    def _reference(self) -> Value:
+        node = self._node()
+        if isinstance(node, ClassDesc):
+            raise UnreadableDataError("a class descriptor stands where an object belongs")
+        return node
+
+    def _node(self) -> Node:
+        handle: int = _I32.unpack_from(self.buf, self.pos + 1)[0] - FIRST_HANDLE
+        if not 0 <= handle < len(self.nodes):
+            raise UnreadableDataError(f"byte {self.pos} refers to an object that does not exist")
+        self.pos += 5
+        return self.nodes[handle]
+
+    def _block(self) -> Block:
+        is_long = self.buf[self.pos] == _LONG_BLOCK
+        self.pos += 1
+        return Block(self._take(self._int() if is_long else self._byte()))
+
+    def _string(self) -> JavaString:
+        code = self._byte()
+        if code == _LONG_STRING:
+            (size,) = _I64.unpack(self._take(8))
+        elif code == _STRING:
+            (size,) = _U16.unpack(self._take(2))
+        else:
+            raise UnreadableDataError(f"the code 0x{code:02X} at byte {self.pos - 1} stands where a text belongs")
+        node = JavaString(self._take(size))
+        self.nodes.append(node)
+        return node
+
+    def _string_or_reference(self) -> JavaString:
+        if self.buf[self.pos] != _REFERENCE:
+            return self._string()
+        node = self._node()
+        if not isinstance(node, JavaString):
+            raise UnreadableDataError(f"byte {self.pos - 5} refers to something that is not a text")
+        return node
+
+    def _enum(self) -> JavaEnum:
+        self.pos += 1
+        node = JavaEnum(self._known_desc(), JavaString(b""))
+        self.nodes.append(node)  # before its name
+        node.constant = self._string_or_reference()
+        return node
+
+    def _class(self) -> JavaClass:
+        self.pos += 1
+        node = JavaClass(self._class_desc())
+        self.nodes.append(node)
+        return node
+
+    def _known_desc(self) -> ClassDesc:
+        desc = self._class_desc()
+        if desc is None:
+            raise UnreadableDataError(f"an object before byte {self.pos} has no class")
+        return desc
+
+    def _class_desc(self) -> ClassDesc | None:
+        """Read a descriptor with its superclasses; each new one is completed base class first."""
+        fresh: list[ClassDesc] = []
+        while self.buf[self.pos] == _CLASS_DESC:
+            fresh.append(self._new_desc())
+        known: ClassDesc | None = None
+        if self.buf[self.pos] == _REFERENCE:
+            node = self._node()
+            if not isinstance(node, ClassDesc) or not node.is_complete:
+                raise UnreadableDataError(f"byte {self.pos - 5} refers to something that is not a class")
+            known = node
+        elif self._byte() != _NULL:
+            raise UnreadableDataError(f"the class before byte {self.pos} is of a kind that is not known")
+        for desc in reversed(fresh):
+            desc.complete(known)
+            known = desc
+        return known
+
+    def _new_desc(self) -> ClassDesc:
+        self.pos += 1
+        desc = ClassDesc(self._name(), self._take(8))
+        self.nodes.append(desc)  # before its fields
+        desc.flags = self._byte()
+        (n_fields,) = _U16.unpack(self._take(2))
+        desc.fields = tuple(self._field() for _ in range(n_fields))
+        if self._byte() != _END:
+            raise UnreadableDataError(f"class {desc.name!r} carries an annotation, which is not known")
+        return desc
+
+    def _field(self) -> Field:
+        code = chr(self._byte())
+        name = self._name()
+        if code in PRIMITIVE_SIZES:
+            return Field(code, name, None)
+        if code not in "[L":
+            raise UnreadableDataError(f"the field {name!r} is of an unknown type {code!r}")
+        return Field(code, name, self._string_or_reference())
+
+    def _name(self) -> str:
+        (size,) = _U16.unpack(self._take(2))
+        return decode_text(self._take(size))
+
+    def _byte(self) -> int:
+        value = self.buf[self.pos]
+        self.pos += 1
+        return value
+
+    def _int(self) -> int:
+        value: int = _I32.unpack_from(self.buf, self.pos)[0]
+        self.pos += 4
+        return value
+
+    def _take(self, size: int) -> bytes:
+        """Cut out bytes; a length beyond the end, or a negative one, is an error."""
+        end = self.pos + size
+        if not self.pos <= end <= len(self.buf):
+            raise UnreadableDataError(f"it ends in the middle of an object: {size} bytes at byte {self.pos}")
+        taken = self.buf[self.pos : end]
+        self.pos = end
+        return taken

@@ -1,0 +1,224 @@
+"""Regions of interest as QuPath stores them."""
+
+import math
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+from shapely import LineString, MultiLineString, MultiPoint, Polygon
+from shapely.errors import ShapelyError
+from shapely.geometry.base import BaseGeometry
+
+from nuclick_qp.errors import UnreadableDataError
+from nuclick_qp.projects.qupath_files.java_nodes import JavaObject
+from nuclick_qp.projects.qupath_files.java_values import elements, field, number, primitives
+from nuclick_qp.prompts import Plane
+
+RoiKind = Literal["Points", "Line", "Polyline", "Polygon", "Rectangle", "Ellipse", "Area", "Geometry"]
+CLOSED_KINDS: frozenset[RoiKind] = frozenset({"Polygon", "Rectangle", "Ellipse", "Area", "Geometry"})
+ELLIPSE_VERTICES = 128  # of the polygon that stands for an ellipse; area 0.04 % below the true one
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Roi:
+    """One region, in the slide frame.
+
+    Attributes
+    ----------
+    kind
+        As QuPath names it; ``Area`` is the several-ring region of old files.
+    c, z, t
+        Channel (-1: all), z slice, time point.
+    points
+        (N, 2) float64 in the order of the file: the points, the vertices (the ring of a polygon is
+        not closed), two opposite corners of a rectangle or ellipse, all vertices of an area.
+    shape
+        Only of ``Area`` and ``Geometry``: what the file describes.
+    """
+
+    kind: RoiKind
+    c: int
+    z: int
+    t: int
+    points: NDArray[np.float64]
+    shape: BaseGeometry | None = None
+
+    @property
+    def plane(self) -> Plane:
+        """Slice and time point."""
+        return Plane(self.z, self.t)
+
+    @property
+    def bounds(self) -> tuple[float, float, float, float]:
+        """Left, top, right, bottom; NaN when there is no point."""
+        if not len(self.points):
+            return (math.nan,) * 4
+        left, top = self.points.min(axis=0).tolist()
+        right, bottom = self.points.max(axis=0).tolist()
+        return left, top, right, bottom
+
+    @property
+    def geometry(self) -> BaseGeometry | None:
+        """The region as a shapely geometry, made anew on each call.
+
+        None when it has too few points: none at all, a line of one, a polygon of two.
+        """
+        return self.shape if self.shape is not None else _GEOMETRIES.get(self.kind, _no_geometry)(self.points)
+
+    @property
+    def area(self) -> float:
+        """Area in px^2 of level 0; 0 for points and lines."""
+        if self.kind == "Ellipse":
+            width, height = (self.points[1] - self.points[0]).tolist()
+            return math.pi / 4 * abs(float(width * height))
+        geometry = self.geometry if self.kind in CLOSED_KINDS else None
+        return 0.0 if geometry is None else float(geometry.area)
+
+    @property
+    def centroid(self) -> tuple[float, float]:
+        """Centre of mass of the region, NaN when there is no geometry."""
+        geometry = self.geometry
+        if geometry is None or geometry.is_empty:
+            return math.nan, math.nan
+        return float(geometry.centroid.x), float(geometry.centroid.y)
+
+
+def decode_roi(node: JavaObject) -> Roi:
+    """Read the region of an object.
+
+    Raises
+    ------
+    UnreadableDataError
+        If the class is not one of QuPath's, or its data are broken.
+    """
+    read = _READERS.get(node.desc.name)
+    if read is None:
+        raise UnreadableDataError(f"a region is of class {node.desc.name!r}, which is not known")
+    kind, points, shape = read(node)
+    return Roi(kind, int(number(node, "c")), int(number(node, "z")), int(number(node, "t")), points, shape)
+
+
+_Decoded = tuple[RoiKind, NDArray[np.float64], BaseGeometry | None]
+
+
+def _xy(x: bytes, y: bytes) -> NDArray[np.float64]:
+    """Make (N, 2) of two arrays of big-endian float32."""
+    if len(x) != len(y):
+        raise UnreadableDataError(f"a region has {len(x) // 4} x but {len(y) // 4} y coordinates")
+    points = np.empty((len(x) // 4, 2))
+    points[:, 0] = np.frombuffer(x, ">f4")
+    points[:, 1] = np.frombuffer(y, ">f4")
+    return points
+
+
+def _vertices(kind: RoiKind) -> Callable[[JavaObject], _Decoded]:
+    """Make the reader of a region with the arrays x and y."""
+
+    def read(node: JavaObject) -> _Decoded:
+        return kind, _xy(primitives(field(node, "x"), "[F"), primitives(field(node, "y"), "[F")), None
+
+    return read
+
+
+def _corners(kind: RoiKind) -> Callable[[JavaObject], _Decoded]:
+    """Make the reader of a region with two corners or ends."""
+
+    def read(node: JavaObject) -> _Decoded:
+        x, y, x2, y2 = (number(node, name) for name in ("x", "y", "x2", "y2"))
+        return kind, np.array([[x, y], [x2, y2]], np.float64), None
+
+    return read
+
+
+def _read_area(node: JavaObject) -> _Decoded:
+    """Read rings; those inside others are holes, as Java's even-odd rule has it."""
+    xs, ys = elements(field(node, "x")), elements(field(node, "y"))
+    if len(xs) != len(ys):
+        raise UnreadableDataError(f"a region has {len(xs)} x but {len(ys)} y rings")
+    rings = [_xy(primitives(x, "[F"), primitives(y, "[F")) for x, y in zip(xs, ys, strict=True)]
+    points = np.concatenate([np.empty((0, 2)), *rings])
+    closed = [np.concatenate((ring, ring[:1])) for ring in rings if len(ring) > 2 and np.isfinite(ring).all()]
+    return "Area", points, shapely.build_area(MultiLineString(closed))
+
+
+def _read_wkb(node: JavaObject) -> _Decoded:
+    raw = primitives(field(node, "wkb"), "[B")
+    try:
+        _check_wkb(raw)
+        shape = shapely.from_wkb(raw)
+    except (ShapelyError, struct.error, IndexError) as err:
+        raise UnreadableDataError("the geometry of a region is broken") from err
+    return "Geometry", shapely.get_coordinates(shape), shape
+
+
+def _check_wkb(raw: bytes) -> None:
+    """Let through simple geometries and collections of these only: nested ones overflow the C stack."""
+    kind, order = _wkb_header(raw, 0)
+    count, pos = 1, 0
+    if kind > 3:
+        (count,) = struct.unpack_from(f"{order}I", raw, 5)
+        pos = 9
+    for _ in range(count):
+        kind, order = _wkb_header(raw, pos)
+        pos += 5
+        if kind > 3:
+            raise UnreadableDataError("a region is a collection of collections, which is not known")
+        rings = 1
+        if kind == 3:
+            (rings,) = struct.unpack_from(f"{order}I", raw, pos)
+            pos += 4
+        for _ in range(rings):
+            pos += 16 if kind == 1 else 4 + 16 * struct.unpack_from(f"{order}I", raw, pos)[0]
+
+
+def _wkb_header(raw: bytes, pos: int) -> tuple[int, str]:
+    """Give the type, 1 point to 7 collection, and the byte order."""
+    order = "<" if raw[pos] else ">"
+    (kind,) = struct.unpack_from(f"{order}I", raw, pos + 1)
+    if not 1 <= kind <= 7:
+        raise UnreadableDataError(f"a region has the geometry type {kind}, which is not known")
+    return kind, order
+
+
+def _box(points: NDArray[np.float64]) -> BaseGeometry:
+    (x, y), (x2, y2) = points.tolist()
+    return Polygon([(x2, y), (x2, y2), (x, y2), (x, y)])
+
+
+def _ellipse(points: NDArray[np.float64]) -> BaseGeometry:
+    angles = np.arange(ELLIPSE_VERTICES) * (2 * math.pi / ELLIPSE_VERTICES)
+    centre, radii = points.mean(axis=0), (points[1] - points[0]) / 2
+    return Polygon(centre + radii * np.stack([np.cos(angles), np.sin(angles)], axis=1))
+
+
+def _line(points: NDArray[np.float64]) -> BaseGeometry | None:
+    return LineString(points) if len(points) > 1 else None
+
+
+def _no_geometry(_points: NDArray[np.float64]) -> BaseGeometry | None:
+    return None
+
+
+_READERS: dict[str, Callable[[JavaObject], _Decoded]] = {
+    "qupath.lib.roi.PolygonROI$SerializationProxy": _vertices("Polygon"),
+    "qupath.lib.roi.PolylineROI$SerializationProxy": _vertices("Polyline"),
+    "qupath.lib.roi.PointsROI$SerializationProxy": _vertices("Points"),
+    "qupath.lib.roi.LineROI$SerializationProxy": _corners("Line"),
+    "qupath.lib.roi.RectangleROI$SerializationProxy": _corners("Rectangle"),
+    "qupath.lib.roi.EllipseROI$SerializationProxy": _corners("Ellipse"),
+    "qupath.lib.roi.AreaROI$SerializationProxy": _read_area,
+    "qupath.lib.roi.GeometryROI$WKBSerializationProxy": _read_wkb,
+}
+
+_GEOMETRIES: dict[RoiKind, Callable[[NDArray[np.float64]], BaseGeometry | None]] = {
+    "Points": lambda points: MultiPoint(points) if len(points) else None,
+    "Line": _line,
+    "Polyline": _line,
+    "Polygon": lambda points: Polygon(points) if len(points) > 2 else None,
+    "Rectangle": _box,
+    "Ellipse": _ellipse,
+}
