@@ -1,6 +1,7 @@
 """Prompts to inclusion and exclusion maps, and both with the pixels to the input of the network."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -110,5 +111,5 @@ def _stroke_pixels(row_col: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray
     """Give rows and columns of the pixels that join the vertices of a stroke."""
     if len(row_col) == 1:
         return row_col[:, 0], row_col[:, 1]
-    parts = [draw_line(r0, c0, r1, c1) for (r0, c0), (r1, c1) in zip(row_col[:-1], row_col[1:], strict=True)]
+    parts = [draw_line(r0, c0, r1, c1) for (r0, c0), (r1, c1) in pairwise(row_col)]
     return np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts])

@@ -8,8 +8,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from nuclick_qp.errors import ModelNotFoundError, WeightsError
 
-CARD_VERSION = 1
-
 
 class NetworkFacts(BaseModel):
     """The settings of the network whose tensors the weights hold (see `NetworkSettings`)."""
@@ -43,7 +41,7 @@ class Card(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    card_version: Literal[1] = CARD_VERSION
+    card_version: Literal[1] = 1
     name: str
     description: str
     prompt: Literal["point", "line"]

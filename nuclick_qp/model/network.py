@@ -45,8 +45,8 @@ class NetworkSettings:
             raise ValueError(f"in_channels must be 4 or 5, not {self.in_channels}")
 
     def channels(self, full_width: int) -> int:
-        """Scale a channel count of the paper's network by the width."""
-        return max(1, round(full_width * self.width))
+        """Scale a channel count of the paper's network by the width, to a multiple of four branches."""
+        return 4 * max(1, round(full_width * self.width / 4))
 
 
 def _conv_bn(c_in: int, c_out: int, *, kernel: int = 3, dilation: int = 1) -> nn.Sequential:

@@ -118,8 +118,8 @@ class _State:
         torch.manual_seed(config.seed)
         settings = NetworkSettings(width=config.width, ms_blocks=config.ms_blocks)
         where = torch.device(device)
-        net = NuClickNet(settings).to(where, memory_format=torch.channels_last)
-        average = NuClickNet(settings).to(where, memory_format=torch.channels_last).eval()
+        net, average = (_channels_last(NuClickNet(settings).to(where)) for _ in range(2))
+        average.eval()
         average.load_state_dict(net.state_dict())
         decay = [p for p in net.parameters() if p.ndim > 1]
         rest = [p for p in net.parameters() if p.ndim <= 1]  # biases and batch norm are not decayed
@@ -188,9 +188,14 @@ def _run_steps(state: _State, run: TrainingRun, training: list[LabelledImage], v
 
 def _load_batches(batches: _Batches, workers: int, steps: range) -> Iterator[Batch]:
     loader = DataLoader(
-        batches, batch_size=None, sampler=steps, num_workers=workers, prefetch_factor=4 if workers else None, collate_fn=_as_is
+        batches, batch_size=None, sampler=steps, num_workers=workers, prefetch_factor=4 if workers else None, collate_fn=_as_is  # type: ignore[arg-type]  # with batch_size=None it gets a sample, not a list
     )
     yield from loader
+
+
+def _channels_last(net: NuClickNet) -> NuClickNet:
+    """Lay the weights out as oneDNN and cuDNN are fastest with."""
+    return net.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]  # torch lacks this overload
 
 
 def _as_is(batch: Batch) -> Batch:

@@ -12,12 +12,12 @@ from typing import TypeVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
 from nuclick_qp.errors import TrainingDataError
 from nuclick_qp.guidance.simulated import label_centroids, random_inner_click
+from nuclick_qp.labels import find_pairs, read_pair
 from nuclick_qp.training.config import Source, TrainingConfig
 
 WHITE = 255  # what lies outside an image, in training as in use
@@ -89,14 +89,11 @@ def load_source(source: Source, *, root: Path, mpp: float) -> tuple[list[Labelle
         If the folder holds no pairs, or a label image is missing, empty, of another size than its
         image, or not instance-wise; the message names the file.
     """
-    folder = root / source.folder
-    paths = sorted(p for p in folder.glob(source.pattern) if p.suffix.lower() in {".png", ".jpg", ".jpeg"} and not p.stem.endswith("_label"))
-    if not paths:
-        raise TrainingDataError(f"{folder} holds no images that match {source.pattern!r}; correct `folder` or `pattern`")
+    pairs = find_pairs(root / source.folder, source.pattern)
     parts: tuple[list[LabelledImage], list[LabelledImage]] = ([], [])
-    for path in paths:
+    for path, label_path in pairs:
         held_out = any(path.match(glob) for glob in source.validation)
-        parts[held_out].append(_load_image(path, source, mpp=mpp, weight=source.weight / len(paths)))
+        parts[held_out].append(_load_image(path, label_path, source=source, mpp=mpp, weight=source.weight / len(pairs)))
     return parts
 
 
@@ -108,20 +105,9 @@ def draw_batch(images: Sequence[LabelledImage], config: TrainingConfig, rng: np.
     return Batch(*(torch.stack(parts) for parts in zip(*patches, strict=True)))
 
 
-def _load_image(path: Path, source: Source, *, mpp: float, weight: float) -> LabelledImage:
-    label_path = path.with_name(f"{path.stem}_label.png")
-    if not label_path.exists():
-        raise TrainingDataError(f"{path} has no {label_path.name} beside it; add it or narrow `pattern`")
-    with Image.open(path) as image, Image.open(label_path) as label_image:
-        pixels = np.asarray(image.convert("RGB"))
-        labels = np.asarray(label_image).astype(np.int32)
-    if labels.shape != pixels.shape[:2]:
-        raise TrainingDataError(f"{label_path} is {labels.shape} but its image is {pixels.shape[:2]} (rows, cols); export it anew")
+def _load_image(path: Path, label_path: Path, *, source: Source, mpp: float, weight: float) -> LabelledImage:
+    pixels, labels = read_pair(path, label_path)
     areas = np.bincount(labels.ravel())[1:]
-    if not areas.any():
-        raise TrainingDataError(f"{label_path} holds no object; remove the pair or label it")
-    if areas.size == 255 and np.count_nonzero(areas) == 1:
-        raise TrainingDataError(f"{label_path} is a 0/255 mask, not one number per object; label its connected parts")
     if source.object_area_px is not None:
         zoom = float(np.sqrt(source.object_area_px / np.median(areas[areas > 0])))
         zoom = float(np.clip(zoom, 1 / LARGEST_RESCALE, LARGEST_RESCALE))

@@ -1,0 +1,33 @@
+"""`nuclick-qp evaluate`: measure a model on labelled images."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def evaluate(
+    data: Annotated[Path, typer.Argument(help="Folder of NAME.png|jpg with NAME_label.png.", show_default=False)],
+    model: Annotated[str, typer.Option(help="Name of the model.")] = "nuclei",
+    pattern: Annotated[str, typer.Option(help="Only images that match this glob.")] = "*",
+    mpp: Annotated[float | None, typer.Option(help="um per pixel of the images; default: that of the model.", min=1e-3)] = None,
+    jitter: Annotated[float, typer.Option(help="Standard deviation of the clicks around the centroids, in px.", min=0)] = 0.0,
+    exclusion: Annotated[bool, typer.Option("--exclusion/--no-exclusion", help="Show the network the other clicks.")] = True,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Click on the centroid of every labelled object, and compare outlines with labels."""
+    from nuclick_qp.evaluation.clicks import evaluate_image
+    from nuclick_qp.evaluation.tables import summarise
+    from nuclick_qp.labels import find_pairs
+    from nuclick_qp.segment.image import SegmentOptions
+    from nuclick_qp.segment.predictor import Predictor
+
+    predictor = Predictor.load(model, device=device)
+    options = SegmentOptions(use_exclusion=exclusion)
+    scores = [
+        evaluate_image(image, labels, predictor=predictor, mpp=mpp or predictor.card.mpp, jitter_px=jitter, options=options)
+        for image, labels in find_pairs(data, pattern)
+    ]
+    summary = summarise(predictor.card.short_id, scores)
+    print(summary.model_dump_json(indent=2) if as_json else summary.table())

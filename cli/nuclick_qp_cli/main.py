@@ -1,0 +1,66 @@
+"""The command line: one file per command; here they are put together, and errors become exit codes."""
+
+import logging
+import sys
+from typing import Annotated
+
+import typer
+
+from nuclick_qp import __version__
+from nuclick_qp.errors import NuClickError, OptionError
+from nuclick_qp_cli import doctor, evaluate, models, run, segment, train
+
+EXIT_USAGE = 2
+EXIT_ERROR = 3
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Outlines of nuclei, cells and glands from the points and lines of a QuPath project.\n\n"
+    "Exit codes: 0 all ok, 1 some prompts or images failed, 2 wrong usage, 3 error.",
+)
+app.command("run")(run.run)
+app.command("segment")(segment.segment)
+app.add_typer(models.app, name="models")
+app.command("doctor")(doctor.doctor)
+app.command("train")(train.train)
+app.command("evaluate")(evaluate.evaluate)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")] = False,
+    verbose: Annotated[int, typer.Option("--verbose", "-v", count=True, help="Say more on stderr; twice for every detail.")] = 0,
+) -> None:
+    """Set up logging to stderr; stdout is kept for results."""
+    levels = [logging.ERROR, logging.INFO, logging.DEBUG]
+    logging.basicConfig(stream=sys.stderr, level=levels[min(verbose, 2)], format="%(levelname)s %(name)s: %(message)s", force=True)
+
+
+def main() -> None:
+    """Run the command line; errors of ours become one line on stderr and an exit code."""
+    try:
+        app()
+    except OptionError as err:
+        _fail(err, EXIT_USAGE)
+    except NuClickError as err:
+        _fail(err, EXIT_ERROR)
+    except KeyboardInterrupt:
+        print("nuclick-qp: stopped; finished images are kept", file=sys.stderr)
+        sys.exit(EXIT_ERROR)
+
+
+def _fail(error: Exception, code: int) -> None:
+    print(f"nuclick-qp: {' '.join(str(error).split())}", file=sys.stderr)
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

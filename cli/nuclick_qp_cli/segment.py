@@ -1,0 +1,42 @@
+"""`nuclick-qp segment`: segment the prompts of one image, GeoJSON in and out."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nuclick_qp_cli.run import DEFAULT_MODEL, ObjectType
+
+
+def segment(
+    slide: Annotated[Path, typer.Argument(help="The image file.", show_default=False)],
+    prompts: Annotated[Path, typer.Option(help="GeoJSON file with points and lines.", show_default=False)],
+    output: Annotated[Path, typer.Option("--output", "-o", help="GeoJSON file for the outlines.", show_default=False)],
+    classes: Annotated[str, typer.Option(help="Only prompts of these classes, separated by commas.")] = "",
+    points: Annotated[str, typer.Option(help="Model for points; 'none' leaves them out.")] = DEFAULT_MODEL,
+    lines: Annotated[str, typer.Option(help="Model for lines; 'none' leaves them out.")] = DEFAULT_MODEL,
+    kind: Annotated[ObjectType, typer.Option("--as", help="What the outlines become.")] = ObjectType.DETECTION,
+    mpp: Annotated[float | None, typer.Option(help="um per pixel, where the file does not say it.", min=1e-3)] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
+    batch_size: Annotated[int, typer.Option(help="Clicks that go through the network at once.", min=1)] = 32,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as one JSON object.")] = False,
+) -> None:
+    """Turn every point and line of a GeoJSON file into an outline."""
+    from nuclick_qp.pipeline import RunOptions, segment_file
+    from nuclick_qp.segment.image import SegmentOptions
+    from nuclick_qp_cli.progress import show_progress
+    from nuclick_qp_cli.setup import load_predictors, print_report
+
+    predictors, left_out = load_predictors(points=points, lines=lines, device=device)
+    options = RunOptions(
+        classes=tuple(name.strip() for name in classes.split(",")) if classes else (),
+        left_out=left_out,
+        kind=kind.value,
+        mpp=mpp,
+        segment=SegmentOptions(batch_size=batch_size),
+    )
+    with show_progress() as progress:
+        report = segment_file(slide, prompts, output, predictors=predictors, options=options, progress=progress)
+    print_report(report, as_json=as_json)
+    sys.exit(0 if report.all_ok else 1)

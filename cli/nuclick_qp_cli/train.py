@@ -1,0 +1,24 @@
+"""`nuclick-qp train`: train a model from a configuration."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def train(
+    config: Annotated[Path, typer.Argument(help="TOML file; see examples/training.", show_default=False)],
+    data: Annotated[Path, typer.Option(help="Folder that the folders in the configuration are relative to.", envvar="NUCLICK_SHARED")],
+    out: Annotated[Path, typer.Option(help="Folder for checkpoint, log and weights; a stopped run in it goes on.")],
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
+    workers: Annotated[int, typer.Option(help="Processes that make training patches.", min=0)] = 1,
+) -> None:
+    """Train a model on images with instance labels; Ctrl-C stops, the same command goes on."""
+    from nuclick_qp.segment.predictor import choose_device
+    from nuclick_qp.training.config import read_config
+    from nuclick_qp.training.loop import TrainingRun
+    from nuclick_qp.training.loop import train as run_training
+
+    run = TrainingRun(data, out, device=str(choose_device(device)), workers=workers)
+    card = run_training(read_config(config), run)
+    print(f"{out / card.name}.safetensors ({card.parameters:,} parameters, sha256 {card.sha256[:12]})")

@@ -1,0 +1,65 @@
+"""Images with instance labels on disk: NAME.png|jpg|tif with NAME_label.png beside it."""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from nuclick_qp.errors import TrainingDataError
+
+IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff"})
+LABEL_ENDING = "_label"
+
+
+def find_pairs(folder: Path, pattern: str = "*") -> list[tuple[Path, Path]]:
+    """List images with their label images, by name.
+
+    Raises
+    ------
+    TrainingDataError
+        If no image matches, or one has no label image.
+    """
+    images = [p for p in folder.glob(pattern) if p.suffix.lower() in IMAGE_SUFFIXES and not p.stem.endswith(LABEL_ENDING)]
+    if not images:
+        raise TrainingDataError(f"{folder} holds no images that match {pattern!r}; give a folder of NAME.png with NAME{LABEL_ENDING}.png")
+    pairs = [(image, image.with_name(f"{image.stem}{LABEL_ENDING}.png")) for image in sorted(images)]
+    for image, labels in pairs:
+        if not labels.exists():
+            raise TrainingDataError(f"{image} has no {labels.name} beside it; add it or narrow the pattern")
+    return pairs
+
+
+def read_pair(image: Path, labels: Path) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
+    """Read an image and its labels.
+
+    Returns
+    -------
+    pixels, numbers
+        (H, W, 3) uint8 RGB; (H, W) int32, 0 background, one number per object, at least one object.
+
+    Raises
+    ------
+    TrainingDataError
+        If a file cannot be read, the sizes differ, there is no object, or the labels are a 0/255
+        mask; the message names the file.
+    """
+    pixels = _read(image, "RGB")
+    numbers = _read(labels, None).astype(np.int32)
+    if numbers.shape != pixels.shape[:2]:
+        raise TrainingDataError(f"{labels} is {numbers.shape} but {image.name} is {pixels.shape[:2]} (rows, cols); export it anew")
+    found = np.unique(numbers)
+    if found.tolist() == [0]:
+        raise TrainingDataError(f"{labels} holds no object; label it, or remove the pair")
+    if found.tolist() in ([255], [0, 255]):
+        raise TrainingDataError(f"{labels} is a 0/255 mask, not one number per object; label its connected parts")
+    return pixels.astype(np.uint8, copy=False), numbers
+
+
+def _read(path: Path, mode: str | None) -> NDArray[np.uint8] | NDArray[np.int32]:
+    try:
+        with Image.open(path) as file:
+            array: NDArray[np.uint8] = np.asarray(file.convert(mode) if mode else file)
+    except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as err:
+        raise TrainingDataError(f"{path} cannot be read as an image ({err}); export it anew") from err
+    return array

@@ -1,0 +1,174 @@
+"""What a run tells its user: counts for each image and for the project."""
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from nuclick_qp.prompts import Outcome, Status
+
+# How the nine statuses of a prompt add up to the five counts of the summary.
+COUNTED_AS = {
+    Status.OK: "ok",
+    Status.EMPTY: "empty",
+    Status.OUTSIDE_OWN_MASK: "empty",
+    Status.OUTSIDE_SLIDE: "outside",
+    Status.TOO_LARGE: "failed",
+    Status.FAILED: "failed",
+    Status.UNCHANGED: "skipped",
+    Status.DUPLICATE: "skipped",
+    Status.NO_MODEL: "skipped",
+}
+# What a user asked for and did not get; the exit code tells.
+UNSERVED = frozenset(Status) - {Status.OK, Status.UNCHANGED, Status.DUPLICATE}
+
+ImageStatus = Literal["ok", "partial", "failed", "no-prompts"]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class Counts(_Frozen):
+    """Prompts by what became of them; `prompts` is the sum of the others."""
+
+    prompts: int = 0
+    ok: int = 0
+    empty: int = 0
+    outside: int = 0
+    failed: int = 0
+    skipped: int = 0
+
+
+class PromptReport(_Frozen):
+    """One prompt that has no new outline, for the list of what to look at.
+
+    Attributes
+    ----------
+    x, y
+        In the slide frame; None when the prompt could not be read.
+    """
+
+    kind: str
+    class_name: str | None
+    x: float | None
+    y: float | None
+    status: str
+    detail: str
+
+
+class ImageReport(Counts):
+    """One image of a run.
+
+    Attributes
+    ----------
+    status
+        ``ok``: every prompt has an outline; ``partial``: some have none; ``failed``: the image could
+        not be worked on, `error` says why; ``no-prompts``.
+    statuses
+        Prompts by exact status.
+    removed
+        Earlier results of ours that were replaced.
+    """
+
+    image: str
+    status: ImageStatus
+    seconds: float
+    error: str | None = None
+    removed: int = 0
+    statuses: dict[str, int]
+    without_outline: tuple[PromptReport, ...] = ()
+
+
+class ModelReport(_Frozen):
+    """Which model worked on one kind of prompt."""
+
+    name: str
+    sha256: str
+    mpp: float
+    patch_px: int
+
+
+class RunReport(Counts):
+    """A whole run: the JSON object of ``run --json`` and of the run record.
+
+    Attributes
+    ----------
+    model
+        By kind of prompt (``point``, ``line``).
+    """
+
+    project: str
+    engine: str
+    model: dict[str, ModelReport]
+    device: str
+    precision: str
+    version: str
+    dry_run: bool
+    images: tuple[ImageReport, ...]
+    seconds: float
+
+    @property
+    def all_ok(self) -> bool:
+        """Tell whether every prompt of every image got what it asked for."""
+        return all(image.status in ("ok", "no-prompts") for image in self.images)
+
+
+def count(outcomes: Sequence[Outcome], *, bad_prompts: int = 0) -> Counts:
+    """Add up outcomes, and prompts that could not even be read."""
+    sums = Counter(COUNTED_AS[outcome.status] for outcome in outcomes)
+    sums["failed"] += bad_prompts
+    return Counts(prompts=len(outcomes) + bad_prompts, **sums)
+
+
+def report_image(image: str, outcomes: Sequence[Outcome], *, bad_prompts: Sequence[str], removed: int, since: float) -> ImageReport:
+    """Give the report of an image that was worked on.
+
+    Parameters
+    ----------
+    bad_prompts
+        One line for each prompt that could not be read.
+    since
+        `time.perf_counter()` at its start.
+    """
+    counts = count(outcomes, bad_prompts=len(bad_prompts))
+    missed = [o for o in outcomes if o.status in UNSERVED]
+    status: ImageStatus = "no-prompts" if not counts.prompts else "partial" if missed or bad_prompts else "ok"
+    statuses = Counter(str(o.status) for o in outcomes)
+    statuses[str(Status.FAILED)] += len(bad_prompts)
+    unread = tuple(
+        PromptReport(kind="unknown", class_name=None, x=None, y=None, status=str(Status.FAILED), detail=line) for line in bad_prompts
+    )
+    return ImageReport(
+        **counts.model_dump(),
+        image=image,
+        status=status,
+        seconds=round(time.perf_counter() - since, 3),
+        removed=removed,
+        statuses={name: n for name, n in sorted(statuses.items()) if n},
+        without_outline=unread + tuple(_report_prompt(o) for o in missed),
+    )
+
+
+def failed_image(image: str, error: Exception, *, since: float) -> ImageReport:
+    """Give the report of an image that an error ended."""
+    return ImageReport(image=image, status="failed", seconds=round(time.perf_counter() - since, 3), error=str(error), statuses={})
+
+
+def total(images: Sequence[ImageReport]) -> Counts:
+    """Add up the counts of all images."""
+    return Counts(**{name: sum(getattr(image, name) for image in images) for name in Counts.model_fields})
+
+
+def _report_prompt(outcome: Outcome) -> PromptReport:
+    x, y = outcome.prompt.anchor
+    return PromptReport(
+        kind=outcome.prompt.kind,
+        class_name=outcome.prompt.class_name,
+        x=round(x, 2),
+        y=round(y, 2),
+        status=str(outcome.status),
+        detail=outcome.detail,
+    )

@@ -1,0 +1,243 @@
+"""The path of a click: prompts and a slide in, one outcome per prompt out."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import KDTree
+
+from nuclick_qp.geometry import Window
+from nuclick_qp.guidance.signals import build_inputs
+from nuclick_qp.prompts import Detection, Outcome, Prompt, Status, points_xy
+from nuclick_qp.segment.outlines import trace_outline
+from nuclick_qp.segment.overlaps import Candidate, settle_overlaps
+from nuclick_qp.segment.postprocess import MaskRules, extract_mask, reconstruct, touches_edge
+from nuclick_qp.segment.predictor import Predictor
+from nuclick_qp.segment.tiling import TILE_PX, Patch, plan_tiles
+from nuclick_qp.slides import Slide
+
+# A detection this close to a click is taken for an older outline of the same object, not for a
+# neighbour: telling the network to keep out of it would cut the object in two.
+NEIGHBOUR_CLEARANCE_UM = 3.0
+READ_AHEAD = 2  # batches that are read while the network works on another
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentOptions:
+    """How prompts are worked off; none of it changes the result but `use_exclusion`.
+
+    Attributes
+    ----------
+    batch_size
+        Patches that go through the network at once.
+    tile_px
+        See `plan_tiles`.
+    use_exclusion
+        Show the network the neighbours of each prompt.
+    """
+
+    batch_size: int = 32
+    tile_px: int = TILE_PX
+    use_exclusion: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """A batch on its way to the network; `indices` point into the list of prompts."""
+
+    indices: tuple[int, ...]
+    windows: tuple[Window, ...]
+    inputs: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class _Scene:
+    """What all prompts of one call share."""
+
+    prompts: Sequence[Prompt]
+    slide: Slide
+    predictor: Predictor
+    scale: float
+    others: "_Others"
+    rules: MaskRules
+    options: SegmentOptions = field(default_factory=SegmentOptions)
+
+
+def segment_prompts(
+    prompts: Sequence[Prompt],
+    slide: Slide,
+    *,
+    predictor: Predictor,
+    mpp: float,
+    neighbours_xy: NDArray[np.float64] | None = None,
+    context: Sequence[Prompt] = (),
+    options: SegmentOptions | None = None,
+    on_done: Callable[[int], None] = lambda count: None,
+) -> list[Outcome]:
+    """Segment the object under each prompt.
+
+    Parameters
+    ----------
+    prompts
+        Prompts of one kind on one plane, in the slide frame.
+    slide
+        The image; an RGB image has one plane only, whatever plane the prompts are on.
+    mpp
+        Micrometres per level-0 pixel.
+    neighbours_xy
+        (M, 2) one place in each object that stands there already; slide frame.
+    context
+        Prompts that are not segmented now but mark neighbours all the same.
+    on_done
+        Called with the number of prompts finished since the last call.
+
+    Returns
+    -------
+    list of Outcome
+        One for each prompt, in their order. It does not depend on batch size, tile size or order.
+    """
+    card = predictor.card
+    inside = [i for i, prompt in enumerate(prompts) if _is_inside(prompt, slide)]
+    outcomes: dict[int, Outcome] = {
+        i: Outcome(p, Status.OUTSIDE_SLIDE, detail=f"the slide is {slide.width} x {slide.height} px")
+        for i, p in enumerate(prompts)
+        if i not in set(inside)
+    }
+    on_done(len(outcomes))
+    kept = [prompts[i] for i in inside]
+    options = options or SegmentOptions()
+    taken = [*prompts, *context] if options.use_exclusion else []
+    others = _Others.of(kept, taken, neighbours_xy if options.use_exclusion else None, clearance=NEIGHBOUR_CLEARANCE_UM / mpp)
+    rules = MaskRules(card.threshold, card.min_object_px, card.max_hole_px)
+    scene = _Scene(kept, slide, predictor, card.mpp / mpp, others, rules, options)
+    candidates: dict[int, Candidate] = {}
+    for job in read_ahead(_read_jobs(scene), READ_AHEAD):
+        probabilities = predictor.predict(job.inputs, batch_size=options.batch_size)
+        for index, window, inputs, probability in zip(job.indices, job.windows, job.inputs, probabilities, strict=True):
+            found = _to_candidate(scene, kept[index], window=window, marker=inputs[3] > 0, probability=probability)
+            if isinstance(found, Outcome):
+                outcomes[inside[index]] = found
+            else:
+                candidates[inside[index]] = found
+        on_done(len(job.indices))
+    outcomes.update(_finish(candidates, rules))
+    return [outcomes[i] for i in range(len(prompts))]
+
+
+def read_ahead(items: Iterable[T], depth: int) -> Iterator[T]:
+    """Go through items while a thread makes up to `depth` of the next ones."""
+    source = iter(items)
+    with ThreadPoolExecutor(1) as pool:
+        waiting = [pool.submit(next, source, None) for _ in range(depth)]
+        while (item := waiting.pop(0).result()) is not None:
+            waiting.append(pool.submit(next, source, None))
+            yield item
+
+
+class _Others:
+    """The places that may appear in exclusion maps, found by region."""
+
+    def __init__(self, xy: NDArray[np.float64]) -> None:
+        self._xy = xy
+        self._tree = KDTree(xy) if len(xy) else None
+
+    @classmethod
+    def of(
+        cls, kept: Sequence[Prompt], taken: Sequence[Prompt], neighbours_xy: NDArray[np.float64] | None, *, clearance: float
+    ) -> "_Others":
+        """Gather prompts and neighbours; neighbours within the clearance of a prompt are left out."""
+        places = points_xy(list(taken))
+        if neighbours_xy is None or not len(neighbours_xy):
+            return cls(places)
+        prompts_xy = points_xy([*kept, *taken])
+        if len(prompts_xy):
+            distance, _ = KDTree(prompts_xy).query(neighbours_xy)
+            neighbours_xy = neighbours_xy[distance > clearance]
+        return cls(np.concatenate([places, neighbours_xy]))
+
+    def near(self, prompt: Prompt, window: Window) -> NDArray[np.float64]:
+        """Give the (M, 2) places in a window but for the prompt's own."""
+        if self._tree is None:
+            return np.empty((0, 2))
+        half = window.width * window.scale / 2
+        found = self._xy[self._tree.query_ball_point((window.x + half, window.y + half), half, p=np.inf)]
+        own = (found == np.asarray(prompt.anchor)).all(axis=1)
+        neighbours: NDArray[np.float64] = found[~own]
+        return neighbours
+
+
+def _is_inside(prompt: Prompt, slide: Slide) -> bool:
+    """Tell whether the middle of a prompt lies on the slide."""
+    x, y = prompt.anchor
+    return 0 <= x < slide.width and 0 <= y < slide.height
+
+
+def _read_jobs(scene: _Scene) -> Iterator[_Job]:
+    """Read the tiles one by one and give their patches in batches, filled across tiles."""
+    patches = _read_patches(scene)
+    while batch := list(islice(patches, scene.options.batch_size)):
+        prompts = [scene.prompts[patch.index] for patch, _ in batch]
+        windows = [patch.window for patch, _ in batch]
+        inputs = build_inputs(
+            np.stack([pixels for _, pixels in batch]),
+            prompts,
+            windows=windows,
+            others_xy=[scene.others.near(prompt, window) for prompt, window in zip(prompts, windows, strict=True)],
+        )
+        yield _Job(tuple(patch.index for patch, _ in batch), tuple(windows), inputs)
+
+
+def _read_patches(scene: _Scene) -> Iterator[tuple[Patch, NDArray[np.uint8]]]:
+    patch_px = scene.predictor.card.patch_px
+    for tile in plan_tiles(scene.prompts, patch_px=patch_px, scale=scene.scale, tile_px=scene.options.tile_px):
+        yield from zip(tile.patches, tile.cut(scene.slide.read(tile.window)), strict=True)
+
+
+def _to_candidate(
+    scene: _Scene, prompt: Prompt, *, window: Window, marker: NDArray[np.bool_], probability: NDArray[np.float32]
+) -> Candidate | Outcome:
+    """Give the mask under a prompt cut to its bounding box, or why there is none."""
+    rows, cols = _rows_and_cols_on_slide(window, scene.slide)
+    probability = np.where(rows[:, None] & cols[None], probability, 0)
+    mask, status, detail = extract_mask(probability, marker, rules=scene.rules)
+    if status is not Status.OK:
+        return Outcome(prompt, status, detail=detail)
+    if touches_edge(mask):
+        side_um = window.width * window.scale * scene.predictor.card.mpp / scene.scale
+        return Outcome(prompt, Status.TOO_LARGE, detail=f"the object does not fit into {side_um:.0f} um; use a model for larger objects")
+    r, c = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    box = (slice(r[0] - 1, r[-1] + 2), slice(c[0] - 1, c[-1] + 2))
+    part = window.part(int(c[0] - 1), int(r[0] - 1), int(c[-1] - c[0] + 3), int(r[-1] - r[0] + 3))
+    return Candidate(prompt, part, probability[box].copy(), mask[box].copy(), (marker & mask)[box].copy())
+
+
+def _rows_and_cols_on_slide(window: Window, slide: Slide) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Tell which rows and columns of a window have their pixel centres on the slide."""
+    y = window.to_slide(np.column_stack([np.zeros(window.height), np.arange(window.height) + 0.5]))[:, 1]
+    x = window.to_slide(np.column_stack([np.arange(window.width) + 0.5, np.zeros(window.width)]))[:, 0]
+    return (y >= 0) & (y < slide.height), (x >= 0) & (x < slide.width)
+
+
+def _finish(candidates: dict[int, Candidate], rules: MaskRules) -> dict[int, Outcome]:
+    """Settle overlaps, then trace what is left of each mask."""
+    outcomes = {}
+    masks = settle_overlaps(list(candidates.values()))
+    for (index, candidate), mask in zip(candidates.items(), masks, strict=True):
+        if not (mask == candidate.mask).all():
+            mask, status, _ = reconstruct(mask, candidate.marker & mask, rules=rules)  # noqa: PLW2901
+            if status is not Status.OK:
+                outcomes[index] = Outcome(candidate.prompt, Status.EMPTY, detail="another prompt has the same object")
+                continue
+        outline = trace_outline(candidate.probability, mask, threshold=rules.threshold, window=candidate.window)
+        if outline is None:
+            outcomes[index] = Outcome(candidate.prompt, Status.EMPTY, detail="the outline has no area")
+            continue
+        probability = float(candidate.probability[mask].mean())
+        outcomes[index] = Outcome(candidate.prompt, Status.OK, Detection(outline, probability))
+    return outcomes

@@ -1,0 +1,70 @@
+"""Where the masks of two prompts claim the same pixel, the higher probability gets it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from nuclick_qp.geometry import Window
+from nuclick_qp.prompts import Plane, Prompt
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """The mask of one prompt before overlaps are settled, cut to its bounding box.
+
+    Attributes
+    ----------
+    probability, mask, marker
+        (H, W) of `window`: float32 in [0, 1], the object, the pixels under the prompt. One pixel
+        round the mask is kept, so that the outline can be placed between pixels.
+    """
+
+    prompt: Prompt
+    window: Window
+    probability: NDArray[np.float32]
+    mask: NDArray[np.bool_]
+    marker: NDArray[np.bool_]
+
+
+def settle_overlaps(candidates: Sequence[Candidate]) -> list[NDArray[np.bool_]]:
+    """Give the mask of each candidate without the pixels that another claims more surely.
+
+    Equal probabilities go to the prompt with the smaller key. All comparisons look at the masks as
+    they came in: the result does not depend on the order. Only candidates for one kind of prompt
+    and on one plane compete: a nucleus takes nothing away from the gland that it lies in.
+
+    Returns
+    -------
+    list of (H, W) bool arrays
+        New masks, in the order of the candidates; they may be empty or in pieces.
+    """
+    masks = [c.mask.copy() for c in candidates]
+    ranks = [(c.prompt.key, i) for i, c in enumerate(candidates)]  # the position only parts equal prompts
+    boxes = [shapely.box(*c.window.slide_box) for c in candidates]
+    tree = shapely.STRtree(boxes)
+    for i, j in tree.query(boxes).T:
+        if i != j and _compete(candidates[i].prompt, candidates[j].prompt):
+            masks[i] &= ~_lost_to(candidates[i], candidates[j], wins_ties=ranks[i] < ranks[j])
+    return masks
+
+
+def _compete(a: Prompt, b: Prompt) -> bool:
+    planes: tuple[Plane, Plane] = (a.plane, b.plane)
+    return a.kind == b.kind and planes[0] == planes[1]
+
+
+def _lost_to(one: Candidate, other: Candidate, *, wins_ties: bool) -> NDArray[np.bool_]:
+    """Give the pixels of the first mask that the second claims with more right."""
+    rows, cols = np.nonzero(one.mask)
+    xy = one.window.to_slide(np.column_stack([cols, rows]) + 0.5)
+    seen = other.window.contains(xy)
+    rows, cols = rows[seen], cols[seen]
+    there = tuple(other.window.to_array(xy[seen]).T)
+    mine, theirs = one.probability[rows, cols], other.probability[there]
+    loses = other.mask[there] & ((theirs > mine) | ((theirs == mine) & (not wins_ties)))
+    lost = np.zeros_like(one.mask)
+    lost[rows[loses], cols[loses]] = True
+    return lost

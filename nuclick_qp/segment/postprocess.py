@@ -1,0 +1,90 @@
+"""Probabilities to one mask per prompt.
+
+One 2-D mask at a time: given an (N, H, W) stack, size and hole filters would join neighbouring
+patches, and the result of a prompt would depend on its batch.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+from skimage.morphology import remove_small_holes
+
+from nuclick_qp.prompts import Status
+
+
+@dataclass(frozen=True, slots=True)
+class MaskRules:
+    """What makes an object out of probabilities.
+
+    Attributes
+    ----------
+    threshold
+        Probability from which on a pixel belongs to the object.
+    min_object_px
+        Objects of fewer pixels are no objects, at the resolution of the network.
+    max_hole_px
+        Holes of up to this many pixels are filled; larger ones stay.
+    """
+
+    threshold: float = 0.5
+    min_object_px: int = 50
+    max_hole_px: int = 0
+
+
+def extract_mask(
+    probability: NDArray[np.float32], marker: NDArray[np.bool_], *, rules: MaskRules
+) -> tuple[NDArray[np.bool_], Status, str]:
+    """Give the object that the prompt marks.
+
+    Parameters
+    ----------
+    probability
+        (H, W) in [0, 1].
+    marker
+        (H, W), True under the prompt: one pixel of a click, the line of a squiggle.
+
+    Returns
+    -------
+    mask
+        (H, W) bool; all False unless the status is `ok`.
+    status
+        `ok`, `empty` or `outside-own-mask`.
+    detail
+        Why there is no object; empty when there is one.
+
+    References
+    ----------
+    Koohbanani et al. 2020, section 3.4: threshold, removal of small objects, morphological
+    reconstruction from the inclusion map. The reconstruction of a binary mask from a marker is the
+    set of its connected components that the marker touches.
+    """
+    return reconstruct(probability >= rules.threshold, marker, rules=rules)
+
+
+def reconstruct(mask: NDArray[np.bool_], marker: NDArray[np.bool_], *, rules: MaskRules) -> tuple[NDArray[np.bool_], Status, str]:
+    """Keep the 4-connected parts of a mask that the marker touches and that are large enough."""
+    nothing = np.zeros_like(mask)
+    labels, _ = ndimage.label(mask)
+    areas = np.bincount(labels.ravel())
+    areas[0] = 0
+    large = areas >= rules.min_object_px
+    large[0] = False
+    touched = np.unique(labels[marker])
+    touched = touched[touched > 0]
+    if large[touched].any():
+        kept = np.isin(labels, touched[large[touched]])
+        if rules.max_hole_px:
+            kept = remove_small_holes(kept, max_size=rules.max_hole_px, connectivity=1)
+        return kept, Status.OK, ""
+    if touched.size:
+        return nothing, Status.EMPTY, f"the object has {int(areas[touched].max())} px, fewer than {rules.min_object_px}"
+    if large.any():
+        return nothing, Status.OUTSIDE_OWN_MASK, "the object found lies beside the prompt"
+    return nothing, Status.EMPTY, "nothing found under the prompt"
+
+
+def touches_edge(mask: NDArray[np.bool_]) -> bool:
+    """Tell whether a mask reaches the border of its array: the object may go on beyond it."""
+    return bool(mask[0].any() or mask[-1].any() or mask[:, 0].any() or mask[:, -1].any())

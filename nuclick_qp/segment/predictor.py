@@ -1,0 +1,133 @@
+"""Inputs to probabilities: weights, device, precision and batches in one place."""
+
+import logging
+from typing import Literal, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from nuclick_qp.errors import DeviceError
+from nuclick_qp.model.cards import Card, find_card
+from nuclick_qp.model.checkpoints import load_network
+
+logger = logging.getLogger(__name__)
+
+Precision = Literal["auto", "float32", "bfloat16", "float16"]
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+class Predictor:
+    """A network on a device, ready for use once built.
+
+    Parameters
+    ----------
+    card, net
+        The model and its network: (N, C, P, P) in [0, 1] to (N, 1, P, P) logits.
+    device
+        ``auto``, ``cpu``, ``cuda``, ``cuda:1`` or ``mps``.
+    precision
+        ``auto`` is bfloat16 where the processor multiplies it natively, float16 on MPS, else
+        float32. Results of two precisions differ by less than what a pixel's noise changes.
+    """
+
+    def __init__(self, card: Card, net: nn.Module, *, device: str = "auto", precision: Precision = "auto") -> None:
+        self.card = card
+        self.device = choose_device(device)
+        self.precision = choose_precision(self.device) if precision == "auto" else precision
+        self._net = net.eval().to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch lacks it
+
+    @classmethod
+    def load(cls, name: str, *, device: str = "auto", precision: Precision = "auto") -> Self:
+        """Build the predictor of a model that comes with the package.
+
+        Raises
+        ------
+        ModelNotFoundError, WeightsError, DeviceError
+            If there is no such model, its weights do not match its card, or the device is missing.
+        """
+        card, weights = find_card(name)
+        return cls(card, load_network(card, weights), device=device, precision=precision)
+
+    def predict(self, inputs: NDArray[np.float32], *, batch_size: int = 32) -> NDArray[np.float32]:
+        """Give the probability of belonging to the wanted object.
+
+        When the device runs out of memory the batch is halved, down to one patch, and then the CPU
+        takes over; the result stays the same.
+
+        Parameters
+        ----------
+        inputs
+            (N, 5, P, P) in [0, 1], as `guidance.build_inputs` makes them.
+        batch_size
+            Patches that go through the network at once.
+
+        Returns
+        -------
+        (N, P, P) float32 array
+        """
+        parts, done = [np.empty((0, *inputs.shape[2:]), np.float32)], 0
+        while done < len(inputs):
+            try:
+                parts.append(self._run(inputs[done : done + batch_size]))
+            except torch.OutOfMemoryError as err:
+                if self.device.type == "cpu":
+                    raise
+                batch_size = self._shrink(batch_size, err)
+            else:
+                done += batch_size
+        return np.concatenate(parts)
+
+    @torch.inference_mode()
+    def _run(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Send one batch through the network: (N, 5, P, P) to (N, P, P)."""
+        x = torch.from_numpy(np.ascontiguousarray(inputs[:, : self.card.network.in_channels]))
+        x = x.to(self.device, memory_format=torch.channels_last)
+        with torch.autocast(self.device.type, dtype=DTYPES[self.precision], enabled=self.precision != "float32"):
+            logits = self._net(x)  # (N, 1, P, P)
+        probability: NDArray[np.float32] = torch.sigmoid(logits[:, 0].float()).cpu().numpy()
+        return probability
+
+    def _shrink(self, batch_size: int, error: Exception) -> int:
+        """Give the next batch size to try; from a batch of one the network moves to the CPU."""
+        logger.warning("%s is out of memory at %d patches at once (%s)", self.device, batch_size, str(error).splitlines()[0])
+        if batch_size > 1:
+            return batch_size // 2
+        self.device = torch.device("cpu")
+        self._net = self._net.to(self.device)
+        logger.warning("going on with the CPU")
+        return 1
+
+
+def choose_device(name: str) -> torch.device:
+    """Give the device of a name; ``auto`` takes CUDA, then MPS, then the CPU.
+
+    Raises
+    ------
+    DeviceError
+        If the name is no device, or this machine does not have it.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+    except RuntimeError as err:
+        raise DeviceError(f"{name!r} is no device; use auto, cpu, cuda, cuda:N or mps") from err
+    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}.get(device.type)
+    if there is None:
+        raise DeviceError(f"{name!r} is not supported; use auto, cpu, cuda, cuda:N or mps")
+    if not there or (device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count()):
+        raise DeviceError(f"this machine has no device {name!r}; use --device auto or cpu")
+    return device
+
+
+def choose_precision(device: torch.device) -> Literal["float32", "bfloat16", "float16"]:
+    """Give the fastest precision that the device has in hardware."""
+    if device.type == "cuda":
+        return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float16"
+    if device.type == "mps":
+        return "float16"
+    features = torch.backends.cpu.get_cpu_capability()
+    native = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return "bfloat16" if features.startswith("AVX512") and native else "float32"

@@ -1,0 +1,55 @@
+"""Tests of `nuclick_qp.model.losses`."""
+
+import math
+
+import pytest
+import torch
+
+from nuclick_qp.model.losses import hybrid_loss
+
+
+def _masks() -> tuple[torch.Tensor, torch.Tensor]:
+    wanted, others = torch.zeros(1, 1, 4, 4), torch.zeros(1, 1, 4, 4)
+    wanted[..., 0, :2] = 1  # 2 px
+    others[..., 3, :] = 1  # 4 px: a = 2
+    return wanted, others
+
+
+def test_perfect_logits_cost_nothing() -> None:
+    """The minimum is 0: the Dice term has its factor 2."""
+    wanted, others = _masks()
+
+    assert float(hybrid_loss(200 * wanted - 100, wanted, others)) == pytest.approx(0, abs=1e-6)
+
+
+def test_loss_is_that_of_the_equation() -> None:
+    """All logits 0: probability 0.5 and cross entropy log 2 everywhere."""
+    wanted, others = _masks()
+    a = 2.0
+    mean_weight = (2 * (a**2 + 1) + 4 * (a + 1) + 10) / 16
+    dice = 1 - (2 * 0.5 * 2 + 1) / (0.5 * 16 + 2 + 1)
+
+    loss = hybrid_loss(torch.zeros(1, 1, 4, 4), wanted, others)
+
+    assert float(loss) == pytest.approx(dice + mean_weight * math.log(2))
+
+
+def test_bound_limits_the_ratio() -> None:
+    """With a at most 1 the weights are G + G~ + 1."""
+    wanted, others = _masks()
+    dice = 1 - (2 * 0.5 * 2 + 1) / (0.5 * 16 + 2 + 1)
+
+    loss = hybrid_loss(torch.zeros(1, 1, 4, 4), wanted, others, max_ratio=1.0)
+
+    assert float(loss) == pytest.approx(dice + (2 * 2 + 4 * 2 + 10) / 16 * math.log(2))
+
+
+def test_ratio_is_that_of_each_patch() -> None:
+    """The loss of a batch is the mean of the losses of its patches."""
+    wanted, others = _masks()
+    logits = torch.linspace(-2, 2, 16).view(1, 1, 4, 4)
+    alone = [hybrid_loss(logits, wanted, others), hybrid_loss(logits, others, wanted)]
+
+    both = hybrid_loss(logits.repeat(2, 1, 1, 1), torch.cat([wanted, others]), torch.cat([others, wanted]))
+
+    assert float(both) == pytest.approx(float(sum(alone)) / 2)

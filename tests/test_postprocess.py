@@ -1,0 +1,101 @@
+"""Tests of `nuclick_qp.segment.postprocess`."""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from skimage.draw import disk
+
+from nuclick_qp.prompts import Status
+from nuclick_qp.segment.postprocess import MaskRules, extract_mask, touches_edge
+
+RULES = MaskRules(threshold=0.5, min_object_px=50, max_hole_px=20)
+
+
+def _scene(*discs: tuple[int, int, float]) -> NDArray[np.float32]:
+    probability = np.full((64, 64), 0.1, np.float32)
+    for row, col, radius in discs:
+        probability[disk((row, col), radius)] = 0.9
+    return probability
+
+
+def _click(row: int, col: int) -> NDArray[np.bool_]:
+    marker = np.zeros((64, 64), bool)
+    marker[row, col] = True
+    return marker
+
+
+def test_only_the_marked_object_is_kept() -> None:
+    """Morphological reconstruction: the neighbour is not what the user clicked on."""
+    probability = _scene((20, 20, 8), (45, 45, 10))
+
+    mask, status, _ = extract_mask(probability, _click(22, 22), rules=RULES)
+
+    assert status is Status.OK
+    assert np.array_equal(mask, _scene((20, 20, 8)) > 0.5)
+
+
+def test_click_beside_an_object_is_outside_its_mask() -> None:
+    """There is an object in the patch, but not under the click."""
+    mask, status, detail = extract_mask(_scene((20, 20, 8)), _click(50, 50), rules=RULES)
+
+    assert status is Status.OUTSIDE_OWN_MASK
+    assert not mask.any()
+    assert detail
+
+
+@pytest.mark.parametrize("probability", [_scene(), _scene((32, 32, 3))])
+def test_nothing_or_too_little_is_empty(probability: NDArray[np.float32]) -> None:
+    """Below 50 px there is no object."""
+    mask, status, _ = extract_mask(probability, _click(32, 32), rules=RULES)
+
+    assert status is Status.EMPTY
+    assert not mask.any()
+
+
+def test_area_at_the_limit_counts() -> None:
+    """50 px are enough, 49 are not."""
+    probability = np.zeros((64, 64), np.float32)
+    probability[10:15, 10:20] = 0.9
+
+    assert extract_mask(probability, _click(12, 12), rules=RULES)[1] is Status.OK
+    probability[14, 19] = 0
+    assert extract_mask(probability, _click(12, 12), rules=RULES)[1] is Status.EMPTY
+
+
+def test_small_holes_are_filled_and_large_ones_stay() -> None:
+    """A hole up to `max_hole_px` is noise; a larger one is a lumen."""
+    probability = _scene((32, 32, 20))
+    probability[25:28, 25:28] = 0.1
+    probability[35:42, 35:42] = 0.1
+
+    mask, _, _ = extract_mask(probability, _click(32, 24), rules=RULES)
+
+    assert mask[25:28, 25:28].all()
+    assert not mask[35:42, 35:42].any()
+
+
+def test_squiggle_of_two_strokes_keeps_both_parts() -> None:
+    """Every part that a stroke touches belongs to the object."""
+    probability = _scene((20, 20, 8), (45, 45, 8))
+
+    mask, status, _ = extract_mask(probability, _click(20, 20) | _click(45, 45), rules=RULES)
+
+    assert status is Status.OK
+    assert np.array_equal(mask, probability > 0.5)
+
+
+def test_diagonal_neighbours_are_two_objects() -> None:
+    """Objects are 4-connected: a shared corner joins nothing."""
+    probability = np.zeros((64, 64), np.float32)
+    probability[10:20, 10:20] = probability[20:30, 20:30] = 0.9
+
+    mask, _, _ = extract_mask(probability, _click(15, 15), rules=RULES)
+
+    assert mask.sum() == 100
+
+
+def test_edge_is_noticed_on_each_side() -> None:
+    """An object that reaches the border of the patch may go on beyond it."""
+    for place in [(0, 30), (63, 30), (30, 0), (30, 63)]:
+        assert touches_edge(_click(*place))
+    assert not touches_edge(_click(1, 62))

@@ -1,0 +1,29 @@
+"""Tests of `nuclick_qp.segment.shape`."""
+
+import math
+
+import pytest
+from shapely import Point, Polygon, box
+
+from nuclick_qp.segment.shape import measure
+
+
+def test_measurements_of_a_rectangle_are_its_sides() -> None:
+    """8 x 4 px at 0.5 um/px: 4 x 2 um."""
+    found = dict(measure(box(0, 0, 8, 4), mpp=0.5))
+
+    assert found["Area µm^2"] == pytest.approx(8)
+    assert found["Length µm"] == pytest.approx(12)
+    assert found["Solidity"] == pytest.approx(1)
+    assert found["Max diameter µm"] == pytest.approx(math.hypot(4, 2))
+    assert found["Min diameter µm"] == pytest.approx(2)
+    assert found["Circularity"] == pytest.approx(4 * math.pi * 8 / 12**2)
+
+
+def test_disc_is_round_and_ring_is_less_solid() -> None:
+    """Circularity 1 for a disc; a hole takes from area and solidity."""
+    disc = Point(50, 50).buffer(20, quad_segs=64)
+    ring = Polygon(disc.exterior.coords, [list(Point(50, 50).buffer(10, quad_segs=64).exterior.coords)])
+
+    assert dict(measure(disc, mpp=1))["Circularity"] == pytest.approx(1, abs=1e-3)
+    assert dict(measure(ring, mpp=1))["Solidity"] == pytest.approx(0.75, abs=1e-3)
