@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from nuclick_qp.errors import UnreadableDataError
+from nuclick_qp.errors import UnreadableDataError, WriteRefusedError
 from nuclick_qp.projects.protocol import ResultObject
 from nuclick_qp.projects.qupath_files.editing import edit
 from nuclick_qp.projects.qupath_files.java_emit import emit
-from nuclick_qp.projects.qupath_files.java_nodes import Block, Graph, Item, JavaEnum, JavaObject, JavaString, decode_text
+from nuclick_qp.projects.qupath_files.java_nodes import Block, Graph, Item, JavaEnum, JavaObject, JavaString, collector_paused, decode_text
 from nuclick_qp.projects.qupath_files.java_stream import parse
 from nuclick_qp.projects.qupath_files.java_values import class_name, map_items
 from nuclick_qp.projects.qupath_files.new_file import new_data_file
@@ -85,7 +85,11 @@ class DataFile:
             If the file cannot be reproduced byte for byte, or reading the result again does not
             give what was to be written.
         """
-        return edit(self.data, source=self.source, add=add, remove_keys=remove_keys, colours=colours or {})
+        try:
+            with collector_paused():
+                return edit(self.graph, self.root, self.data, add=add, remove_keys=remove_keys, colours=colours or {})
+        except (WriteRefusedError, UnreadableDataError) as err:
+            raise WriteRefusedError(f"{self.source} was left as it is: {err}") from err
 
 
 def parse_data_file(data: bytes, *, source: Path) -> DataFile:

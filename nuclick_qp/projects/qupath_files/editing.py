@@ -1,23 +1,22 @@
 """Results of ours into a data file and out of it, with everything else untouched.
 
-The file is parsed, the few lists of children that change are changed, and it is emitted again.
-Before the new bytes are given out they are read, and what was added is taken out again: the rest
-must be the old file byte for byte.
+The file is emitted again with other lists of children where objects come or go. Before the new
+bytes are given out they are read, and what was added is taken out again: the rest must be the old
+file byte for byte.
 """
 
 import struct
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import shapely
 from shapely import Polygon, STRtree
 
-from nuclick_qp.errors import UnreadableDataError, WriteRefusedError
+from nuclick_qp.errors import WriteRefusedError
 from nuclick_qp.projects.protocol import PROMPT_KEY, ResultObject
 from nuclick_qp.projects.qupath_files.java_build import Builder
 from nuclick_qp.projects.qupath_files.java_emit import emit
-from nuclick_qp.projects.qupath_files.java_nodes import Block, Graph, JavaObject
+from nuclick_qp.projects.qupath_files.java_nodes import Block, Graph, Item, JavaObject
 from nuclick_qp.projects.qupath_files.java_stream import parse
 from nuclick_qp.projects.qupath_files.new_objects import float_ring, result_ids, result_object
 from nuclick_qp.projects.qupath_files.path_objects import PathObject, child_count_place, decode_hierarchy, root_of
@@ -26,18 +25,37 @@ from nuclick_qp.projects.qupath_files.rois import CLOSED_KINDS, Roi
 OUR_KINDS = frozenset({"annotation", "detection", "cell"})
 
 
-def edit(data: bytes, *, source: Path, add: Sequence[ResultObject], remove_keys: frozenset[str], colours: Mapping[str, int]) -> bytes:
-    """Give new bytes for old ones; see `DataFile.edited`.
+_Families = dict[int, tuple[PathObject, list[JavaObject]]]  # parents whose children change, by the id of the node
+
+
+def edit(
+    graph: Graph, root: PathObject, data: bytes, *, add: Sequence[ResultObject], remove_keys: frozenset[str], colours: Mapping[str, int]
+) -> bytes:
+    """Give new bytes for a file; see `DataFile.edited`.
+
+    Parameters
+    ----------
+    graph, root, data
+        The nodes of the file, its objects, and its bytes. None of them is changed.
 
     Raises
     ------
     WriteRefusedError
         If the file cannot be reproduced byte for byte, or the new bytes are not what was meant.
+        The message does not name the file; the caller knows it.
     """
-    try:
-        return _edit(data, add=add, remove_keys=remove_keys, colours=colours)
-    except (WriteRefusedError, UnreadableDataError) as err:
-        raise WriteRefusedError(f"{source} was left as it is: {err}") from err
+    if emit(graph.contents) != data:
+        raise WriteRefusedError("it is written in a way that cannot be reproduced; open and save the image in QuPath, then run again")
+    gone = {id(item.node) for item, _ in root.walk() if prompt_key(item) in remove_keys}
+    families = _without(root, gone)
+    rest = _emit(graph, families) if gone else data
+    if not add:
+        return rest
+    ids = result_ids(add, taken={item.object_id or "" for item, _ in root.walk() if id(item.node) not in gone})
+    nodes = _new_nodes(add, ids, Builder(graph.nodes, colours=colours))
+    new = _emit(graph, _with(families, nodes, _parents(root, add)))
+    _verify(new, rest=rest, add=dict(zip(ids, add, strict=True)))
+    return new
 
 
 def is_ours(item: PathObject) -> bool:
@@ -46,40 +64,18 @@ def is_ours(item: PathObject) -> bool:
 
 
 def prompt_key(item: PathObject) -> str | None:
-    """Give the key of the prompt that an object of ours came from."""
+    """Give the key of the prompt that an object of ours came from; None for all other objects."""
     return dict(item.metadata).get(PROMPT_KEY) if item.kind in OUR_KINDS else None
 
 
-def _edit(data: bytes, *, add: Sequence[ResultObject], remove_keys: frozenset[str], colours: Mapping[str, int]) -> bytes:
-    graph = parse(data)  # our own copy, changed in place
-    if emit(graph.contents) != data:
-        raise WriteRefusedError("it is written in a way that cannot be reproduced; open and save the image in QuPath, then run again")
-    root = _root(graph)
-    if _take_out(root, lambda item: prompt_key(item) in remove_keys):
-        root = _root(graph)
-    rest = emit(graph.contents)
-    if not add:
-        return rest
-    ids = result_ids(add, taken={item.object_id or "" for item, _ in root.walk()})
-    _insert(add, ids, _parents(root, add), Builder(graph.nodes, colours=colours))
-    new = emit(graph.contents)
-    _verify(new, rest=rest, add=dict(zip(ids, add, strict=True)))
-    return new
+def _new_nodes(add: Sequence[ResultObject], ids: Sequence[str], builder: Builder) -> list[JavaObject]:
+    return [result_object(builder, result, object_id=object_id) for result, object_id in zip(add, ids, strict=True)]
 
 
-def _root(graph: Graph) -> PathObject:
-    return decode_hierarchy(root_of(graph.contents))
-
-
-def _take_out(root: PathObject, leaves: Callable[[PathObject], bool]) -> bool:
-    """Remove objects; their remaining children take their places. Tell whether there were any."""
-    gone = {id(item.node) for item, _ in root.walk() if leaves(item)}
-    if not gone:
-        return False
-    for item in (root, *(item for item, _ in root.walk())):
-        if id(item.node) not in gone and any(id(child.node) in gone for child in item.children):
-            _set_children(item, _staying(item, gone))
-    return True
+def _without(root: PathObject, gone: set[int]) -> _Families:
+    """Find the parents of objects that go; the children of these take their places."""
+    parents = {id(parent.node): parent for item, parent in root.walk() if id(item.node) in gone and id(parent.node) not in gone}
+    return {key: (parent, _staying(parent, gone)) for key, parent in parents.items()}
 
 
 def _staying(item: PathObject, gone: set[int]) -> list[JavaObject]:
@@ -95,20 +91,26 @@ def _staying(item: PathObject, gone: set[int]) -> list[JavaObject]:
     return staying
 
 
-def _set_children(item: PathObject, children: Sequence[JavaObject]) -> None:
-    place = child_count_place(item.node)
+def _with(families: _Families, nodes: Sequence[JavaObject], parents: Sequence[PathObject]) -> _Families:
+    """Append new objects to the children of their parents."""
+    grown = dict(families)
+    for parent in {id(parent): parent for parent in parents}.values():
+        _, children = families.get(id(parent.node), (parent, [child.node for child in parent.children]))
+        grown[id(parent.node)] = parent, list(children)
+    for node, parent in zip(nodes, parents, strict=True):
+        grown[id(parent.node)][1].append(node)
+    return grown
+
+
+def _emit(graph: Graph, families: _Families) -> bytes:
+    return emit(graph.contents, changed={key: _data(parent, children) for key, (parent, children) in families.items()})
+
+
+def _data(parent: PathObject, children: Sequence[JavaObject]) -> list[Item]:
+    """Give the data of an object with other children."""
+    data, place = parent.node.data, child_count_place(parent.node)
     count = Block(struct.pack(">i", len(children)))
-    item.node.data[place : place + 1 + len(item.children)] = [count, *children]
-
-
-def _insert(add: Sequence[ResultObject], ids: Sequence[str], parents: Sequence[PathObject], builder: Builder) -> None:
-    """Append the new objects to the children of their parents."""
-    groups: dict[int, tuple[PathObject, list[JavaObject]]] = {}
-    for result, object_id, parent in zip(add, ids, parents, strict=True):
-        _, new = groups.setdefault(id(parent), (parent, []))
-        new.append(result_object(builder, result, object_id=object_id))
-    for parent, new in groups.values():
-        _set_children(parent, [*(child.node for child in parent.children), *new])
+    return [*data[:place], count, *children, *data[place + 1 + len(parent.children) :]]
 
 
 def _parents(root: PathObject, add: Sequence[ResultObject]) -> list[PathObject]:
@@ -141,12 +143,11 @@ def _region(item: PathObject) -> Roi | None:
 def _verify(new: bytes, *, rest: bytes, add: Mapping[str, ResultObject]) -> None:
     """Read the new bytes: what was added must be there, and without it the rest be the same bytes."""
     graph = parse(new)
-    root = _root(graph)
+    root = decode_hierarchy(root_of(graph.contents))
     found = {item.object_id: item for item, _ in root.walk() if item.object_id in add}
     if len(found) != len(add) or any(not _matches(found[key], result) for key, result in add.items()):
         raise WriteRefusedError("the new objects do not read back as they were meant; report this with the file")
-    _take_out(root, lambda item: item.object_id in add)
-    if emit(graph.contents) != rest:
+    if _emit(graph, _without(root, {id(item.node) for item in found.values()})) != rest:
         raise WriteRefusedError("the old objects do not read back as they were; report this with the file")
 
 

@@ -44,7 +44,8 @@ class Builder:
 
     def __init__(self, nodes: Iterable[Node] = (), *, colours: Mapping[str, int] | None = None) -> None:
         self._colours = colours or {}
-        self._descs: dict[str, ClassDesc] = {}
+        self._descs: dict[str, ClassDesc] = {}  # of the graph
+        self._ready: dict[str, ClassDesc] = {}  # of the graph and compared with ours, or new
         self._types: dict[str, JavaString] = {}
         self._texts: dict[str, JavaString] = {}
         self._boxes: dict[tuple[str, int], JavaObject] = {}
@@ -130,15 +131,12 @@ class Builder:
         WriteRefusedError
             If the graph describes the class in another way than we write it.
         """
-        known = self._descs.get(java_class)
-        spec = SPECS[java_class]
-        if known is None:
-            return self._new_desc(java_class, spec)
-        parent = known.parent.name if known.parent else None
-        found = [(f.code, f.name, f.type_string.text if f.type_string else "") for f in known.fields]
-        if (known.suid, known.flags, found, parent) != (_suid(spec), spec.flags, list(spec.fields), spec.parent):
-            raise WriteRefusedError(f"its class {java_class} is of another version than those that are known; use --engine qupath")
-        return known
+        if java_class not in self._ready:
+            known = self._descs.get(java_class)
+            if known is not None:
+                _check(known, SPECS[java_class])
+            self._ready[java_class] = known or self._new_desc(java_class, SPECS[java_class])
+        return self._ready[java_class]
 
     def _adopt(self, desc: ClassDesc) -> None:
         self._descs.setdefault(desc.name, desc)
@@ -150,7 +148,6 @@ class Builder:
         fields = tuple(Field(code, name, self._type(kind) if kind else None) for code, name, kind in spec.fields)
         desc = ClassDesc(java_class, _suid(spec), spec.flags, fields)
         desc.complete(self.desc(spec.parent) if spec.parent else None)
-        self._descs[java_class] = desc
         return desc
 
     def _type(self, name: str) -> JavaString:
@@ -175,6 +172,14 @@ def colour_of(name: str) -> int:
     """
     red, green, blue = (48 + byte * 160 // 255 for byte in hashlib.sha256(name.encode()).digest()[:3])
     return (0xFF << 24 | red << 16 | green << 8 | blue) - (1 << 32)
+
+
+def _check(desc: ClassDesc, spec: ClassSpec) -> None:
+    """Refuse to write objects of a class that the graph describes in another way than we write it."""
+    parent = desc.parent.name if desc.parent else None
+    fields = tuple((code, name, type_string.text if type_string else "") for code, name, type_string in desc.fields)
+    if (desc.suid, desc.flags, fields, parent) != (_suid(spec), spec.flags, spec.fields, spec.parent):
+        raise WriteRefusedError(f"its class {desc.name} is of another version than those that are known; use --engine qupath")
 
 
 def _suid(spec: ClassSpec) -> bytes:

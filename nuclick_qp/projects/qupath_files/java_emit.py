@@ -5,7 +5,7 @@ Java wrote ``emit(parse(data).contents) == data``; that is checked before any fi
 """
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from nuclick_qp.projects.qupath_files.java_nodes import (
     END,
@@ -28,23 +28,30 @@ _I32 = struct.Struct(">i")
 _I64 = struct.Struct(">q")
 
 
-def emit(contents: Iterable[Item]) -> bytes:
-    """Write contents as a stream; nodes that occur again become references."""
-    return _Emitter().run(contents)
+def emit(contents: Iterable[Item], *, changed: Mapping[int, list[Item]] | None = None) -> bytes:
+    """Write contents as a stream; nodes that occur again become references.
+
+    Parameters
+    ----------
+    changed
+        Data to write for an object instead of its own, by the ``id`` of its node.
+    """
+    return _Emitter(changed or {}).run(contents)
 
 
 class _Emitter:
     """The pieces written so far, and for each node that has a handle the reference to it."""
 
-    __slots__ = ("pieces", "references")
+    __slots__ = ("changed", "pieces", "references")
 
-    def __init__(self) -> None:
+    def __init__(self, changed: Mapping[int, list[Item]]) -> None:
+        self.changed = changed
         self.pieces: list[bytes] = [HEADER]
         self.references: dict[int, bytes] = {}
 
     def run(self, contents: Iterable[Item]) -> bytes:
         """Write contents; the stack holds the lists that are not finished."""
-        pieces, references = self.pieces, self.references
+        pieces, references, changed = self.pieces, self.references, self.changed
         stack = [iter(contents)]
         while stack:
             for item in stack[-1]:
@@ -61,7 +68,7 @@ class _Emitter:
                 elif type(item) is JavaObject:
                     self._write_desc(b"s", item.desc)
                     self._register(item)
-                    stack.append(iter(item.data))
+                    stack.append(iter(changed.get(id(item), item.data)))
                     break
                 elif type(item) is JavaArray:
                     values = self._write_array(item)

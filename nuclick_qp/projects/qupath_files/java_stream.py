@@ -33,6 +33,7 @@ from nuclick_qp.projects.qupath_files.java_nodes import (
     JavaString,
     Node,
     Value,
+    collector_paused,
     decode_text,
 )
 
@@ -61,7 +62,8 @@ def parse(data: bytes) -> Graph:
     if data[:4] != HEADER:
         raise UnreadableDataError("it is not a Java object stream")
     try:
-        return _Parser(data).run()
+        with collector_paused():
+            return _Parser(data).run()
     except (IndexError, struct.error) as err:
         raise UnreadableDataError("it ends in the middle of an object") from err
 

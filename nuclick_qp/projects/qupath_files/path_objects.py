@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from nuclick_qp.errors import UnreadableDataError
-from nuclick_qp.projects.qupath_files.java_nodes import END, Block, Item, JavaObject
+from nuclick_qp.projects.qupath_files.java_nodes import END, Block, Item, JavaObject, collector_paused
 from nuclick_qp.projects.qupath_files.java_values import (
     an_object,
     boxed,
@@ -115,19 +115,8 @@ def decode_hierarchy(root: JavaObject) -> PathObject:
     """
     if _KINDS.get(root.desc.name) != "root":
         raise UnreadableDataError(f"the root of the hierarchy is of class {root.desc.name!r}")
-    decoder = _Decoder()
-    drafts: list[_Draft] = []
-    pending = [(root, -1)]
-    seen = {id(root)}
-    while pending:
-        node, parent = pending.pop()
-        draft, children = decoder.decode(node, parent)
-        pending.extend((child, len(drafts)) for child in reversed(children))
-        seen.update(map(id, children))
-        drafts.append(draft)
-        if len(seen) != len(drafts) + len(pending):
-            raise UnreadableDataError("an object stands at two places of the hierarchy")
-    return _assemble(drafts)
+    with collector_paused():
+        return _assemble(_drafts(root))
 
 
 def root_of(contents: list[Item]) -> JavaObject:
@@ -158,6 +147,23 @@ def child_count_place(node: JavaObject) -> int:
     if place == len(node.data) or len(_block(node.data[place])) != 4:
         raise UnreadableDataError(f"an object of class {node.desc.name!r} does not say how many children it has")
     return place
+
+
+def _drafts(root: JavaObject) -> list[_Draft]:
+    """Read all objects, parents before their children."""
+    decoder = _Decoder()
+    drafts: list[_Draft] = []
+    pending = [(root, -1)]
+    seen = {id(root)}
+    while pending:
+        node, parent = pending.pop()
+        draft, children = decoder.decode(node, parent)
+        pending.extend((child, len(drafts)) for child in reversed(children))
+        seen.update(map(id, children))
+        drafts.append(draft)
+        if len(seen) != len(drafts) + len(pending):
+            raise UnreadableDataError("an object stands at two places of the hierarchy")
+    return drafts
 
 
 def _assemble(drafts: list[_Draft]) -> PathObject:
