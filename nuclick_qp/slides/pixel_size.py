@@ -1,0 +1,63 @@
+"""Which pixel size holds, and which numbers in a file are believed."""
+
+import logging
+import math
+
+from nuclick_qp.errors import NoPixelSizeError, OptionError
+
+logger = logging.getLogger(__name__)
+
+SMALLEST_MPP, LARGEST_MPP = 0.05, 50.0  # um per px; a 100x oil lens with a fine camera, and a macro scan
+NOTABLE_DIFFERENCE = 0.02  # relative; scanners round their pixel size by less
+
+# OME-XML length units, in micrometres (Open Microscopy Environment, UnitsLength 2016-06).
+MICROMETRES = {
+    "m": 1e6, "dm": 1e5, "cm": 1e4, "mm": 1e3, "µm": 1.0, "μm": 1.0, "um": 1.0, "nm": 1e-3, "pm": 1e-6, "Å": 1e-4,
+    "in": 25_400.0, "ft": 304_800.0, "pt": 25_400.0 / 72,
+}  # fmt: skip
+
+
+def resolve_mpp(*, project: float | None, slide: float | None, option: float | None, source: str) -> float:
+    """Choose the pixel size: the project's, then the slide's, then that of ``--mpp``.
+
+    Parameters
+    ----------
+    project, slide, option
+        Micrometres per level-0 pixel; None when unknown. Project or slide values that are not
+        positive and finite count as unknown.
+    source
+        Name of the image, for messages.
+
+    Raises
+    ------
+    NoPixelSizeError
+        If none is known; a pixel size is never guessed.
+    OptionError
+        If the option is not a positive number.
+    """
+    if option is not None and not _is_positive(option):
+        raise OptionError(f"--mpp {option} is not a pixel size; give micrometres per pixel, such as 0.25")
+    for value, place in ((project, "the project"), (slide, "the slide")):
+        if value is not None and _is_positive(value):
+            if option is not None and abs(option - value) > NOTABLE_DIFFERENCE * value:
+                logger.warning("%s has %.4g um per pixel in %s; --mpp %.4g is not used", source, value, place, option)
+            return value
+    if option is None:
+        raise NoPixelSizeError(f"{source} has no pixel size; pass --mpp, or set it in the Image tab of QuPath")
+    return option
+
+
+def mean_mpp(x: float | None, y: float | None) -> float | None:
+    """Give the mean of two pixel sizes in micrometres, None unless they are believable.
+
+    One alone stands for both. A size outside 0.05 to 50 um says that the file holds something
+    else, such as the 72 dots per inch that many programs write into every image.
+    """
+    given = [v for v in (x, y) if v is not None]
+    if not given or not all(SMALLEST_MPP <= v <= LARGEST_MPP for v in given):
+        return None
+    return sum(given) / len(given)
+
+
+def _is_positive(value: float) -> bool:
+    return math.isfinite(value) and value > 0

@@ -1,0 +1,166 @@
+"""One `Slide` for the pixels of a window, whatever the file."""
+
+import threading
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from nuclick_qp.errors import SlideSizeMismatchError
+from nuclick_qp.geometry import Window
+from nuclick_qp.slides.colour import WHITE
+from nuclick_qp.slides.reader import Box, Reader
+from nuclick_qp.slides.resample import Axis, best_level, nominal_downsample, resample_block
+
+LARGEST_SOURCE = 2**24  # level px held at once while a window is read (48 MB), unless one block needs more
+
+
+class Slide:
+    """An open slide: size, pixel size, and the pixels of any window; a context manager.
+
+    Reads are serialised by a lock, so several threads may share a slide, but one reading thread
+    with its own slide is faster.
+
+    Parameters
+    ----------
+    path
+        Of the file, for messages.
+    reader
+        The open file; closed together with the slide.
+
+    Attributes
+    ----------
+    width, height
+        Level-0 pixels, cropped to the scanned bounds where the file states them, as QuPath shows it.
+    mpp
+        Micrometres per level-0 pixel, mean of x and y; None when the file does not say.
+    bounds_origin
+        (x, y) of the slide frame's origin in the uncropped level 0 of the file.
+    levels
+        Level-0 pixels per pixel of each pyramid level, 1.0 first.
+    """
+
+    def __init__(self, path: Path, reader: Reader) -> None:
+        left, top, right, bottom = reader.bounds
+        sizes = reader.level_sizes
+        self.path = path
+        self.width, self.height = right - left, bottom - top
+        self.mpp = reader.mpp
+        self.bounds_origin = (left, top)
+        self.levels = tuple(nominal_downsample(sizes[0], size) for size in sizes)
+        self._shown = tuple(_shown_part(reader.bounds, d, size) for d, size in zip(self.levels, sizes, strict=True))
+        self._reader = reader
+        self._lock = threading.Lock()
+        self._is_open = True
+
+    def read(self, window: Window) -> NDArray[np.uint8]:
+        """Read the pixels of a window; what lies outside the slide is white.
+
+        The centre of pixel [row, col] is sampled at slide-frame x = ``window.x + (col + 0.5) *
+        window.scale``, y alike, from the coarsest pyramid level that has the detail. A window that
+        falls on whole pixels of a level gives them unchanged. The pixels of a place depend on the
+        grid (scale, and fraction of a pixel), not on the rest of the window.
+
+        Returns
+        -------
+        (H, W, 3) uint8 array
+            RGB; transparent parts lie on the slide's background colour, white where it has none.
+
+        Raises
+        ------
+        UnreadableSlideError
+            If the pixels cannot be decoded.
+        """
+        level = best_level(self.levels, window.scale)
+        x, y = (
+            Axis.of_window(start, count, scale=window.scale, downsample=self.levels[level], origin=origin)
+            for start, count, origin in zip((window.x, window.y), (window.width, window.height), self.bounds_origin, strict=True)
+        )
+        with self._lock:
+            if not self._is_open:
+                raise ValueError(f"{self.path} was closed; open it anew to read from it")
+            if x.is_aligned and y.is_aligned:
+                left, top = round(x.edge(x.first)), round(y.edge(y.first))
+                return self._read_padded(level, (left, top, left + x.count, top + y.count))
+            canvas = Image.new("RGB", (x.count, y.count), WHITE)
+            self._resample_into(canvas, level, (x, y), (x.blocks, y.blocks))
+        return np.array(canvas)
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            if self._is_open:
+                self._is_open = False
+                self._reader.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def _resample_into(self, canvas: Image.Image, level: int, axes: tuple[Axis, Axis], blocks: tuple[range, range]) -> None:
+        """Resample a rectangle of blocks; a large one in halves, so that memory stays bounded."""
+        spans = [(axis.source(b[0])[0], axis.source(b[-1])[1]) for axis, b in zip(axes, blocks, strict=True)]
+        (left, right), (top, bottom) = spans
+        across, down = blocks
+        if (right - left) * (bottom - top) > LARGEST_SOURCE and len(across) * len(down) > 1:
+            for half in _halves(across, down):
+                self._resample_into(canvas, level, axes, half)
+            return
+        if _overlap((left, top, right, bottom), self._shown[level]) is None:
+            return
+        source = Image.fromarray(self._read_padded(level, (left, top, right, bottom)))
+        for row in down:
+            for col in across:
+                place = (col * axes[0].block - axes[0].first, row * axes[1].block - axes[1].first)
+                canvas.paste(resample_block(source, (left, top), axes, (col, row)), place)
+
+    def _read_padded(self, level: int, box: Box) -> NDArray[np.uint8]:
+        """Read level pixels, with white where the slide does not reach."""
+        left, top, right, bottom = box
+        pixels = np.full((bottom - top, right - left, 3), 255, np.uint8)
+        inside = _overlap(box, self._shown[level])
+        if inside is not None:
+            rows, cols = slice(inside[1] - top, inside[3] - top), slice(inside[0] - left, inside[2] - left)
+            pixels[rows, cols] = self._reader.read_level(level, inside)
+        return pixels
+
+
+def check_size(slide: Slide, *, width: int, height: int, image_name: str) -> None:
+    """Refuse a file that is not the image which the project describes.
+
+    Raises
+    ------
+    SlideSizeMismatchError
+        If width or height (level-0 pixels) differ from those of the slide.
+    """
+    if (slide.width, slide.height) != (width, height):
+        raise SlideSizeMismatchError(
+            f"{slide.path} has {slide.width} x {slide.height} pixels but image {image_name} of the project has {width} x {height}; "
+            "give the file that the project was made with, or add this one to QuPath as a new image"
+        )
+
+
+def _shown_part(bounds: Box, downsample: float, size: tuple[int, int]) -> Box:
+    """Give the pixels of a level whose centres lie inside the bounds, and inside the level."""
+    left, top, right, bottom = (int(np.ceil(edge / downsample - 0.5)) for edge in bounds)
+    return max(left, 0), max(top, 0), min(right, size[0]), min(bottom, size[1])
+
+
+def _overlap(a: Box, b: Box) -> Box | None:
+    """Give what two boxes share, None when that is nothing."""
+    left, top, right, bottom = max(a[0], b[0]), max(a[1], b[1]), min(a[2], b[2]), min(a[3], b[3])
+    return (left, top, right, bottom) if left < right and top < bottom else None
+
+
+def _halves(across: range, down: range) -> tuple[tuple[range, range], tuple[range, range]]:
+    """Cut a rectangle of blocks in two on its longer side."""
+    if len(across) >= len(down):
+        middle = len(across) // 2
+        return (across[:middle], down), (across[middle:], down)
+    middle = len(down) // 2
+    return (across, down[:middle]), (across, down[middle:])
