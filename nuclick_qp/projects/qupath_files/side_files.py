@@ -75,8 +75,20 @@ def update_summary(data_file: Path, objects: Iterable[tuple[str, str | None]]) -
         write_atomically(path, json.dumps(new, ensure_ascii=False, separators=(",", ":")).encode())
     except FileNotFoundError:
         return
-    except (OSError, ValueError, AttributeError) as err:
+    except (OSError, ValueError, TypeError, AttributeError) as err:
         logger.warning("%s was not brought up to date (%s); QuPath makes it anew when it saves the image", path, err)
+
+
+def listed_colours(project_folder: Path) -> dict[str, int]:
+    """Give the colours of the project's list of classes by full name; empty when there is no list."""
+    try:
+        classes = json.loads(_class_list(project_folder).read_text("utf-8"))["pathClasses"]
+        return {c["name"]: c["color"] for c in classes if isinstance(c["color"], int)}
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, KeyError, TypeError) as err:
+        logger.warning("%s cannot be read (%s); new classes get colours of their own", _class_list(project_folder), err)
+        return {}
 
 
 def add_classes(project_folder: Path, classes: Iterable[ClassColour]) -> None:
@@ -84,7 +96,7 @@ def add_classes(project_folder: Path, classes: Iterable[ClassColour]) -> None:
 
     A project without a list shows QuPath's default classes; a list made here would hide them.
     """
-    path = project_folder / "classifiers" / "classes.json"
+    path = _class_list(project_folder)
     try:
         content = json.loads(path.read_text("utf-8"))
         known = {c.get("name") for c in content["pathClasses"]}
@@ -96,6 +108,10 @@ def add_classes(project_folder: Path, classes: Iterable[ClassColour]) -> None:
         return
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as err:
         logger.warning("%s did not get the new classes (%s); add them in QuPath's Annotations tab", path, err)
+
+
+def _class_list(project_folder: Path) -> Path:
+    return project_folder / "classifiers" / "classes.json"
 
 
 def _in_order(counts: Counter[str], like: object) -> dict[str, int]:

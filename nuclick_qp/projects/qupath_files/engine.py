@@ -1,0 +1,177 @@
+"""The `files` engine: a QuPath project read and written without Java.
+
+Everything that is written goes into `data.qpdata`. The project file is left alone: it says which
+QuPath saved it and where, which would no longer be true, and QuPath needs nothing new in it.
+"""
+
+import hashlib
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from nuclick_qp.errors import UnreadableDataError, WriteRefusedError
+from nuclick_qp.projects.prompts_of import sort_objects
+from nuclick_qp.projects.protocol import Changes, EntryContent, ImageEntry
+from nuclick_qp.projects.qupath_files.data_file import DataFile, parse_data_file
+from nuclick_qp.projects.qupath_files.editing import prompt_key
+from nuclick_qp.projects.qupath_files.found_objects import found_objects
+from nuclick_qp.projects.qupath_files.java_build import colour_of
+from nuclick_qp.projects.qupath_files.new_file import new_data_file
+from nuclick_qp.projects.qupath_files.project_json import ProjectFile, find_project_file, read_project_file
+from nuclick_qp.projects.qupath_files.safe_write import content_of, qupath_backup_of, replace_data_file
+from nuclick_qp.projects.qupath_files.side_files import ClassColour, add_classes, listed_colours, update_summary
+
+ABSENT = "absent"  # fingerprint of an image that was never saved
+FIRST_WITH_DATA_3 = (0, 3)  # the QuPath that began to write the data version that we can make anew
+
+
+@dataclass(frozen=True, slots=True)
+class FilesProject:
+    """A project on disk; every call reads anew what it needs, so nothing has to be closed.
+
+    Attributes
+    ----------
+    file
+        The project file as it was when the project was opened.
+    """
+
+    file: ProjectFile
+
+    @property
+    def path(self) -> Path:
+        """The `.qpproj` file."""
+        return self.file.path
+
+    @property
+    def engine(self) -> str:
+        """Name of this engine."""
+        return "files"
+
+    @property
+    def stored_uri(self) -> str | None:
+        """Where QuPath last saved the project."""
+        return self.file.uri
+
+    def images(self) -> Sequence[ImageEntry]:
+        """List the images in the order of the project."""
+        return self.file.images
+
+    def read(self, entry: ImageEntry) -> EntryContent:
+        """Read prompts and earlier results of one image; nothing when it was never saved.
+
+        Raises
+        ------
+        UnreadableDataError
+            If `data.qpdata` cannot be read, is truncated, foreign, or of an unknown version, or
+            QuPath stopped while it was saving.
+        """
+        path = self._data_file(entry)
+        try:
+            data = content_of(path)
+        except OSError as err:
+            raise UnreadableDataError(f"{path} cannot be read ({err.strerror}); check its permissions") from err
+        if data is not None:
+            return sort_objects(found_objects(parse_data_file(data, source=path).root), fingerprint=_fingerprint(data))
+        if qupath_backup_of(path).exists():
+            raise UnreadableDataError(
+                f"{path} is missing and {qupath_backup_of(path).name} is there: QuPath stopped while saving image {entry.name!r}; "
+                "open the image in QuPath, save it, and run again"
+            )
+        return EntryContent((), fingerprint=_fingerprint(None))
+
+    def write(self, entry: ImageEntry, changes: Changes, *, fingerprint: str) -> None:
+        """Write results into one image: one write, verified, all or nothing.
+
+        Raises
+        ------
+        WriteRefusedError
+            If the file has changed since it was read, QuPath is saving it, it is not fully
+            understood, or the disk refuses. Every byte on disk is then as before.
+        """
+        if not changes.add and not changes.remove_keys:
+            return
+        path = self._data_file(entry)
+        colours = listed_colours(self.path.parent)
+        try:
+            old = content_of(path)
+            _refuse_unsafe(path, old, fingerprint=fingerprint)
+            data = parse_data_file(self._empty_data(entry) if old is None else old, source=path)
+        except UnreadableDataError as err:
+            raise WriteRefusedError(f"nothing was written: {err}") from err
+        except OSError as err:
+            raise WriteRefusedError(f"{path} cannot be read ({err.strerror}) and was left as it is: check its permissions") from err
+        new = data.edited(add=changes.add, remove_keys=changes.remove_keys, colours=colours)
+        if new == old:
+            return
+        replace_data_file(path, new, old=old)
+        # Last, and never a reason to fail: the objects are on disk now.
+        add_classes(self.path.parent, [ClassColour(name, colour_of(name)) for name in _new_classes(data, changes)])
+        update_summary(path, _counted(data, changes))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        return None
+
+    def _data_file(self, entry: ImageEntry) -> Path:
+        return self.path.parent / "data" / entry.entry_id / "data.qpdata"
+
+    def _empty_data(self, entry: ImageEntry) -> bytes:
+        """Make the data file of an image that QuPath has never saved."""
+        version = re.match(r"(\d+)\.(\d+)", self.file.version)
+        if version is None or (int(version[1]), int(version[2])) < FIRST_WITH_DATA_3:
+            raise WriteRefusedError(
+                f"{self._data_file(entry)} does not exist, and QuPath {self.file.version or 'of an unknown version'} may not read "
+                f"one of ours; open image {entry.name!r} in QuPath, save it, and run again"
+            )
+        return new_data_file(
+            server_json=self.file.servers[self.file.images.index(entry)],
+            annotations=(),
+            image_type="UNSET",
+            qupath_version=self.file.version,
+            project_entry=f"{self.path.absolute()}::{entry.entry_id}",
+        )
+
+
+def open_files_project(path: Path) -> FilesProject:
+    """Open a project by its `.qpproj` file or its folder.
+
+    Raises
+    ------
+    ProjectNotFoundError
+        If there is none.
+    UnreadableProjectError
+        If the project file is not what QuPath writes, or the folder holds several.
+    """
+    return FilesProject(read_project_file(find_project_file(path)))
+
+
+def _fingerprint(data: bytes | None) -> str:
+    return ABSENT if data is None else hashlib.sha256(data).hexdigest()
+
+
+def _refuse_unsafe(path: Path, data: bytes | None, *, fingerprint: str) -> None:
+    """Refuse when someone else writes, or has written since the image was read."""
+    if qupath_backup_of(path).exists():
+        raise WriteRefusedError(
+            f"{qupath_backup_of(path)} exists: QuPath is saving this image, or stopped while saving it; nothing was written: "
+            "open the image in QuPath, save it, close it, and run again"
+        )
+    if _fingerprint(data) != fingerprint:
+        raise WriteRefusedError(f"{path} has changed since it was read; nothing was written: close the image in QuPath and run again")
+
+
+def _new_classes(data: DataFile, changes: Changes) -> list[str]:
+    """List the classes that no object had before, each once."""
+    known = {item.class_name for item, _ in data.root.walk()}
+    return list(dict.fromkeys(result.class_name for result in changes.add if result.class_name and result.class_name not in known))
+
+
+def _counted(data: DataFile, changes: Changes) -> Iterator[tuple[str, str | None]]:
+    """Give kind and class of every object that is there after the changes."""
+    yield from ((item.kind, item.class_name) for item, _ in data.root.walk() if prompt_key(item) not in changes.remove_keys)
+    yield from ((result.kind, result.class_name) for result in changes.add)

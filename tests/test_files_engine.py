@@ -1,0 +1,454 @@
+"""The engine that reads and writes QuPath projects without Java."""
+
+import errno
+import hashlib
+import json
+import logging
+import os
+import shutil
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from shapely import Polygon
+
+from nuclick_qp.errors import UnreadableDataError, WriteRefusedError
+from nuclick_qp.projects.protocol import MODEL_KEY, PROMPT_KEY, Changes, ImageEntry, Project, ResultObject
+from nuclick_qp.projects.qupath_files.data_file import parse_data_file
+from nuclick_qp.projects.qupath_files.engine import ABSENT, open_files_project
+from nuclick_qp.prompts import Plane
+
+DATA = Path(__file__).parent / "data" / "qupath"
+VERSIONS = ("0.3.2", "0.4.4", "0.6.0", "0.8")
+
+
+def copy_of(version: str, tmp_path: Path) -> Path:
+    """Give a copy of a fixture project that may be written."""
+    folder = tmp_path / "study"
+    shutil.copytree(DATA / version / "ihc", folder)
+    return folder
+
+
+@pytest.fixture(params=VERSIONS)
+def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """Give a project of each QuPath version, to be written."""
+    return copy_of(request.param, tmp_path)
+
+
+def snapshot(folder: Path) -> dict[str, bytes]:
+    """Give every file below a folder with its bytes."""
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def entry_of(project: Project, entry_id: str = "1") -> ImageEntry:
+    """Pick an image by its id."""
+    return next(e for e in project.images() if e.entry_id == entry_id)
+
+
+def result(key: str, x: float = 100, y: float = 100, **changes: Any) -> ResultObject:
+    """Give a result as a run makes them: a square around its prompt."""
+    square = Polygon([(x - 5, y - 5), (x + 5, y - 5), (x + 5, y + 5), (x - 5, y + 5)])
+    metadata = ((PROMPT_KEY, key), (MODEL_KEY, "m"))
+    made = ResultObject(square, "detection", "Tumor", Plane(), False, (x, y), (("NuClick: probability", 0.5),), metadata)
+    return replace(made, **changes)
+
+
+def write(project: Project, add: tuple[ResultObject, ...], remove: tuple[str, ...] = (), entry_id: str = "1") -> None:
+    """Read an image and write into it."""
+    entry = entry_of(project, entry_id)
+    project.write(entry, Changes(add, frozenset(remove)), fingerprint=project.read(entry).fingerprint)
+
+
+# Reading
+
+
+def drawn(expected: dict[str, Any]) -> list[tuple[object, ...]]:
+    """List what QuPath says was drawn: one item for each point, one for each line."""
+    found: list[tuple[object, ...]] = []
+    for item in expected["objects"] or ():
+        about = (item["class"], item["name"], tuple(item["plane"][1:]), item["depth"] > 1)
+        points = [tuple(p) for p in item.get("points") or ()]
+        if item["type"] == "PathAnnotationObject" and item["roi"] == "Points":
+            found += [("point", ((p,),), *about) for p in points]
+        elif item["type"] == "PathAnnotationObject" and item["roi"] in ("Line", "Polyline"):
+            found.append(("line", (tuple(points),), *about))
+    return found
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_prompts_are_the_points_and_lines_that_qupath_reads(version: str) -> None:
+    """All of them, in order, with class, name, plane and nesting."""
+    project = open_files_project(DATA / version / "ihc")
+    expected = [e for e in json.loads((DATA / version / "expected.json").read_text("utf-8"))["entries"] if e["has_data"]]
+
+    found = {
+        e["entry_id"]: [
+            (p.kind, p.strokes, p.class_name, p.name, (p.plane.z, p.plane.t), p.nested)
+            for p in project.read(entry_of(project, e["entry_id"])).prompts
+        ]
+        for e in expected
+    }
+
+    assert found == {e["entry_id"]: drawn(e) for e in expected}
+    assert len(found["1"]) > 60
+
+
+def test_detections_and_cells_of_others_are_neighbours(folder: Path) -> None:
+    """Ten detections and a cell; the tile is none; nothing is ours."""
+    project = open_files_project(folder)
+
+    content = project.read(entry_of(project))
+
+    assert len(content.neighbours) == 11
+    assert (content.results, content.bad_prompts) == ((), ())
+
+
+def test_points_inside_a_tma_core_are_prompts(folder: Path) -> None:
+    """The whole tree is walked."""
+    project = open_files_project(folder)
+
+    content = project.read(entry_of(project, "2"))
+
+    assert content.prompts
+    assert all(p.nested for p in content.prompts)
+
+
+def test_image_that_was_never_saved_has_no_prompts(folder: Path) -> None:
+    """No data.qpdata is not an error."""
+    project = open_files_project(folder)
+
+    content = project.read(entry_of(project, "6"))
+
+    assert (content.prompts, content.fingerprint) == ((), ABSENT)
+
+
+def test_reading_changes_nothing(folder: Path) -> None:
+    """Not a byte of any file."""
+    before = snapshot(folder)
+
+    with open_files_project(folder) as project:
+        for entry in project.images():
+            project.read(entry)
+
+    assert snapshot(folder) == before
+
+
+def test_interrupted_save_of_qupath_is_told(folder: Path) -> None:
+    """Only QuPath should put back what it moved away."""
+    path = folder / "data" / "1" / "data.qpdata"
+    path.rename(path.with_name("data.qpdata.bkp"))
+    project = open_files_project(folder)
+
+    with pytest.raises(UnreadableDataError, match=r"data\.qpdata is missing and data\.qpdata\.bkp is there") as caught:
+        project.read(entry_of(project))
+
+    assert "image 'ihc.png'; open the image in QuPath, save it" in str(caught.value)
+
+
+# Writing
+
+
+def test_results_are_read_back(folder: Path) -> None:
+    """With key, model and place; the prompts are what they were."""
+    project = open_files_project(folder)
+    before = project.read(entry_of(project))
+
+    write(project, (result("a"), result("b", 200, 50, kind="annotation"), result("c", 300, 300, kind="cell")))
+
+    content = project.read(entry_of(project))
+    assert [(r.prompt_key, r.model, r.centroid) for r in content.results] == [
+        ("a", "m", (100, 100)),
+        ("b", "m", (200, 50)),
+        ("c", "m", (300, 300)),
+    ]
+    assert content.prompts == before.prompts
+    assert content.neighbours == before.neighbours
+    assert content.fingerprint != before.fingerprint
+
+
+def test_only_the_files_of_the_image_change(folder: Path) -> None:
+    """The data file, its backup and the counts; never the project file."""
+    before = snapshot(folder)
+
+    write(open_files_project(folder), (result("a"),))
+
+    after = snapshot(folder)
+    changed = {name for name in after if after[name] != before.get(name)}
+    assert changed == {"data/1/data.qpdata", "data/1/data.qpdata.nuclick-backup", "data/1/summary.json"}
+    assert after["data/1/data.qpdata.nuclick-backup"] == before["data/1/data.qpdata"]
+    assert before.keys() <= after.keys()
+
+
+def test_taking_all_results_out_again_gives_the_old_bytes(folder: Path) -> None:
+    """Everything of the user is byte for byte what it was."""
+    path = folder / "data" / "1" / "data.qpdata"
+    before = path.read_bytes()
+    project = open_files_project(folder)
+
+    write(project, (result("a"), result("b", 200, nested=True)))
+    assert path.read_bytes() != before
+    write(project, (), ("a", "b"))
+
+    assert path.read_bytes() == before
+
+
+def test_rerun_replaces_only_the_results_of_its_own_prompts(folder: Path) -> None:
+    """Other results of ours and the user's detections stay."""
+    project = open_files_project(folder)
+    write(project, (result("a"), result("b", 200)))
+    neighbours = project.read(entry_of(project)).neighbours
+
+    write(project, (result("a", 110),), ("a",))
+
+    content = project.read(entry_of(project))
+    assert sorted((r.prompt_key, r.centroid) for r in content.results) == [("a", (110, 100)), ("b", (200, 100))]
+    assert content.neighbours == neighbours
+
+
+def test_second_write_keeps_the_first_backup(folder: Path) -> None:
+    """The backup is the file before any run of ours."""
+    before = (folder / "data" / "1" / "data.qpdata").read_bytes()
+    project = open_files_project(folder)
+
+    write(project, (result("a"),))
+    write(project, (result("b"),))
+
+    assert (folder / "data" / "1" / "data.qpdata.nuclick-backup").read_bytes() == before
+
+
+def test_no_changes_write_nothing(folder: Path) -> None:
+    """Not even a backup; neither does removing what is not there."""
+    before = snapshot(folder)
+    project = open_files_project(folder)
+
+    write(project, ())
+    write(project, (), ("not there",))
+
+    assert snapshot(folder) == before
+
+
+def test_counts_are_those_of_the_new_objects(folder: Path) -> None:
+    """As QuPath would count them; all else in the summary stays."""
+    path = folder / "data" / "1" / "summary.json"
+    before = json.loads(path.read_text("utf-8"))
+
+    write(open_files_project(folder), (result("a"), result("b", kind="annotation", class_name=None), result("c", kind="cell")))
+
+    after = json.loads(path.read_text("utf-8"))
+    old, new = before["hierarchy"], after["hierarchy"]
+    assert new["nObjects"] == old["nObjects"] + 3
+    assert Counter(new["objectTypeCounts"]) == Counter(old["objectTypeCounts"]) + Counter(Annotations=1, Detections=1, Cells=1)
+    assert Counter(new["annotationClassificationCounts"]) == Counter(old["annotationClassificationCounts"]) + Counter(Unclassified=1)
+    assert Counter(new["detectionClassificationCounts"]) == Counter(old["detectionClassificationCounts"]) + Counter(Tumor=2)
+    assert after["timestamp"] == (folder / "data" / "1" / "data.qpdata").stat().st_mtime_ns // 1_000_000
+    assert {k: v for k, v in after.items() if k not in ("timestamp", "hierarchy")} == {
+        k: v for k, v in before.items() if k not in ("timestamp", "hierarchy")
+    }
+
+
+def test_counts_without_changes_equal_those_of_qupath(folder: Path) -> None:
+    """Adding and removing a result leaves the counts that QuPath wrote."""
+    path = folder / "data" / "2" / "summary.json"
+    before = json.loads(path.read_text("utf-8"))["hierarchy"]
+    project = open_files_project(folder)
+
+    write(project, (result("a"),), entry_id="2")
+    write(project, (), ("a",), entry_id="2")
+
+    assert json.loads(path.read_text("utf-8"))["hierarchy"] == before
+
+
+def test_class_that_is_new_to_the_project_joins_its_list(folder: Path) -> None:
+    """At the end, once; classes that are listed or in use are not added."""
+    path = folder / "classifiers" / "classes.json"
+    before = json.loads(path.read_text("utf-8"))["pathClasses"]
+
+    write(open_files_project(folder), tuple(result(str(i), class_name=c) for i, c in enumerate(("Gland", "Tumor", "Nucleus", "Gland"))))
+
+    after = json.loads(path.read_text("utf-8"))["pathClasses"]
+    assert after[: len(before)] == before
+    assert [c["name"] for c in after[len(before) :]] == ["Gland"]
+    assert isinstance(after[-1]["color"], int)
+
+
+def test_project_without_a_list_of_classes_gets_none(folder: Path) -> None:
+    """A list would hide QuPath's default classes."""
+    (folder / "classifiers" / "classes.json").unlink()
+
+    write(open_files_project(folder), (result("a", class_name="Gland"),))
+
+    assert not (folder / "classifiers" / "classes.json").exists()
+
+
+@pytest.mark.parametrize("name", ["summary.json", "classes.json"])
+def test_failing_side_file_is_logged_and_loses_nothing(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    """The results are on disk; the log names the file."""
+    real = os.replace
+
+    def failing(source: str, target: Path) -> None:
+        if Path(target).name == name:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        real(source, target)
+
+    monkeypatch.setattr(os, "replace", failing)
+    project = open_files_project(folder)
+
+    with caplog.at_level(logging.WARNING):
+        write(project, (result("a", class_name="Gland"),))
+
+    assert [r.prompt_key for r in project.read(entry_of(project)).results] == ["a"]
+    assert name in caplog.text
+    assert not list(folder.rglob("*.tmp"))
+
+
+@pytest.mark.parametrize("name", ["data/1/summary.json", "classifiers/classes.json"])
+@pytest.mark.parametrize("content", ["{broken", "[]", '{"hierarchy": 3, "pathClasses": 3}'])
+def test_broken_side_file_is_left_alone(folder: Path, caplog: pytest.LogCaptureFixture, name: str, content: str) -> None:
+    """It is not needed, and not ours to repair."""
+    (folder / name).write_text(content, "utf-8")
+    project = open_files_project(folder)
+
+    with caplog.at_level(logging.WARNING):
+        write(project, (result("a", class_name="Gland"),))
+
+    assert [r.prompt_key for r in project.read(entry_of(project)).results] == ["a"]
+    assert (folder / name).read_text("utf-8") == content
+    assert Path(name).name in caplog.text
+
+
+def test_image_that_was_never_saved_gets_a_data_file(folder: Path) -> None:
+    """Results of prompts from elsewhere need no visit to QuPath."""
+    project = open_files_project(folder)
+
+    write(project, (result("a", class_name="Gland"),), entry_id="6")
+
+    content = project.read(entry_of(project, "6"))
+    assert [(r.prompt_key, r.centroid) for r in content.results] == [("a", (100, 100))]
+    assert not (folder / "data" / "6" / "data.qpdata.nuclick-backup").exists()
+
+
+# Refusals
+
+
+def refused(project: Project, *, folder: Path, match: str, fingerprint: str | None = None, entry_id: str = "1") -> None:
+    """Check that a write is refused in one line with file and reason, and that no byte changes."""
+    entry = entry_of(project, entry_id)
+    before = snapshot(folder)
+
+    with pytest.raises(WriteRefusedError, match=match) as caught:
+        project.write(entry, Changes((result("a"),)), fingerprint=fingerprint or project.read(entry).fingerprint)
+
+    assert f"data{os.sep}{entry_id}{os.sep}data.qpdata" in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert snapshot(folder) == before
+
+
+def test_file_that_changed_since_it_was_read_is_not_written(folder: Path) -> None:
+    """QuPath saved in between; its work stays."""
+    project = open_files_project(folder)
+    fingerprint = project.read(entry_of(project)).fingerprint
+    shutil.copy(folder / "data" / "4" / "data.qpdata", folder / "data" / "1" / "data.qpdata")
+
+    refused(project, folder=folder, fingerprint=fingerprint, match="has changed since it was read.*close the image in QuPath and run again")
+
+
+def test_file_that_appeared_or_went_since_it_was_read_is_not_written(folder: Path) -> None:
+    """Both are changes."""
+    project = open_files_project(folder)
+    fingerprint = project.read(entry_of(project)).fingerprint
+    (folder / "data" / "1" / "data.qpdata").rename(folder / "data" / "6" / "data.qpdata")
+
+    refused(project, folder=folder, fingerprint=fingerprint, match="has changed since it was read")
+    refused(project, folder=folder, fingerprint=ABSENT, match="has changed since it was read", entry_id="6")
+
+
+def test_image_that_qupath_is_saving_is_not_written(folder: Path) -> None:
+    """QuPath's own backup is there only while it saves, or after it crashed."""
+    (folder / "data" / "1" / "data.qpdata.bkp").write_bytes(b"old")
+
+    refused(open_files_project(folder), folder=folder, match=r"data\.qpdata\.bkp exists: QuPath is saving.*open the image")
+
+
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        (lambda data: data[: len(data) // 2], "cannot be read"),
+        (lambda data: data[:-1], "cannot be read"),
+        (lambda _: b"", "cannot be read"),
+        (lambda _: b"PK\x03\x04 not a stream", "cannot be read"),
+        (lambda _: b"\xac\xed\x00\x05t\x00\x05hello", "cannot be read"),
+        (lambda data: data.replace(b"Data file version 3", b"Data file version 4"), "of data version 4.*update nuclick-qp"),
+    ],
+    ids=["half", "one byte short", "empty", "foreign", "Java, but not QuPath", "newer"],
+)
+def test_damaged_or_foreign_data_is_neither_read_nor_written(folder: Path, damage: Any, reason: str) -> None:
+    """The error names the file and what to do; every byte stays."""
+    path = folder / "data" / "1" / "data.qpdata"
+    path.write_bytes(damage(path.read_bytes()))
+    before = snapshot(folder)
+    project = open_files_project(folder)
+    entry = entry_of(project)
+    fingerprint = hashlib.sha256(path.read_bytes()).hexdigest()
+
+    with pytest.raises(UnreadableDataError, match=reason) as caught:
+        project.read(entry)
+    with pytest.raises(WriteRefusedError, match="nothing was written.*" + reason):
+        project.write(entry, Changes((result("a"),)), fingerprint=fingerprint)
+
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert snapshot(folder) == before
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        (errno.ENOSPC, "No space left.*free some disk space"),
+        (errno.EACCES, "Permission denied.*right to write"),
+        (errno.EROFS, "Read-only.*copy the project"),
+    ],
+)
+@pytest.mark.parametrize("call", ["open", "fsync", "replace"])
+def test_full_or_read_only_disk_leaves_every_byte(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, call: str, code: int, reason: str
+) -> None:
+    """No new content, no backup, no temporary file."""
+
+    def failing(*args: Any, **kwargs: Any) -> Any:
+        raise OSError(code, os.strerror(code))
+
+    project = open_files_project(folder)
+    fingerprint = project.read(entry_of(project)).fingerprint
+    target = "tempfile.mkstemp" if call == "open" else f"os.{call}"
+    monkeypatch.setattr(target, failing)
+
+    refused(project, folder=folder, fingerprint=fingerprint, match=reason)
+
+
+def test_folder_that_vanished_is_told(folder: Path) -> None:
+    """A network share that went away while the model ran."""
+    project = open_files_project(folder)
+    fingerprint = project.read(entry_of(project)).fingerprint
+    shutil.rmtree(folder / "data")
+
+    refused(project, folder=folder, fingerprint=fingerprint, match="has changed since it was read")
+
+
+def test_old_project_without_data_is_sent_to_qupath_first(folder: Path) -> None:
+    """QuPath 0.2 reads an older kind of file than the one made here."""
+    path = folder / "project.qpproj"
+    path.write_text(json.dumps(json.loads(path.read_text("utf-8")) | {"version": "0.2.3"}), "utf-8")
+
+    refused(open_files_project(folder), folder=folder, entry_id="6", match="open image 'nodata.png' in QuPath, save it")
+
+
+def test_written_file_reads_as_a_whole(folder: Path) -> None:
+    """What is on disk parses and gives itself back."""
+    write(open_files_project(folder), (result("a"),))
+
+    path = folder / "data" / "1" / "data.qpdata"
+    assert parse_data_file(path.read_bytes(), source=path).to_bytes() == path.read_bytes()
