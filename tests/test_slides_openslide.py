@@ -86,6 +86,12 @@ def test_bounds_between_level_pixels_keep_the_law() -> None:
     np.testing.assert_array_equal(slide.read(window.part(31, 17, 50, 60)), slide.read(window)[17:77, 31:81])
 
 
+def test_bounds_without_pixels_are_refused() -> None:
+    """A damaged file may say so."""
+    with pytest.raises(UnreadableSlideError, match=r"fake\.mrxs is damaged: .* -3 x 150 pixels"):
+        slide_of([rgba(400, 300)], BOUNDS | {"openslide.bounds-width": "-3"})
+
+
 def test_transparent_pixels_lie_on_white() -> None:
     """OpenSlide gives transparency where nothing was scanned."""
     level = rgba(40, 30)

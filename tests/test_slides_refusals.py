@@ -57,6 +57,18 @@ def test_truncated_image_is_refused(tmp_path: Path, name: str) -> None:
         open_slide(path)
 
 
+def test_absurd_tile_size_does_not_reach_openslide(tmp_path: Path) -> None:
+    """OpenSlide would allocate it, and abort the process with all its work."""
+    path = tmp_path / "tile.tif"
+    tifffile.imwrite(path, noise(), photometric="rgb", tile=(64, 64), compression="deflate", metadata=None)
+    with tifffile.TiffFile(path, mode="r+") as file:
+        for tag in ("TileWidth", "TileLength"):
+            file.pages.first.tags[tag].overwrite(60_000)
+
+    with pytest.raises(UnreadableSlideError, match=r"tile\.tif cannot be read by tifffile"):
+        open_slide(path)
+
+
 def test_damaged_tile_is_refused_when_it_is_read(tmp_path: Path) -> None:
     """The other tiles of the slide can still be read."""
     path = tmp_path / "tile.ome.tif"

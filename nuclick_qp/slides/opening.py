@@ -38,9 +38,14 @@ def open_slide(path: Path, *, series: int = 0) -> Slide:
     if path.is_dir():
         raise UnreadableSlideError(f"{path} is a folder; give the slide file (for MRXS the .mrxs file beside the folder)")
     try:
-        return Slide(path, _open_reader(path, series))
+        reader = _open_reader(path, series)
     except PermissionError as err:
         raise UnreadableSlideError(f"{path} may not be read by this user; change its permissions") from err
+    try:
+        return Slide(path, reader)
+    except BaseException:
+        reader.close()
+        raise
 
 
 def _open_reader(path: Path, series: int) -> Reader:

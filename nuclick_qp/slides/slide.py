@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from nuclick_qp.errors import SlideSizeMismatchError
+from nuclick_qp.errors import SlideSizeMismatchError, UnreadableSlideError
 from nuclick_qp.geometry import Window
 from nuclick_qp.slides.colour import WHITE
 from nuclick_qp.slides.reader import Box, Reader
@@ -41,11 +41,18 @@ class Slide:
         (x, y) of the slide frame's origin in the uncropped level 0 of the file.
     levels
         Level-0 pixels per pixel of each pyramid level, 1.0 first.
+
+    Raises
+    ------
+    UnreadableSlideError
+        If the file states no positive size.
     """
 
     def __init__(self, path: Path, reader: Reader) -> None:
         left, top, right, bottom = reader.bounds
         sizes = reader.level_sizes
+        if right <= left or bottom <= top:
+            raise UnreadableSlideError(f"{path} is damaged: it says it has {right - left} x {bottom - top} pixels; copy the file anew")
         self.path = path
         self.width, self.height = right - left, bottom - top
         self.mpp = reader.mpp

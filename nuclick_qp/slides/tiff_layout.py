@@ -13,6 +13,7 @@ Route = Literal["tifffile", "openslide", "pillow"]
 
 MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # TIFF and BigTIFF, both byte orders
 REMEDY = "nuclick-qp reads brightfield RGB; export the image from QuPath as RGB OME-TIFF"
+LARGEST_TILE = 2**26  # px; OpenSlide ends the whole process when a damaged file asks for more memory than there is
 # What tifffile and the codecs behind it raise on damaged files; codec errors are RuntimeErrors.
 BROKEN = (
     tifffile.TiffFileError, OSError, ValueError, RuntimeError, LookupError, TypeError, AttributeError, ArithmeticError, MemoryError,
@@ -108,13 +109,14 @@ def tiff_route(path: Path, *, series: int, vendor: str | None) -> Route:
             image = pick_series(path, file, series)
             layout = layout_of(path, image)
             direct = is_direct(image.keyframe) and layout.bits
+            safe = image.keyframe.tilewidth * image.keyframe.tilelength <= LARGEST_TILE
     except BROKEN:
         return "openslide" if vendor else "tifffile"  # which says what is wrong
     if not direct:
         if series:
             raise UnreadableSlideError(f"{path}: series {series} has a palette, CMYK or other indirect colours; {REMEDY}")
         return "pillow"
-    return "openslide" if vendor and layout.bits == 8 and series == 0 else "tifffile"
+    return "openslide" if vendor and safe and layout.bits == 8 and series == 0 else "tifffile"
 
 
 def is_direct(page: tifffile.TiffPage) -> bool:
