@@ -1,0 +1,224 @@
+"""The `qupath` engine: a project through QuPath's own classes, by way of paquo.
+
+Importing this module starts nothing; the Java machine starts with the first project and lives as long
+as the process. paquo finds the QuPath and starts it. Its project and its hierarchy classes are not
+used, and neither is QuPath's saving of an entry, because of what they do to users' files:
+
+- paquo's `with QuPathProject` saves after an error too, its `save` opens every slide and skips, without
+  an error, the images whose slide is not there;
+- paquo's `.roi` goes through a geometry, which since QuPath 0.6 sorts the points of an annotation;
+- QuPath moves `data.qpdata` away before it writes the new one, and opens the slide to do so.
+
+Instead the objects of one `data.qpdata` are read from its bytes (`jvm_data`), changed in memory
+(`jvm_objects`), written to bytes, and these are read once more and compared before they replace the
+file as the `files` engine does it: in one step, with a backup of the first touch. So no slide is
+needed, nothing but that file is written, and no failure on the way leaves a trace.
+"""
+
+import re
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from nuclick_qp.errors import EngineUnavailableError, UnreadableDataError, WriteRefusedError
+from nuclick_qp.projects.jvm_data import CLASS_POOL, PATH_CLASS, Java, own_classes, private_field, read_data
+from nuclick_qp.projects.jvm_edit import edited
+from nuclick_qp.projects.jvm_objects import found_objects
+from nuclick_qp.projects.prompts_of import sort_objects
+from nuclick_qp.projects.protocol import Changes, EntryContent, ImageEntry
+from nuclick_qp.projects.qupath_files.engine import FilesProject, _fingerprint, _refuse_unsafe
+from nuclick_qp.projects.qupath_files.java_build import colour_of
+from nuclick_qp.projects.qupath_files.project_json import find_project_file, read_project_file
+from nuclick_qp.projects.qupath_files.safe_write import content_of, replace_data_file
+from nuclick_qp.projects.qupath_files.side_files import ClassColour, add_classes, listed_colours, update_summary
+
+REMEDY = "install QuPath 0.4 or later, set PAQUO_QUPATH_DIR to its folder, or use --engine files"
+FINDER_SETTINGS = (
+    "qupath_dir",
+    "qupath_search_dirs",
+    "qupath_search_dir_regex",
+    "qupath_search_conda",
+    "qupath_prefer_conda",
+    "java_opts",
+    "jvm_path_override",
+)
+DATA_FILE_VERSION = 3  # what QuPath 0.3 to 0.8 write
+
+
+@dataclass(frozen=True, slots=True)
+class QuPathFound:
+    """An installed QuPath.
+
+    Attributes
+    ----------
+    folder
+        Where it is installed.
+    version
+        From the name of its jar file; None when that does not tell.
+    """
+
+    folder: Path
+    version: str | None
+
+
+def find_qupath() -> QuPathFound | None:
+    """Look for QuPath where paquo does, without starting it.
+
+    That is `PAQUO_QUPATH_DIR` or `.paquo.toml`, and else the usual folders and conda. None when
+    none is there, or the folder that was named holds none.
+    """
+    from paquo import settings  # noqa: PLC0415
+    from paquo.jpype_backend import find_qupath as find  # noqa: PLC0415
+
+    settings.reload()  # the environment may have changed since it was last asked
+    try:
+        app_folder = find(**{name: settings.get(name) for name in FINDER_SETTINGS}).app_dir
+    except (OSError, ValueError):
+        return None
+    names = [re.fullmatch(r"qupath-core-(\d.*)\.jar", jar.name) for jar in sorted(app_folder.glob("qupath-core-*.jar"))]
+    versions = [name[1] for name in names if name]
+    return QuPathFound(app_folder.parents[0 if sys.platform == "win32" else 1], versions[0] if versions else None)
+
+
+def open_jvm_project(path: Path) -> "JvmProject":
+    """Open a project with the installed QuPath, which is started if it is not yet.
+
+    Parameters
+    ----------
+    path
+        The `.qpproj` file, or a folder that holds exactly one.
+
+    Raises
+    ------
+    ProjectNotFoundError
+        If there is no project.
+    UnreadableProjectError
+        If the project file is not what QuPath writes.
+    EngineUnavailableError
+        If no QuPath is installed, it does not start, or it is too old or too new.
+    """
+    file = read_project_file(find_project_file(path))
+    if find_qupath() is None:
+        raise EngineUnavailableError(f"no QuPath was found; {REMEDY}")
+    return JvmProject(file, _start_java())
+
+
+@dataclass(frozen=True, slots=True)
+class JvmProject(FilesProject):
+    """A project whose `data.qpdata` QuPath reads and writes; all else is as with `FilesProject`.
+
+    Attributes
+    ----------
+    java
+        The Java machine with QuPath in it.
+    """
+
+    java: Java
+
+    @property
+    def engine(self) -> str:
+        """Name of this engine."""
+        return "qupath"
+
+    def read(self, entry: ImageEntry) -> EntryContent:
+        """Read prompts and earlier results of one image; nothing when it was never saved.
+
+        Raises
+        ------
+        UnreadableDataError
+            If `data.qpdata` cannot be read, is truncated, foreign, or of an unknown version, or
+            QuPath stopped while it was saving.
+        """
+        path = self._data_file(entry)
+        data = _content(path)
+        if data is None:
+            return FilesProject.read(self, entry)  # nothing, or why there is nothing
+        with own_classes(self.java):
+            objects = found_objects(self.java, read_data(self.java, data, source=path).root)
+            return sort_objects(objects, fingerprint=_fingerprint(data))
+
+    def write(self, entry: ImageEntry, changes: Changes, *, fingerprint: str) -> None:
+        """Write results into one image: one write, verified, all or nothing.
+
+        Raises
+        ------
+        WriteRefusedError
+            If the file has changed since it was read, QuPath is saving it, QuPath cannot read it or
+            what it made of it, or the disk refuses. Every byte on disk is then as before.
+        """
+        path = self._data_file(entry)
+        try:
+            old = _content(path)
+            _refuse_unsafe(path, old, fingerprint=fingerprint)
+            new = edited(
+                self.java,
+                self._empty_data(entry) if old is None else old,
+                changes,
+                source=path,
+                colours=listed_colours(self.path.parent),
+            )
+        except UnreadableDataError as err:
+            raise WriteRefusedError(f"nothing was written: {err}") from err
+        if new is None:
+            return
+        replace_data_file(path, new.data, old=old)
+        # Last, and never a reason to fail: the objects are on disk now.
+        add_classes(self.path.parent, [ClassColour(name, colour_of(name)) for name in new.new_classes])
+        update_summary(path, new.objects)
+
+
+def _content(path: Path) -> bytes | None:
+    """Read a data file; None when there is none."""
+    try:
+        return content_of(path)
+    except OSError as err:
+        raise UnreadableDataError(f"{path} cannot be read ({err.strerror}); check its permissions") from err
+
+
+@cache
+def _start_java() -> Java:
+    """Start QuPath's Java machine; there is one in a process, and it lives as long."""
+    try:
+        import jpype  # noqa: PLC0415
+        from paquo import java as started  # noqa: PLC0415
+    except (ImportError, OSError, RuntimeError, ValueError) as err:
+        raise EngineUnavailableError(f"QuPath does not start ({' '.join(str(err).split())[:160]}); {REMEDY}") from err
+    # QuPath logs to stdout, which belongs to the results of the command.
+    started.System.setOut(started.System.err)
+    started.LogManager.setWarn()
+    java = Java(
+        qupath=str(started.qupath_version),
+        load=cache(jpype.JClass),
+        bytes_of=jpype.JArray(jpype.JByte),
+        doubles_of=jpype.JArray(jpype.JDouble),
+        below_java=_caller(jpype),
+    )
+    _check_version(java)
+    return java
+
+
+def _caller(jpype: Any) -> Callable[[Callable[[], Any]], Any]:
+    """Give the function that calls another one from Java."""
+
+    def below_java(call: Callable[[], Any]) -> Any:
+        given = []
+        function = jpype.JProxy("java.util.function.Function", dict={"apply": lambda _: given.append(call())})
+        jpype.JClass("java.util.Optional").of("").map(function)
+        return given[0]
+
+    return below_java
+
+
+def _check_version(java: Java) -> None:
+    """Refuse a QuPath that writes another kind of file, or keeps its classes elsewhere, than is known here."""
+    missing: tuple[type[BaseException], ...] = (AttributeError, *java.errors)
+    try:
+        version = int(java.load("qupath.lib.io.PathIO").getCurrentDataFileVersion())
+        private_field(java, PATH_CLASS, CLASS_POOL)
+    except missing as err:
+        raise EngineUnavailableError(f"QuPath {java.qupath} is not one of those known here, 0.4 to 0.8; {REMEDY}") from err
+    if version != DATA_FILE_VERSION:
+        raise EngineUnavailableError(f"QuPath {java.qupath} writes data version {version}, and only 3 is known here; update nuclick-qp")
