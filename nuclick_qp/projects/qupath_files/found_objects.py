@@ -49,6 +49,6 @@ def _drawn(roi: Roi) -> tuple[Shape, tuple[NDArray[np.float64], ...]]:
     if roi.kind in ("Line", "Polyline"):
         return "lines", (roi.points,)
     # Several lines merged in QuPath become one geometry.
-    if roi.kind == "Geometry" and roi.geometry is not None and roi.geometry.geom_type in ("LineString", "MultiLineString"):
-        return "lines", tuple(shapely.get_coordinates(part) for part in shapely.get_parts(roi.geometry))
+    if roi.shape is not None and roi.shape.geom_type in ("LineString", "MultiLineString"):
+        return "lines", tuple(shapely.get_coordinates(part) for part in shapely.get_parts(roi.shape))
     return "area", ()
