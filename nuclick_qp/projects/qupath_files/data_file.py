@@ -126,7 +126,7 @@ def _data_file(graph: Graph, *, data: bytes, source: Path, version: int) -> Data
         version=version,
         image_type=next((e.constant.text for e in graph.contents if isinstance(e, JavaEnum) and e.desc.name == IMAGE_TYPE_CLASS), None),
         properties=_properties(graph.contents),
-        root=decode_hierarchy(root_of(graph.contents)),
+        root=decode_hierarchy(root_of(graph.contents), limit=len(data)),
         graph=graph,
         data=data,
     )

@@ -180,6 +180,8 @@ def _check(desc: ClassDesc, spec: ClassSpec) -> None:
     fields = tuple((code, name, type_string.text if type_string else "") for code, name, type_string in desc.fields)
     if (desc.suid, desc.flags, fields, parent) != (_suid(spec), spec.flags, spec.fields, spec.parent):
         raise WriteRefusedError(f"its class {desc.name} is of another version than those that are known; use --engine qupath")
+    if desc.parent is not None and spec.parent is not None:
+        _check(desc.parent, SPECS[spec.parent])
 
 
 def _suid(spec: ClassSpec) -> bytes:

@@ -104,19 +104,31 @@ class _Draft:
     nucleus: Roi | None = None
     missing: bool = False
 
+    @property
+    def size(self) -> int:
+        """Points, measurements and metadata."""
+        points = sum(len(roi.points) for roi in (self.roi, self.nucleus) if roi is not None)
+        return points + len(self.measurements) + len(self.metadata)
 
-def decode_hierarchy(root: JavaObject) -> PathObject:
+
+def decode_hierarchy(root: JavaObject, *, limit: int) -> PathObject:
     """Decode the root with all that is below it.
+
+    Parameters
+    ----------
+    limit
+        Most points, measurements and metadata of all objects together. The size of the file in
+        bytes is generous, and keeps objects that all refer to one huge array from filling memory.
 
     Raises
     ------
     UnreadableDataError
-        If an object is of an unknown class, broken, or its own ancestor.
+        If an object is of an unknown class, broken, or its own ancestor, or the limit is passed.
     """
     if _KINDS.get(root.desc.name) != "root":
         raise UnreadableDataError(f"the root of the hierarchy is of class {root.desc.name!r}")
-    with collector_paused():
-        return _assemble(_drafts(root))
+    with collector_paused(), np.errstate(all="ignore"):  # coordinates may be any bits
+        return _assemble(_drafts(root, limit=limit))
 
 
 def root_of(contents: list[Item]) -> JavaObject:
@@ -149,7 +161,7 @@ def child_count_place(node: JavaObject) -> int:
     return place
 
 
-def _drafts(root: JavaObject) -> list[_Draft]:
+def _drafts(root: JavaObject, *, limit: int) -> list[_Draft]:
     """Read all objects, parents before their children."""
     decoder = _Decoder()
     drafts: list[_Draft] = []
@@ -161,6 +173,9 @@ def _drafts(root: JavaObject) -> list[_Draft]:
         pending.extend((child, len(drafts)) for child in reversed(children))
         seen.update(map(id, children))
         drafts.append(draft)
+        limit -= draft.size
+        if limit < 0:
+            raise UnreadableDataError("its objects share more data than those of QuPath")
         if len(seen) != len(drafts) + len(pending):
             raise UnreadableDataError("an object stands at two places of the hierarchy")
     return drafts

@@ -20,6 +20,7 @@ from nuclick_qp.prompts import Plane
 
 RoiKind = Literal["Points", "Line", "Polyline", "Polygon", "Rectangle", "Ellipse", "Area", "Geometry"]
 CLOSED_KINDS: frozenset[RoiKind] = frozenset({"Polygon", "Rectangle", "Ellipse", "Area", "Geometry"})
+FARTHEST = 1e9  # px from the origin; no slide comes near, and beyond it areas overflow
 ELLIPSE_VERTICES = 128  # of the polygon that stands for an ellipse; area 0.04 % below the true one
 
 
@@ -65,16 +66,19 @@ class Roi:
     def geometry(self) -> BaseGeometry | None:
         """The region as a shapely geometry, made anew on each call.
 
-        None when it has too few points: none at all, a line of one, a polygon of two.
+        None when there is none: too few points for the kind, or one that is not a number or lies
+        beyond `FARTHEST`.
         """
-        return self.shape if self.shape is not None else _GEOMETRIES.get(self.kind, _no_geometry)(self.points)
+        if not len(self.points) or not (np.abs(self.points) <= FARTHEST).all():
+            return None
+        return self.shape if self.shape is not None else _GEOMETRIES[self.kind](self.points)
 
     @property
     def area(self) -> float:
         """Area in px^2 of level 0; 0 for points and lines."""
         if self.kind == "Ellipse":
-            width, height = (self.points[1] - self.points[0]).tolist()
-            return math.pi / 4 * abs(float(width * height))
+            left, top, right, bottom = self.bounds
+            return math.pi / 4 * (right - left) * (bottom - top)
         geometry = self.geometry if self.kind in CLOSED_KINDS else None
         return 0.0 if geometry is None else float(geometry.area)
 
@@ -199,10 +203,6 @@ def _line(points: NDArray[np.float64]) -> BaseGeometry | None:
     return LineString(points) if len(points) > 1 else None
 
 
-def _no_geometry(_points: NDArray[np.float64]) -> BaseGeometry | None:
-    return None
-
-
 _READERS: dict[str, Callable[[JavaObject], _Decoded]] = {
     "qupath.lib.roi.PolygonROI$SerializationProxy": _vertices("Polygon"),
     "qupath.lib.roi.PolylineROI$SerializationProxy": _vertices("Polyline"),
@@ -215,7 +215,7 @@ _READERS: dict[str, Callable[[JavaObject], _Decoded]] = {
 }
 
 _GEOMETRIES: dict[RoiKind, Callable[[NDArray[np.float64]], BaseGeometry | None]] = {
-    "Points": lambda points: MultiPoint(points) if len(points) else None,
+    "Points": MultiPoint,
     "Line": _line,
     "Polyline": _line,
     "Polygon": lambda points: Polygon(points) if len(points) > 2 else None,
