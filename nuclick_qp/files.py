@@ -1,5 +1,6 @@
 """Writing files so that a reader sees either the old content or the new, never a part of it."""
 
+import contextlib
 import os
 import tempfile
 from pathlib import Path
@@ -39,11 +40,15 @@ def _umask() -> int:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make the rename itself durable, where the system knows how."""
+    """Make the rename itself durable, where the system knows how.
+
+    The file is in place by now: a network share that cannot sync a folder (EINVAL) is no failure.
+    """
     if os.name != "posix":
         return
     handle = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(handle)
+        with contextlib.suppress(OSError):
+            os.fsync(handle)
     finally:
         os.close(handle)

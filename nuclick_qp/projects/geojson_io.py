@@ -58,7 +58,7 @@ def read_prompts(path: Path) -> EntryContent:
         raise PromptError(f"{path} holds no GeoJSON features; export the annotations from QuPath as GeoJSON")
     try:
         objects = [_found(feature, nested=nested) for feature, nested in features]
-    except (KeyError, TypeError, ValueError, AttributeError, ShapelyError) as err:
+    except (LookupError, TypeError, ValueError, AttributeError, ShapelyError) as err:
         raise PromptError(f"{path} holds a feature that is not valid GeoJSON ({err!r}); export the annotations from QuPath again") from err
     return sort_objects([found for found in objects if found is not None], fingerprint="")
 

@@ -10,8 +10,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal, Protocol, Self
 
-from nuclick_qp.prompts import XY, Plane, Prompt, PromptKind
 from shapely import MultiPolygon, Polygon
+
+from nuclick_qp.prompts import XY, Plane, Prompt, PromptKind
 
 ObjectKind = Literal["detection", "annotation", "cell"]
 KINDS: tuple[PromptKind, ...] = ("point", "line")
@@ -159,13 +160,19 @@ class Project(Protocol):
     """
 
     @property
-    def path(self) -> Path: ...
+    def path(self) -> Path:
+        """Give the ``.qpproj`` file."""
+        ...
 
     @property
-    def engine(self) -> str: ...
+    def engine(self) -> str:
+        """Give the name of the engine."""
+        ...
 
     @property
-    def stored_uri(self) -> str | None: ...
+    def stored_uri(self) -> str | None:
+        """Give the URI that the project was last saved under."""
+        ...
 
     def images(self) -> Sequence[ImageEntry]:
         """List the images in the order of the project."""

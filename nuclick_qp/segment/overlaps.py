@@ -41,6 +41,8 @@ def settle_overlaps(candidates: Sequence[Candidate]) -> list[NDArray[np.bool_]]:
     list of (H, W) bool arrays
         New masks, in the order of the candidates; they may be empty or in pieces.
     """
+    if not candidates:
+        return []
     masks = [c.mask.copy() for c in candidates]
     ranks = [(c.prompt.key, i) for i, c in enumerate(candidates)]  # the position only parts equal prompts
     boxes = [shapely.box(*c.window.slide_box) for c in candidates]

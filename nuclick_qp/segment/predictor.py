@@ -72,8 +72,6 @@ class Predictor:
             try:
                 parts.append(self._run(inputs[done : done + batch_size]))
             except torch.OutOfMemoryError as err:
-                if self.device.type == "cpu":
-                    raise
                 batch_size = self._shrink(batch_size, err)
             else:
                 done += batch_size
@@ -94,6 +92,8 @@ class Predictor:
         logger.warning("%s is out of memory at %d patches at once (%s)", self.device, batch_size, str(error).splitlines()[0])
         if batch_size > 1:
             return batch_size // 2
+        if self.device.type == "cpu":
+            raise error
         self.device = torch.device("cpu")
         self._net = self._net.to(self.device)
         logger.warning("going on with the CPU")

@@ -1,0 +1,101 @@
+"""The main job on a real image: make a project, run nuclick-qp on it, check and draw the result.
+
+What `make demo` runs. Ends with exit code 0 only when what the project promises was seen.
+"""
+
+import argparse
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from ihc_project import BAD, EPITHELIUM, GLAND, STROMA, make_ihc_project
+from overlay import draw_overlay
+
+from nuclick_qp.projects.protocol import PROMPT_KEY
+from nuclick_qp.projects.qupath_files.data_file import parse_data_file
+
+LEAST_OK = 0.95  # share of the good points that must get an outline
+MARKER = "made-by-nuclick-qp-demo"
+
+
+def main() -> None:
+    """Make, run, check, draw."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, default=Path("demo-out"), help="folder for project and picture; made anew")
+    out: Path = parser.parse_args().out
+    _empty_folder(out)
+    project = make_ihc_project(out / "project")
+    before = _objects(project)
+    print(f"{project}: a QuPath project with {len(before)} annotations on one image")
+    report = run_command(project)
+    problems = [*check_counts(report), *check_objects(before, _objects(project), report["ok"])]
+    picture = out / "overlay.png"
+    draw_overlay(project, picture)
+    print(f"{report['ok']} outlines from {report['prompts']} prompts in {report['seconds']:.1f} s on {report['device']}")
+    print(f"open {picture} to look at them, or {project} in QuPath")
+    if problems:
+        sys.exit("\n".join(["the demo did not show what it should:", *problems]))
+
+
+def run_command(project: Path) -> dict[str, Any]:
+    """Run `nuclick-qp run` as a user would, and give its report.
+
+    Exit code 1 is the right one here: some prompts are bad on purpose, and squiggles have no model.
+    """
+    command = [str(Path(sys.executable).with_name("nuclick-qp")), "run", str(project), "--json"]
+    print("$", " ".join(command))
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode not in (0, 1):
+        sys.exit(f"the demo failed: exit code {done.returncode}")
+    report: dict[str, Any] = json.loads(done.stdout)
+    return report
+
+
+def check_counts(report: dict[str, Any]) -> list[str]:
+    """Compare the report with what is known of the prompts; gives one line for each difference."""
+    (image,) = report["images"]
+    missed = image["without_outline"]
+    good = report["prompts"] - sum(prompt["class_name"] in (BAD, GLAND) for prompt in missed)
+    missed_good = [prompt for prompt in missed if prompt["class_name"] in (EPITHELIUM, STROMA)]
+    print(f"{good - len(missed_good)} of {good} good points have an outline; by status: {image['statuses']}")
+    problems = []
+    if len(missed_good) > (1 - LEAST_OK) * good:
+        problems.append(f"- {len(missed_good)} of {good} good points have no outline")
+    bad = [prompt["status"] for prompt in missed if prompt["class_name"] == BAD]
+    if len(bad) != 6 or bad.count("outside-slide") != 2:
+        problems.append(f"- the bad prompts are reported as {bad}")
+    glands = {prompt["status"] for prompt in missed if prompt["class_name"] == GLAND}
+    if glands - {"no-model"}:
+        problems.append(f"- the squiggles are reported as {sorted(glands)}")
+    return problems
+
+
+def check_objects(before: list[str], after: list[str], added: int) -> list[str]:
+    """Compare the objects of the project before and after."""
+    if after[: len(before)] != before or len(after) != len(before) + added:
+        return [f"- the project had {len(before)} objects, now {len(after)}; {added} outlines were to be added"]
+    return []
+
+
+def _objects(project: Path) -> list[str]:
+    """Read the objects of the first image again from disk, ours last; all that QuPath shows of them."""
+    data = project.parent / "data" / "1" / "data.qpdata"
+    objects = parse_data_file(data.read_bytes(), source=data).objects
+    objects = tuple(sorted(objects, key=lambda item: PROMPT_KEY in dict(item.metadata)))
+    return [repr((o.kind, o.object_id, o.name, o.class_name, o.roi, o.measurements, o.metadata)) for o in objects]
+
+
+def _empty_folder(out: Path) -> None:
+    """Make the output folder anew; one that this script did not make is left alone."""
+    if out.exists() and not (out / MARKER).exists():
+        sys.exit(f"{out} exists and was not made by this demo; choose another --out")
+    shutil.rmtree(out, ignore_errors=True)
+    out.mkdir(parents=True)
+    (out / MARKER).touch()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,140 @@
+"""Tests of `nuclick_qp.model.cards` and `nuclick_qp.model.checkpoints`."""
+
+import hashlib
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from fakes import make_card
+
+from nuclick_qp.errors import ModelNotFoundError, WeightsError
+from nuclick_qp.model.cards import Card, default_model, find_card, list_cards, read_card, weights_folder
+from nuclick_qp.model.checkpoints import load_network, save_weights
+from nuclick_qp.model.network import NetworkSettings, NuClickNet, count_parameters
+
+
+@pytest.fixture
+def stored(tmp_path: Path) -> tuple[NuClickNet, Card, Path]:
+    """Store a small network with its card."""
+    torch.manual_seed(1)
+    net = NuClickNet(NetworkSettings(width=0.25)).eval()
+    path = tmp_path / "small.safetensors"
+    card = make_card(name="small", sha256=save_weights(net, path), parameters=count_parameters(net))
+    path.with_suffix(".json").write_text(card.model_dump_json())
+    return net, card, path
+
+
+def test_stored_network_computes_the_same(stored: tuple[NuClickNet, Card, Path]) -> None:
+    """Half precision changes weights by one part in 2048; the outputs follow."""
+    net, card, path = stored
+    x = torch.rand(1, 5, 64, 64, generator=torch.Generator().manual_seed(0))
+
+    loaded = load_network(card, path)
+
+    assert torch.allclose(loaded(x), net(x), atol=2e-2)
+    assert not loaded.training
+
+
+def test_storing_twice_gives_the_same_bytes(stored: tuple[NuClickNet, Card, Path], tmp_path: Path) -> None:
+    """The checksum is that of the network, not of the day."""
+    net, card, _ = stored
+
+    assert save_weights(net, tmp_path / "again.safetensors") == card.sha256
+
+
+def test_changed_weights_are_refused(stored: tuple[NuClickNet, Card, Path]) -> None:
+    """One byte off the card's checksum."""
+    _, card, path = stored
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+
+    with pytest.raises(WeightsError, match=r"small\.safetensors has checksum"):
+        load_network(card, path)
+
+
+def test_weights_of_another_network_are_refused(stored: tuple[NuClickNet, Card, Path]) -> None:
+    """The checksum fits, the tensors do not."""
+    _, card, path = stored
+    other = card.model_copy(update={"network": card.network.model_copy(update={"ms_blocks": 2})})
+
+    with pytest.raises(WeightsError, match="does not hold the network of its card"):
+        load_network(other, path)
+
+
+def test_pickles_are_never_opened(tmp_path: Path) -> None:
+    """A file that runs code when unpickled is refused as what it is: no safetensors."""
+
+    class Bomb:
+        def __reduce__(self) -> tuple[object, tuple[str]]:
+            return (Path.touch, (tmp_path / "boom",))  # type: ignore[return-value]
+
+    path = tmp_path / "bomb.safetensors"
+    path.write_bytes(pickle.dumps(Bomb()))
+    card = make_card(sha256=hashlib.sha256(path.read_bytes()).hexdigest())
+
+    with pytest.raises(WeightsError):
+        load_network(card, path)
+    assert not (tmp_path / "boom").exists()
+
+
+def test_missing_weights_are_named(tmp_path: Path) -> None:
+    """The message names the file and what to do."""
+    with pytest.raises(WeightsError, match=r"gone\.safetensors cannot be read.*install"):
+        load_network(make_card(), tmp_path / "gone.safetensors")
+
+
+def test_unknown_model_lists_those_there_are(stored: tuple[NuClickNet, Card, Path]) -> None:
+    """A typing error in a name is easily mended."""
+    folder = stored[2].parent
+
+    assert find_card("small", folder)[0].name == "small"
+    with pytest.raises(ModelNotFoundError, match="choose one of: small"):
+        find_card("smal", folder)
+
+
+def test_broken_card_is_named(tmp_path: Path) -> None:
+    """A card with a key that does not belong there is no card."""
+    path = tmp_path / "odd.json"
+    path.write_text('{"name": "odd"}')
+
+    with pytest.raises(WeightsError, match=r"odd\.json is not a model card"):
+        read_card(path)
+
+
+def test_shipped_models_are_whole() -> None:
+    """Each card loads with its weights, says where it comes from, and stays below 10 MB."""
+    cards = list_cards()
+
+    assert "nuclei" in [card.name for card in cards]
+    for card in cards:
+        path = weights_folder() / f"{card.name}.safetensors"
+        net = load_network(card, path)
+        assert count_parameters(net) == card.parameters
+        assert path.stat().st_size < 10_000_000
+        assert card.training["config"]["sources"]
+        assert card.training["commit"]
+        assert card.licence
+
+
+def test_points_have_a_default_model() -> None:
+    """`nuclei` is for points; a kind of prompt has a default only when its model is there."""
+    assert default_model("point") == "nuclei"
+    assert default_model("line") == ("glands" if "glands" in [card.name for card in list_cards()] else None)
+
+
+def test_shipped_nuclei_model_finds_a_dark_disc_on_pink() -> None:
+    """The trained network knows what a nucleus looks like: a blue disc in pink tissue."""
+    card, path = find_card("nuclei")
+    row, col = np.mgrid[:128, :128]
+    inside = np.hypot(row - 64, col - 64) < 12
+    x = np.zeros((1, 5, 128, 128), np.float32)
+    x[0, :3] = np.where(inside, np.array([90, 70, 140])[:, None, None], np.array([230, 190, 215])[:, None, None]) / 255
+    x[0, 3, 64, 64] = 1
+
+    with torch.inference_mode():
+        mask = load_network(card, path)(torch.from_numpy(x))[0, 0].numpy() > 0
+
+    assert (mask & inside).sum() / (mask | inside).sum() > 0.8

@@ -1,0 +1,235 @@
+"""Tests of `nuclick_qp.segment.image`: the path of a click, on drawn discs."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from fakes import DarkIsObject, make_card
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from nuclick_qp.prompts import Outcome, Prompt, Status, click_at
+from nuclick_qp.segment.image import SegmentOptions, read_ahead, segment_prompts
+from nuclick_qp.segment.predictor import Predictor
+from nuclick_qp.slides import open_slide
+
+DrawDiscs = Callable[..., Path]
+DISCS = [(60.0, 60.0, 9.0), (100.0, 70.0, 7.0), (300.0, 200.0, 10.0), (203.0, 150.0, 8.0), (380.0, 20.0, 9.0)]
+
+
+def _segment(path: Path, prompts: list[Prompt], predictor: Predictor, **options: object) -> list[Outcome]:
+    with open_slide(path) as slide:
+        return segment_prompts(prompts, slide, predictor=predictor, mpp=0.25, options=SegmentOptions(**options))  # type: ignore[arg-type]
+
+
+def _clicks(discs: list[tuple[float, float, float]] = DISCS) -> list[Prompt]:
+    return [click_at(x, y) for x, y, _ in discs]
+
+
+def test_each_click_gives_the_disc_under_it(draw_discs: DrawDiscs, dark_predictor: Predictor) -> None:
+    """Area within 4 % (pixels of a small disc), centre within a quarter of a pixel."""
+    outcomes = _segment(draw_discs(DISCS), _clicks(), dark_predictor)
+
+    for outcome, (x, y, radius) in zip(outcomes, DISCS, strict=True):
+        assert outcome.detection is not None
+        outline = outcome.detection.outline
+        assert outline.area == pytest.approx(np.pi * radius**2, rel=0.04)
+        assert (outline.centroid.x, outline.centroid.y) == pytest.approx((x, y), abs=0.25)
+        assert outcome.detection.probability > 0.99
+
+
+@pytest.mark.parametrize("tile_px", [64, 150, 4000])
+@pytest.mark.parametrize("batch_size", [1, 3, 64])
+def test_batches_and_tiles_change_nothing(draw_discs: DrawDiscs, dark_predictor: Predictor, batch_size: int, tile_px: int) -> None:
+    """A batch of 1 equals a batch of 64, whatever the tiles."""
+    path = draw_discs(DISCS)
+    expected = _segment(path, _clicks(), dark_predictor)
+
+    assert _segment(path, _clicks(), dark_predictor, batch_size=batch_size, tile_px=tile_px) == expected
+
+
+def test_order_of_prompts_changes_nothing(draw_discs: DrawDiscs, dark_predictor: Predictor) -> None:
+    """Outcome i belongs to prompt i, and is the same wherever the prompt stands."""
+    path = draw_discs(DISCS)
+    forward = _segment(path, _clicks(), dark_predictor)
+
+    backward = _segment(path, _clicks()[::-1], dark_predictor)
+
+    assert backward[::-1] == forward
+
+
+@pytest.mark.parametrize("shift", [(1, 0), (13, 29), (0, 64)])
+def test_shifting_image_and_prompts_shifts_the_outlines(draw_discs: DrawDiscs, dark_predictor: Predictor, shift: tuple[int, int]) -> None:
+    """Nothing depends on where on the slide an object lies."""
+    dx, dy = shift
+    discs = DISCS[:4]
+    moved = [(x + dx, y + dy, radius) for x, y, radius in discs]
+    here = _segment(draw_discs(discs), _clicks(discs), dark_predictor)
+
+    there = _segment(draw_discs(moved, name="moved.png"), _clicks(moved), dark_predictor)
+
+    for before, after in zip(here, there, strict=True):
+        assert before.detection is not None
+        assert after.detection is not None
+        old, new = np.asarray(before.detection.outline.exterior.coords), np.asarray(after.detection.outline.exterior.coords)  # type: ignore[union-attr]
+        assert np.allclose(np.add(old, (dx, dy)), new, atol=1e-9)
+
+
+def test_every_prompt_has_its_status(draw_discs: DrawDiscs, dark_predictor: Predictor) -> None:
+    """Beside an object, in the void, off the slide, on a speck, on something too large."""
+    path = draw_discs([*DISCS, (100.0, 200.0, 3.0), (220.0, 260.0, 38.0)])
+    prompts = [
+        click_at(60, 60),
+        click_at(80, 60),
+        click_at(20, 250),
+        click_at(400.0, 150),
+        click_at(-0.01, 10),
+        click_at(100, 200),
+        click_at(220, 260),
+    ]
+
+    outcomes = _segment(path, prompts, dark_predictor)
+
+    assert [outcome.status for outcome in outcomes] == [
+        Status.OK,
+        Status.OUTSIDE_OWN_MASK,
+        Status.EMPTY,
+        Status.OUTSIDE_SLIDE,
+        Status.OUTSIDE_SLIDE,
+        Status.EMPTY,
+        Status.TOO_LARGE,
+    ]
+    assert all(outcome.detail for outcome in outcomes[1:])
+
+
+def test_object_at_the_edge_of_the_slide_ends_there(draw_discs: DrawDiscs, dark_predictor: Predictor) -> None:
+    """A half disc at the border is an object like any other; no outline leaves the slide."""
+    (outcome,) = _segment(draw_discs([(0.0, 100.0, 12.0)]), [click_at(3, 100)], dark_predictor)
+
+    assert outcome.detection is not None
+    assert outcome.detection.outline.bounds[0] == 0
+    assert outcome.detection.outline.area == pytest.approx(np.pi * 12**2 / 2, rel=0.05)
+
+
+def test_resolution_follows_from_pixel_sizes(draw_discs: DrawDiscs, dark_predictor: Predictor) -> None:
+    """At 0.5 um/px the model at 0.25 sees the disc twice as large; the outline is that of the slide."""
+    path = draw_discs([(150.0, 150.0, 10.0)])
+
+    with open_slide(path) as slide:
+        (outcome,) = segment_prompts([click_at(150, 150)], slide, predictor=dark_predictor, mpp=0.5)
+
+    assert outcome.detection is not None
+    assert outcome.detection.outline.area == pytest.approx(np.pi * 10**2, rel=0.05)
+
+
+def test_two_clicks_on_one_object_share_it_once(draw_discs: DrawDiscs, dark_predictor: Predictor) -> None:
+    """Of two prompts on one disc one gets it, the other is told why not; no pixel belongs to both."""
+    outcomes = _segment(draw_discs([(60.0, 60.0, 9.0)]), [click_at(58, 60), click_at(63, 60)], dark_predictor)
+
+    assert sorted(outcome.status for outcome in outcomes) == [Status.EMPTY, Status.OK]
+    assert any("another prompt" in outcome.detail for outcome in outcomes)
+
+
+class _Recorder(nn.Module):
+    """A network that keeps what it was shown."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[Tensor] = []
+        self.network = DarkIsObject()
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.seen.append(x.clone())
+        logits: Tensor = self.network(x)
+        return logits
+
+
+@pytest.fixture
+def recorder() -> tuple[_Recorder, Predictor]:
+    """Give a network that records, and its predictor."""
+    net = _Recorder()
+    return net, Predictor(make_card(), net, device="cpu", precision="float32")
+
+
+def _exclusion(net: _Recorder) -> NDArray[np.intp]:
+    return np.argwhere(torch.cat(net.seen)[:, 4].numpy())
+
+
+def test_neighbours_and_context_are_excluded(draw_discs: DrawDiscs, recorder: tuple[_Recorder, Predictor]) -> None:
+    """Other prompts, prompts of other classes and standing detections mark what is not wanted."""
+    net, predictor = recorder
+    with open_slide(draw_discs(DISCS)) as slide:
+        segment_prompts(
+            [click_at(60, 60)], slide, predictor=predictor, mpp=0.25, neighbours_xy=np.array([[70.0, 80.0]]), context=[click_at(50, 62)]
+        )
+
+    assert _exclusion(net).tolist() == [[0, 34, 22], [0, 52, 42]]
+
+
+def test_detection_under_the_click_is_no_neighbour(draw_discs: DrawDiscs, recorder: tuple[_Recorder, Predictor]) -> None:
+    """A detection within 3 um of a click is an older outline of the same object."""
+    net, predictor = recorder
+    with open_slide(draw_discs(DISCS)) as slide:
+        segment_prompts([click_at(60, 60)], slide, predictor=predictor, mpp=0.25, neighbours_xy=np.array([[65.0, 63.0]]))
+
+    assert not len(_exclusion(net))
+
+
+def test_exclusion_can_be_left_out(draw_discs: DrawDiscs, recorder: tuple[_Recorder, Predictor]) -> None:
+    """Without exclusion the fourth signal is empty (Table 9 of the paper)."""
+    net, predictor = recorder
+
+    _segment(draw_discs(DISCS), _clicks(), predictor, use_exclusion=False)
+
+    assert not len(_exclusion(net))
+    assert torch.cat(net.seen)[:, 3].sum() == len(DISCS)
+
+
+def test_squiggle_marks_the_object_it_crosses(draw_discs: DrawDiscs) -> None:
+    """A line prompt goes the same way as a click, with a line for its signal."""
+    predictor = Predictor(make_card(prompt="line"), DarkIsObject(), device="cpu", precision="float32")
+
+    (outcome,) = _segment(draw_discs(DISCS), [Prompt("line", (((55.0, 60.0), (65.0, 62.0)),))], predictor)
+
+    assert outcome.detection is not None
+    assert outcome.detection.outline.area == pytest.approx(np.pi * 81, rel=0.04)
+
+
+def test_progress_counts_every_prompt(draw_discs: DrawDiscs, dark_predictor: Predictor) -> None:
+    """The sum of all calls is the number of prompts, those off the slide included."""
+    counts: list[int] = []
+    with open_slide(draw_discs(DISCS)) as slide:
+        segment_prompts([*_clicks(), click_at(-5, -5)], slide, predictor=dark_predictor, mpp=0.25, on_done=counts.append)
+
+    assert sum(counts) == len(DISCS) + 1
+
+
+def test_no_prompts_give_no_outcomes(draw_discs: DrawDiscs, dark_predictor: Predictor) -> None:
+    """Nothing in, nothing out, and nothing read."""
+    assert _segment(draw_discs(DISCS), [], dark_predictor) == []
+
+
+def test_reading_ahead_keeps_order_and_errors() -> None:
+    """The thread passes on what it makes, in order, and raises what it met."""
+
+    def numbers() -> Iterator[int]:
+        yield from range(1, 5)
+        raise OSError("unreadable tile")
+
+    seen: list[int] = []
+    with pytest.raises(OSError, match="unreadable tile"):
+        seen.extend(read_ahead(numbers(), 2))
+
+    assert seen == [1, 2, 3, 4]
+
+
+def test_planes_and_classes_stay_with_the_prompt(draw_discs: DrawDiscs, dark_predictor: Predictor) -> None:
+    """The outcome carries the prompt it belongs to, untouched."""
+    prompt = replace(click_at(60, 60, class_name="Tumor: Positive"), name="n 1")
+
+    (outcome,) = _segment(draw_discs(DISCS), [prompt], dark_predictor)
+
+    assert outcome.prompt is prompt

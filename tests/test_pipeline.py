@@ -1,0 +1,306 @@
+"""Tests of `nuclick_qp.pipeline`: whole runs over drawn projects, with the files engine."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from fakes import DarkIsObject, make_card
+
+from nuclick_qp.errors import OptionError, PromptError
+from nuclick_qp.pipeline import RECORD_FOLDER, Predictors, RunOptions, segment_file, segment_project
+from nuclick_qp.projects import open_project
+from nuclick_qp.projects.geojson_io import read_prompts
+from nuclick_qp.projects.protocol import MODEL_KEY, OPTIONS_KEY, PROMPT_KEY, VERSION_KEY
+from nuclick_qp.projects.qupath_files.create import NewImage, create_project
+from nuclick_qp.projects.qupath_files.data_file import parse_data_file
+from nuclick_qp.projects.qupath_files.new_objects import NewAnnotation
+from nuclick_qp.projects.qupath_files.path_objects import PathObject
+from nuclick_qp.report import RunReport
+from nuclick_qp.segment.predictor import Predictor
+
+DrawDiscs = Callable[..., Path]
+DISCS = [(60.0, 60.0, 9.0), (100.0, 70.0, 7.0), (300.0, 200.0, 10.0), (203.0, 150.0, 8.0)]
+
+
+@pytest.fixture
+def predictors(dark_predictor: Predictor) -> Predictors:
+    """Give a model for points, and none for lines."""
+    return {"point": dark_predictor}
+
+
+def _points(*places: tuple[float, float], class_name: str | None = "Tumor", name: str | None = None) -> NewAnnotation:
+    return NewAnnotation("Points", places, name=name, class_name=class_name)
+
+
+@pytest.fixture
+def make_project(tmp_path: Path, draw_discs: DrawDiscs) -> Callable[..., Path]:
+    """Give a function that makes a project of one image, `DISCS`, with annotations."""
+
+    def make(*annotations: NewAnnotation, mpp: float | None = 0.25, images: int = 1) -> Path:
+        made = [NewImage(draw_discs(DISCS, name=f"discs-{n}.png"), f"discs-{n}.png", 400, 300, mpp, annotations) for n in range(images)]
+        return create_project(tmp_path / "project", made)
+
+    return make
+
+
+def _run(project: Path, predictors: Predictors, **options: Any) -> RunReport:
+    with open_project(project) as opened:
+        return segment_project(opened, predictors, options=RunOptions(**options))
+
+
+def _objects(project: Path, entry: str = "1") -> tuple[PathObject, ...]:
+    path = project.parent / "data" / entry / "data.qpdata"
+    return parse_data_file(path.read_bytes(), source=path).objects
+
+
+def _ours(project: Path, entry: str = "1") -> list[PathObject]:
+    return [item for item in _objects(project, entry) if PROMPT_KEY in dict(item.metadata)]
+
+
+def _files(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+ALL = _points((60, 60), (100, 70)), _points((300, 200), class_name="Stroma"), _points((203, 150), class_name=None)
+
+
+def test_every_point_becomes_a_detection_of_its_class(make_project: Callable[..., Path], predictors: Predictors) -> None:
+    """Single points and each point of a multi-point annotation; class, measurements and metadata."""
+    project = make_project(*ALL)
+    before = _objects(project)
+
+    report = _run(project, predictors)
+
+    assert (report.prompts, report.ok, report.images[0].status) == (4, 4, "ok")
+    after = _objects(project)
+    assert [repr(item.roi) for item in after[: len(before)]] == [repr(item.roi) for item in before]
+    ours = after[len(before) :]
+    assert [item.kind for item in ours] == ["detection"] * 4
+    assert sorted(item.class_name or "" for item in ours) == ["", "Stroma", "Tumor", "Tumor"]
+    assert {key for key, _ in ours[0].metadata} == {PROMPT_KEY, MODEL_KEY, OPTIONS_KEY, VERSION_KEY}
+    measured = dict(ours[0].measurements)
+    assert measured["NuClick: probability"] > 0.99
+    assert measured["Area µm^2"] == pytest.approx(np.pi * 81 / 16, rel=0.04)
+
+
+@pytest.mark.parametrize("kind", ["annotation", "cell"])
+def test_outlines_may_be_annotations_or_cells(make_project: Callable[..., Path], predictors: Predictors, kind: str) -> None:
+    """And outlines written as annotations are no prompts for the next run."""
+    project = make_project(*ALL)
+
+    _run(project, predictors, kind=kind)
+
+    assert [item.kind for item in _ours(project)] == [kind] * 4
+    assert _run(project, predictors, kind=kind).skipped == 4
+
+
+def test_second_run_has_nothing_to_do(make_project: Callable[..., Path], predictors: Predictors) -> None:
+    """Key, model and options unchanged: all is skipped, and not a byte of the project changes."""
+    project = make_project(*ALL)
+    _run(project, predictors)
+    before = _files(project.parent)
+
+    report = _run(project, predictors)
+
+    assert (report.ok, report.skipped, report.all_ok) == (0, 4, True)
+    assert _files(project.parent) == before
+
+
+def test_overwrite_replaces_own_detections_only(make_project: Callable[..., Path], predictors: Predictors) -> None:
+    """As many detections as before, each prompt once, the same bytes."""
+    project = make_project(*ALL)
+    _run(project, predictors)
+    before = (project.parent / "data/1/data.qpdata").read_bytes()
+
+    report = _run(project, predictors, overwrite=True)
+
+    assert (report.ok, report.images[0].removed) == (4, 4)
+    assert len(_ours(project)) == 4
+    assert (project.parent / "data/1/data.qpdata").read_bytes() == before
+
+
+def test_earlier_result_stays_when_the_new_run_finds_nothing(make_project: Callable[..., Path], predictors: Predictors) -> None:
+    """Old results never go before new ones are in hand."""
+    project = make_project(*ALL)
+    _run(project, predictors)
+    blind: Predictors = {"point": Predictor(make_card(min_object_px=60_000), DarkIsObject(), device="cpu", precision="float32")}
+
+    report = _run(project, blind)
+
+    assert report.empty == 4
+    assert len(_ours(project)) == 4
+
+
+def test_lines_without_model_are_reported(make_project: Callable[..., Path], predictors: Predictors) -> None:
+    """A squiggle is counted as skipped, with its reason, and the run is not all ok."""
+    line = NewAnnotation("Polyline", ((50.0, 60.0), (70.0, 60.0)), name="gland", class_name="Gland")
+    report = _run(make_project(*ALL, line), predictors)
+
+    assert (report.prompts, report.ok, report.skipped, report.all_ok) == (5, 4, 1, False)
+    (missed,) = report.images[0].without_outline
+    assert (missed.status, missed.detail, missed.class_name) == ("no-model", "no model for lines", "Gland")
+
+
+def test_dry_run_writes_nothing(make_project: Callable[..., Path], predictors: Predictors) -> None:
+    """Everything is counted, and every byte stays."""
+    project = make_project(*ALL)
+    before = _files(project.parent)
+
+    report = _run(project, predictors, dry_run=True)
+
+    assert report.ok == 4
+    assert _files(project.parent) == before
+
+
+def test_images_and_classes_choose_the_work(make_project: Callable[..., Path], predictors: Predictors) -> None:
+    """Only the matching image, only the wanted class."""
+    project = make_project(*ALL, images=2)
+
+    report = _run(project, predictors, images="*-1.png", classes=("Stroma",))
+
+    assert [image.image for image in report.images] == ["discs-1.png"]
+    assert report.prompts == report.ok == 1
+    assert (len(_ours(project, "1")), len(_ours(project, "2"))) == (0, 1)
+
+
+def test_one_bad_image_does_not_stop_the_others(make_project: Callable[..., Path], predictors: Predictors) -> None:
+    """The report tells which failed and why; nothing of it is written."""
+    project = make_project(*ALL, images=3)
+    data = project.parent / "data/2/data.qpdata"
+    data.write_bytes(data.read_bytes()[:200])
+    before = _files(project.parent / "data" / "2")
+
+    report = _run(project, predictors)
+
+    assert [image.status for image in report.images] == ["ok", "failed", "ok"]
+    assert "data.qpdata" in (report.images[1].error or "")
+    assert _files(project.parent / "data" / "2") == before
+    assert not report.all_ok
+
+
+@pytest.mark.parametrize(
+    ("problem", "said"),
+    [("missing", "--image-root"), ("size", "400 x 300"), ("unreadable", r"discs-0\.png"), ("mpp", "pass --mpp, or set it in")],
+)
+def test_slides_that_cannot_be_used_fail_with_a_remedy(
+    make_project: Callable[..., Path], predictors: Predictors, draw_discs: DrawDiscs, tmp_path: Path, problem: str, said: str
+) -> None:
+    """Missing, of another size, not an image, without a pixel size; the project stays as it was."""
+    project = make_project(*ALL, mpp=None if problem == "mpp" else 0.25)
+    slide = tmp_path / "discs-0.png"
+    match problem:
+        case "missing":
+            slide.unlink()
+        case "size":
+            draw_discs(DISCS, size=(400, 310), name="discs-0.png")
+        case "unreadable":
+            slide.write_bytes(b"no image at all")
+    before = _files(project.parent)
+
+    report = _run(project, predictors)
+
+    with pytest.raises(AssertionError, match=said):
+        assert report.images[0].error is None, report.images[0].error
+    assert report.images[0].status == "failed"
+    assert _files(project.parent) == before
+
+
+def test_moved_slide_is_found_below_the_image_root(make_project: Callable[..., Path], predictors: Predictors, tmp_path: Path) -> None:
+    """`--image-root` finds it by name."""
+    project = make_project(*ALL)
+    (tmp_path / "elsewhere" / "deep").mkdir(parents=True)
+    (tmp_path / "discs-0.png").rename(tmp_path / "elsewhere" / "deep" / "discs-0.png")
+
+    assert _run(project, predictors, image_root=tmp_path / "elsewhere").ok == 4
+
+
+def test_pixel_size_of_the_user_serves_when_nobody_else_knows(make_project: Callable[..., Path], predictors: Predictors) -> None:
+    """`--mpp` is the last resort, and enough."""
+    assert _run(make_project(*ALL, mpp=None), predictors, mpp=0.25).ok == 4
+
+
+def test_project_without_prompts_is_an_error(make_project: Callable[..., Path], predictors: Predictors) -> None:
+    """Nothing to do is said, with what to do; also when the classes leave nothing over."""
+    project = make_project()
+
+    with pytest.raises(PromptError, match=r"project\.qpproj has no points or lines.*draw|put a point"):
+        _run(project, predictors)
+
+
+def test_classes_that_nobody_has_are_an_error(make_project: Callable[..., Path], predictors: Predictors) -> None:
+    """The message repeats the classes, so that a typing error is seen."""
+    with pytest.raises(PromptError, match="'Tumour'"):
+        _run(make_project(*ALL), predictors, classes=("Tumour",))
+
+
+def test_glob_that_matches_no_image_is_an_error(make_project: Callable[..., Path], predictors: Predictors) -> None:
+    """The message shows what names there are."""
+    with pytest.raises(OptionError, match=r"discs-0\.png"):
+        _run(make_project(*ALL), predictors, images="*.svs")
+
+
+def test_record_of_the_run_lies_beside_the_project(make_project: Callable[..., Path], predictors: Predictors) -> None:
+    """Model, checksum, device, counts: what a methods section needs."""
+    project = make_project(*ALL)
+
+    report = _run(project, predictors)
+
+    (record,) = (project.parent / RECORD_FOLDER).glob("run-*.json")
+    assert json.loads(record.read_text()) == json.loads(report.model_dump_json())
+    assert report.model["point"].sha256 == "0" * 64
+
+
+def test_geojson_folder_gets_the_new_outlines(make_project: Callable[..., Path], predictors: Predictors, tmp_path: Path) -> None:
+    """One file per image, the same outlines as in the project."""
+    project = make_project(*ALL)
+
+    _run(project, predictors, geojson=tmp_path / "out")
+
+    (path,) = (tmp_path / "out").iterdir()
+    features = json.loads(path.read_text())["features"]
+    areas = sorted(item.roi.area for item in _ours(project) if item.roi is not None)
+    assert sorted(feature["properties"]["measurements"]["Area µm^2"] * 16 for feature in features) == pytest.approx(areas, rel=1e-3)
+
+
+def test_segment_and_run_give_the_same_outlines(make_project: Callable[..., Path], predictors: Predictors, tmp_path: Path) -> None:
+    """The same prompts through GeoJSON and through a project, to QuPath's 32-bit coordinates."""
+    places = [place for annotation in ALL for place in annotation.points]
+    prompts = tmp_path / "prompts.geojson"
+    prompts.write_text(json.dumps({"type": "MultiPoint", "coordinates": places}))
+    _run(make_project(*ALL), predictors, geojson=tmp_path / "run")
+
+    report = segment_file(
+        tmp_path / "discs-0.png", prompts, tmp_path / "segment.geojson", predictors=predictors, options=RunOptions(mpp=0.25)
+    )
+
+    assert report.ok == 4
+    (by_run,) = (tmp_path / "run").iterdir()
+    one, two = (json.loads(path.read_text())["features"] for path in (by_run, tmp_path / "segment.geojson"))
+    assert {f["id"]: f["geometry"] for f in one} == {f["id"]: f["geometry"] for f in two}
+
+
+def test_detections_of_others_are_neighbours(make_project: Callable[..., Path], predictors: Predictors) -> None:
+    """Results of ours become neither prompts nor neighbours of the next run."""
+    project = make_project(*ALL)
+    _run(project, predictors)
+
+    with open_project(project) as opened:
+        content = opened.read(opened.images()[0])
+
+    assert len(content.prompts) == 4
+    assert content.neighbours == ()
+    assert {result.prompt_key for result in content.results} == {prompt.key for prompt in content.prompts}
+
+
+def test_segment_needs_prompts(predictors: Predictors, draw_discs: DrawDiscs, tmp_path: Path) -> None:
+    """A file with areas only has nothing to do."""
+    prompts = tmp_path / "areas.geojson"
+    prompts.write_text(json.dumps({"type": "Polygon", "coordinates": [[[0, 0], [0, 9], [9, 9], [0, 0]]]}))
+    assert read_prompts(prompts).prompts == ()
+
+    with pytest.raises(PromptError, match=r"areas\.geojson has no points or lines"):
+        segment_file(draw_discs(DISCS), prompts, tmp_path / "out.geojson", predictors=predictors)
+    assert not (tmp_path / "out.geojson").exists()

@@ -1,0 +1,109 @@
+"""Tests of `nuclick_qp.segment.predictor`."""
+
+import numpy as np
+import pytest
+import torch
+from fakes import DarkIsObject, make_card
+from torch import Tensor, nn
+
+from nuclick_qp.errors import DeviceError
+from nuclick_qp.model.network import NetworkSettings, NuClickNet
+from nuclick_qp.segment.predictor import Predictor, choose_device, choose_precision
+
+INPUTS = np.random.default_rng(0).random((7, 5, 32, 32), dtype=np.float32)
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 7, 64])
+def test_batch_size_does_not_change_probabilities(batch_size: int) -> None:
+    """A batch of 1 equals a batch of 64: only float32 rounding of differently shaped products may differ."""
+    torch.manual_seed(0)
+    predictor = Predictor(make_card(), NuClickNet(NetworkSettings(width=0.1)), device="cpu", precision="float32")
+
+    whole = predictor.predict(INPUTS, batch_size=7)
+
+    assert whole.shape == (7, 32, 32)
+    assert whole.dtype == np.float32
+    assert np.allclose(predictor.predict(INPUTS, batch_size=batch_size), whole, atol=1e-5)
+
+
+def test_no_patches_give_no_probabilities() -> None:
+    """An empty batch never reaches the network."""
+    predictor = Predictor(make_card(), DarkIsObject(), device="cpu", precision="float32")
+
+    assert predictor.predict(INPUTS[:0]).shape == (0, 32, 32)
+
+
+def test_network_without_exclusion_sees_four_channels() -> None:
+    """A card with 4 input channels gets the first four."""
+
+    class CountsChannels(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.full((len(x), 1, *x.shape[2:]), float(x.shape[1] == 4) * 100 - 50)
+
+    network = make_card().network.model_copy(update={"in_channels": 4})
+    predictor = Predictor(make_card(network=network), CountsChannels(), device="cpu", precision="float32")
+
+    assert predictor.predict(INPUTS).min() > 0.99
+
+
+class _RunsOutOfMemory(nn.Module):
+    """A network on a device with room for two patches."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.batches: list[int] = []
+
+    def forward(self, x: Tensor) -> Tensor:
+        if len(x) > 2:
+            raise torch.OutOfMemoryError("no room\non this device")
+        self.batches.append(len(x))
+        return DarkIsObject()(x)  # type: ignore[no-any-return]  # modules are untyped when called
+
+
+def test_batch_is_halved_when_memory_runs_out(caplog: pytest.LogCaptureFixture) -> None:
+    """The run goes on with smaller batches and says so; the result is the same."""
+    net = _RunsOutOfMemory()
+    predictor = Predictor(make_card(), net, device="cpu", precision="float32")
+    expected = Predictor(make_card(), DarkIsObject(), device="cpu", precision="float32").predict(INPUTS)
+
+    found = predictor.predict(INPUTS, batch_size=7)
+
+    assert np.array_equal(found, expected)
+    assert net.batches == [1] * 7
+    assert "out of memory at 7 patches" in caplog.text
+
+
+def test_memory_that_is_too_small_for_one_patch_is_an_error() -> None:
+    """On the CPU there is nothing left to fall back on."""
+
+    class Greedy(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            raise torch.OutOfMemoryError("no room")
+
+    with pytest.raises(torch.OutOfMemoryError):
+        Predictor(make_card(), Greedy(), device="cpu", precision="float32").predict(INPUTS)
+
+
+@pytest.mark.parametrize("name", ["gpu", "cuda:99", "meta", "", "tpu"])
+def test_devices_that_are_not_there_are_named(name: str) -> None:
+    """The error says what to use instead."""
+    with pytest.raises(DeviceError, match=r"auto|cpu"):
+        choose_device(name)
+
+
+def test_every_device_has_a_precision() -> None:
+    """On the CPU it is bfloat16 or float32, never float16."""
+    assert choose_precision(torch.device("cpu")) in ("bfloat16", "float32")
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device on this machine")
+def test_cuda_agrees_with_the_cpu() -> None:
+    """The same network in float32 on both, to rounding."""
+    torch.manual_seed(0)
+    net = NuClickNet(NetworkSettings(width=0.1))
+    on_cpu = Predictor(make_card(), net, device="cpu", precision="float32").predict(INPUTS)
+
+    on_gpu = Predictor(make_card(), net, device="cuda", precision="float32").predict(INPUTS)
+
+    assert np.allclose(on_gpu, on_cpu, atol=1e-3)

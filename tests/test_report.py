@@ -1,0 +1,55 @@
+"""Tests of `nuclick_qp.report`."""
+
+import time
+
+from shapely import box
+
+from nuclick_qp.prompts import Detection, Outcome, Status, click_at
+from nuclick_qp.report import COUNTED_AS, UNSERVED, count, failed_image, report_image, total
+
+
+def _outcome(status: Status) -> Outcome:
+    detection = Detection(box(0, 0, 1, 1), 0.9) if status is Status.OK else None
+    return Outcome(click_at(3, 4, class_name="Tumor"), status, detection, "" if detection else "why")
+
+
+def test_every_status_is_counted_once() -> None:
+    """The five counts add up to the number of prompts."""
+    counts = count([_outcome(status) for status in Status], bad_prompts=2)
+
+    assert set(COUNTED_AS) == set(Status)
+    assert counts.prompts == len(Status) + 2
+    assert counts.prompts == counts.ok + counts.empty + counts.outside + counts.failed + counts.skipped
+
+
+def test_unchanged_and_duplicate_prompts_are_no_failures() -> None:
+    """A re-run with nothing to do is all ok; anything the user did not get is not."""
+    settled = [_outcome(Status.OK), _outcome(Status.UNCHANGED), _outcome(Status.DUPLICATE)]
+    assert report_image("a", settled, bad_prompts=(), removed=0, since=time.perf_counter()).status == "ok"
+
+    for status in UNSERVED:
+        report = report_image("a", [*settled, _outcome(status)], bad_prompts=(), removed=0, since=time.perf_counter())
+        assert report.status == "partial"
+        assert [(p.status, p.x, p.y, p.detail) for p in report.without_outline] == [(str(status), 3.0, 4.0, "why")]
+
+
+def test_prompts_that_could_not_be_read_are_listed() -> None:
+    """They count as failed, with the line that says why."""
+    report = report_image("a", [], bad_prompts=("point 1 lies at nan",), removed=0, since=time.perf_counter())
+
+    assert (report.status, report.failed, report.prompts) == ("partial", 1, 1)
+    assert report.without_outline[0].detail == "point 1 lies at nan"
+
+
+def test_image_without_prompts_is_no_failure() -> None:
+    """Most images of a project may have none."""
+    assert report_image("a", [], bad_prompts=(), removed=0, since=time.perf_counter()).status == "no-prompts"
+
+
+def test_total_adds_up() -> None:
+    """Failed images have no counts, and spoil none."""
+    one = report_image("a", [_outcome(Status.OK), _outcome(Status.EMPTY)], bad_prompts=(), removed=0, since=time.perf_counter())
+    broken = failed_image("b", ValueError("no"), since=time.perf_counter())
+
+    assert (total([one, broken, one]).prompts, total([one, broken, one]).ok) == (4, 2)
+    assert broken.error == "no"

@@ -1,0 +1,222 @@
+"""Tests of `nuclick_qp.training`: samples, augmentation, and a network over-fitted to drawn discs."""
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from skimage.draw import disk
+
+from nuclick_qp.errors import NuClickError, OptionError, TrainingDataError, WeightsError
+from nuclick_qp.model.cards import read_card
+from nuclick_qp.model.checkpoints import load_network
+from nuclick_qp.training import loop
+from nuclick_qp.training.augment import augment_colours
+from nuclick_qp.training.config import Augmentation, TrainingConfig, read_config
+from nuclick_qp.training.loop import TrainingRun, train
+from nuclick_qp.training.samples import draw_batch, load_source
+
+CENTRES = [(30, 30), (30, 90), (90, 30), (90, 90), (60, 60)]
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """Draw two images of five dark discs each, with labels."""
+    folder = tmp_path / "discs"
+    folder.mkdir()
+    for name in ("one", "two"):
+        pixels, labels = np.full((120, 120, 3), 220, np.uint8), np.zeros((120, 120), np.uint16)
+        for number, centre in enumerate(CENTRES, 1):
+            pixels[disk(centre, 9)], labels[disk(centre, 9)] = (90, 60, 140), number
+        Image.fromarray(pixels).save(folder / f"{name}.png")
+        Image.fromarray(labels).save(folder / f"{name}_label.png")
+    return tmp_path
+
+
+def _config(**changes: Any) -> TrainingConfig:
+    fields: dict[str, Any] = {
+        "name": "discs",
+        "prompt": "point",
+        "description": "drawn discs",
+        "licence": "GPL-3.0-or-later",
+        "sources": [{"folder": "discs", "mpp": 0.25, "validation": ["two*"]}],
+        "patch_px": 32,
+        "width": 0.07,
+        "steps": 6,
+        "batch_size": 4,
+        "warmup_steps": 2,
+        "validate_every": 3,
+        "ema_decay": 0.9,
+    }
+    return TrainingConfig.model_validate(fields | changes)
+
+
+def test_patches_hold_the_wanted_object_under_the_click(data: Path) -> None:
+    """One inclusion pixel, on the wanted mask; exclusion on none of it; masks apart."""
+    images, _ = load_source(_config().sources[0], root=data, mpp=0.25)
+    batch = draw_batch(images, _config(patch_px=64, batch_size=32, exclusion_drop=0.0), np.random.default_rng(0))
+
+    assert batch.inputs.shape == (32, 5, 64, 64)
+    inclusion, exclusion = batch.inputs[:, 3:4], batch.inputs[:, 4:5]
+    assert (inclusion.sum((1, 2, 3)) == 1).all()
+    assert ((inclusion * batch.wanted).sum((1, 2, 3)) == 1).all()
+    assert (exclusion * inclusion).sum() == 0
+    assert (exclusion * batch.wanted).sum() == 0
+    assert (exclusion * batch.others).sum() == exclusion.sum() > 0
+    assert (batch.wanted * batch.others).sum() == 0
+
+
+def test_objects_keep_their_size_under_rotation_and_zoom(data: Path) -> None:
+    """Without zoom a disc of radius 9 stays one; with a source at 0.5 um/px it is drawn twice as large."""
+    config = _config(patch_px=64, batch_size=16, augmentation={"zoom": 1.0})
+    for mpp, area in ((0.25, np.pi * 81), (0.5, np.pi * 324)):
+        source = config.sources[0].model_copy(update={"mpp": mpp})
+        images, _ = load_source(source, root=data, mpp=0.25)
+
+        wanted = draw_batch(images, config, np.random.default_rng(1)).wanted.sum((1, 2, 3))
+
+        assert float(wanted.max()) == pytest.approx(area, rel=0.06)
+
+
+def test_images_of_unknown_resolution_are_scaled_by_their_objects(data: Path) -> None:
+    """`object_area_px` brings the median object to that area, by a factor of 2 at most."""
+    source = _config().sources[0].model_copy(update={"mpp": None, "object_area_px": 500.0})
+    (image,), _ = load_source(source, root=data, mpp=0.25)
+    assert image.zoom == pytest.approx(np.sqrt(500 / np.count_nonzero(image.labels == 1)))
+
+    (image,), _ = load_source(source.model_copy(update={"object_area_px": 50_000.0}), root=data, mpp=0.25)
+    assert image.zoom == 2
+
+
+def test_same_seed_gives_the_same_batch(data: Path) -> None:
+    """A batch is a function of its generator; another seed gives another one."""
+    images, _ = load_source(_config().sources[0], root=data, mpp=0.25)
+    one, two, other = (draw_batch(images, _config(), np.random.default_rng(seed)).inputs for seed in (3, 3, 4))
+
+    assert torch.equal(one, two)
+    assert not torch.equal(one, other)
+
+
+def test_exclusion_may_be_dropped(data: Path) -> None:
+    """Patches without exclusion teach the network to do without it."""
+    images, _ = load_source(_config().sources[0], root=data, mpp=0.25)
+    batch = draw_batch(images, _config(patch_px=64, exclusion_drop=1.0), np.random.default_rng(0))
+
+    assert batch.inputs[:, 4].sum() == 0
+
+
+def test_colours_change_and_stay_in_range() -> None:
+    """Every patch by itself, within [0, 1], the same for the same seed."""
+    images = torch.rand(8, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    settings = Augmentation()
+    one, two, other = (augment_colours(images, settings, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2))
+
+    assert torch.equal(one, two)
+    assert not torch.equal(one, other)
+    assert one.min() >= 0
+    assert one.max() <= 1
+    assert ((one - images).abs().mean((1, 2, 3)) > 1e-3).all()
+
+
+def test_no_augmentation_leaves_colours_alone() -> None:
+    """All amounts 0: what comes out is what went in, to rounding of the stain matrices."""
+    images = torch.rand(4, 3, 32, 32, generator=torch.Generator().manual_seed(0)).clamp(min=0.01)
+    nothing = Augmentation(stain=0, restain=0, brightness=0, contrast=0, noise=0, blur=0, shuffle=0)
+
+    assert torch.allclose(augment_colours(images, nothing, torch.Generator().manual_seed(1)), images, atol=1e-4)
+
+
+def test_network_learns_drawn_discs(data: Path, tmp_path: Path) -> None:
+    """A tiny network over-fits in seconds: Dice of at least 0.8 on discs that it has not seen."""
+    calm = {"zoom": 1.0, "stain": 0.0, "restain": 0.0, "noise": 0.0, "shuffle": 0.0, "blur": 0.0}
+    config = _config(steps=60, batch_size=8, learning_rate=1e-2, validate_every=60, augmentation=calm)
+
+    card = train(config, TrainingRun(data, tmp_path / "out", workers=0))
+
+    rows = list(csv.DictReader((tmp_path / "out" / "log.csv").open()))
+    assert float(rows[-1]["dice"]) > 0.8
+    assert load_network(card, tmp_path / "out" / "discs.safetensors") is not None
+    assert read_card(tmp_path / "out" / "discs.json") == card
+    assert card.training["config"]["steps"] == 60
+
+
+def test_stopped_run_ends_like_one_that_was_not(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stop in the middle, start again: the same weights, bit for bit, as without the stop."""
+    whole = train(_config(), TrainingRun(data, tmp_path / "whole", workers=0))
+    take_step, steps = loop._take_step, iter(range(3))
+
+    def stop_after_three(state: Any, batch: Any) -> float:
+        if next(steps, None) is None:
+            raise KeyboardInterrupt
+        return take_step(state, batch)
+
+    monkeypatch.setattr(loop, "_take_step", stop_after_three)
+    with pytest.raises(KeyboardInterrupt):
+        train(_config(), TrainingRun(data, tmp_path / "parts", workers=0))
+    monkeypatch.setattr(loop, "_take_step", take_step)
+    parts = train(_config(), TrainingRun(data, tmp_path / "parts", workers=0))
+
+    assert parts.sha256 == whole.sha256
+
+
+def test_checkpoint_of_another_configuration_is_refused(data: Path, tmp_path: Path) -> None:
+    """Going on with other settings would give a model that no configuration describes."""
+    train(_config(steps=1), TrainingRun(data, tmp_path / "out", workers=0))
+
+    with pytest.raises(WeightsError, match="another configuration"):
+        train(_config(steps=2), TrainingRun(data, tmp_path / "out", workers=0))
+
+
+def _spoil(folder: Path, problem: str) -> None:
+    labels = folder / "one_label.png"
+    match problem:
+        case "missing":
+            labels.unlink()
+        case "size":
+            Image.fromarray(np.ones((5, 5), np.uint16)).save(labels)
+        case "empty":
+            Image.fromarray(np.zeros((120, 120), np.uint16)).save(labels)
+        case "mask":
+            Image.fromarray(np.eye(120, dtype=np.uint8) * 255).save(labels)
+        case "text":
+            labels.write_text("no image")
+
+
+@pytest.mark.parametrize("problem", ["missing", "size", "empty", "mask", "text"])
+def test_bad_labels_stop_the_run_before_it_starts(data: Path, tmp_path: Path, problem: str) -> None:
+    """The message names the file; no output folder is made."""
+    _spoil(data / "discs", problem)
+
+    with pytest.raises(TrainingDataError, match="one"):
+        train(_config(), TrainingRun(data, tmp_path / "out", workers=0))
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("steps = ", "not valid TOML"), ('name = "a"', "Field required"), ("stepz = 3", "stepz|Field required"), (None, "cannot be read")],
+)
+def test_bad_configurations_are_one_clear_line(tmp_path: Path, text: str | None, said: str) -> None:
+    """File, key and reason."""
+    path = tmp_path / "config.toml"
+    if text is not None:
+        path.write_text(text)
+
+    with pytest.raises(OptionError, match=said) as error:
+        read_config(path)
+    assert isinstance(error.value, NuClickError)
+    assert "config.toml" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_shipped_configuration_reads() -> None:
+    """The configuration that made the weights is the one in the repository, as the card says."""
+    root = Path(__file__).parents[1]
+    config = read_config(root / "examples" / "training" / "nuclei.toml")
+    card = read_card(root / "nuclick_qp" / "model" / "weights" / "nuclei.json")
+
+    assert card.training["config"] == json.loads(config.model_dump_json())
