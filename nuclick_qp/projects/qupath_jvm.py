@@ -1,22 +1,24 @@
-"""The `qupath` engine: a project through QuPath's own classes, by way of paquo.
+"""The `qupath` engine: the data of a project read and written by an installed QuPath, by way of paquo.
 
-Importing this module starts nothing; the Java machine starts with the first project and lives as long
-as the process. paquo finds the QuPath and starts it. Its project and its hierarchy classes are not
-used, and neither is QuPath's saving of an entry, because of what they do to users' files:
+Importing this module starts nothing. The Java machine starts with the first project that is opened
+and lives as long as the process; what it prints goes to stderr. paquo finds QuPath and starts it, and
+no more: its classes for projects and hierarchies, and QuPath's own saving of an entry, cost data.
 
-- paquo's `with QuPathProject` saves after an error too, its `save` opens every slide and skips, without
-  an error, the images whose slide is not there;
-- paquo's `.roi` goes through a geometry, which since QuPath 0.6 sorts the points of an annotation;
-- QuPath moves `data.qpdata` away before it writes the new one, and opens the slide to do so.
+- paquo saves a project after an error too, opens every slide to do so, and skips, without an error,
+  the images whose slide is not there.
+- paquo's `roi` is made of a geometry, which since QuPath 0.6 has the points in another order.
+- QuPath moves `data.qpdata` away before it begins to write the new one.
 
-Instead the objects of one `data.qpdata` are read from its bytes (`jvm_data`), changed in memory
-(`jvm_objects`), written to bytes, and these are read once more and compared before they replace the
-file as the `files` engine does it: in one step, with a backup of the first touch. So no slide is
-needed, nothing but that file is written, and no failure on the way leaves a trace.
+So `jvm_data` reads the Java objects of one `data.qpdata` from its bytes, `jvm_edit` changes the
+hierarchy and writes all of them to bytes, reads these again and compares; then they replace the file as
+with the `files` engine: in one step, with a backup of the first touch. No slide is opened, and until
+the last step nothing is on disk. What QuPath changes by reading and writing, such as the digits of stain
+vectors or the corners of merged regions, which it rounds to 0.01 px since 0.6, changes here too.
 """
 
 import re
 import sys
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -42,10 +44,11 @@ FINDER_SETTINGS = (
     "qupath_search_dir_regex",
     "qupath_search_conda",
     "qupath_prefer_conda",
-    "java_opts",
     "jvm_path_override",
 )
 DATA_FILE_VERSION = 3  # what QuPath 0.3 to 0.8 write
+
+_starting = threading.Lock()  # of the Java machine, or reading the settings that say how
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +76,10 @@ def find_qupath() -> QuPathFound | None:
     from paquo import settings  # noqa: PLC0415
     from paquo.jpype_backend import find_qupath as find  # noqa: PLC0415
 
-    settings.reload()  # the environment may have changed since it was last asked
     try:
-        app_folder = find(**{name: settings.get(name) for name in FINDER_SETTINGS}).app_dir
+        with _starting:
+            settings.reload()  # the environment may have changed since it was last asked
+            app_folder = find(**{name: settings.get(name) for name in FINDER_SETTINGS}).app_dir
     except (OSError, ValueError):
         return None
     names = [re.fullmatch(r"qupath-core-(\d.*)\.jar", jar.name) for jar in sorted(app_folder.glob("qupath-core-*.jar"))]
@@ -103,7 +107,8 @@ def open_jvm_project(path: Path) -> "JvmProject":
     file = read_project_file(find_project_file(path))
     if find_qupath() is None:
         raise EngineUnavailableError(f"no QuPath was found; {REMEDY}")
-    return JvmProject(file, _start_java())
+    with _starting:
+        return JvmProject(file, _start_java())
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,11 +189,13 @@ def _start_java() -> Java:
     try:
         import jpype  # noqa: PLC0415
         from paquo import java as started  # noqa: PLC0415
-    except (ImportError, OSError, RuntimeError, ValueError) as err:
+    except (ImportError, OSError, RuntimeError, TypeError, ValueError) as err:  # TypeError: a class that paquo wants is not there
         raise EngineUnavailableError(f"QuPath does not start ({' '.join(str(err).split())[:160]}); {REMEDY}") from err
-    # QuPath logs to stdout, which belongs to the results of the command.
+    if threading.current_thread() is not threading.main_thread():
+        # At its end Java waits for the thread that started it, unless that is attached anew, as all others are, by its next call.
+        jpype.JClass("java.lang.Thread").detach()
+    # QuPath logs to stdout, which belongs to the results of our commands.
     started.System.setOut(started.System.err)
-    started.LogManager.setWarn()
     java = Java(
         qupath=str(started.qupath_version),
         load=cache(jpype.JClass),
@@ -197,6 +204,7 @@ def _start_java() -> Java:
         below_java=_caller(jpype),
     )
     _check_version(java)
+    started.LogManager.setWarn()
     return java
 
 
