@@ -1,6 +1,7 @@
 """Tests of `nuclick_qp.pipeline`: whole runs over drawn projects, with the files engine."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -202,8 +203,7 @@ def test_slides_that_cannot_be_used_fail_with_a_remedy(
 
     report = _run(project, predictors)
 
-    with pytest.raises(AssertionError, match=said):
-        assert report.images[0].error is None, report.images[0].error
+    assert re.search(said, report.images[0].error or "")
     assert report.images[0].status == "failed"
     assert _files(project.parent) == before
 

@@ -137,7 +137,7 @@ def test_network_learns_drawn_discs(data: Path, tmp_path: Path) -> None:
 
     card = train(config, TrainingRun(data, tmp_path / "out", workers=0))
 
-    rows = list(csv.DictReader((tmp_path / "out" / "log.csv").open()))
+    rows = list(csv.DictReader((tmp_path / "out" / "log.csv").read_text().splitlines()))
     assert float(rows[-1]["dice"]) > 0.8
     assert load_network(card, tmp_path / "out" / "discs.safetensors") is not None
     assert read_card(tmp_path / "out" / "discs.json") == card

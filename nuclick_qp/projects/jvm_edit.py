@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 import shapely
-from shapely import MultiPolygon, Polygon, STRtree
+from shapely import MultiPolygon, Polygon
 from shapely.geometry.base import BaseGeometry
 
 from nuclick_qp.errors import WriteRefusedError
 from nuclick_qp.projects.jvm_data import PATH_CLASS, Java, own_classes, read_data, write_data
 from nuclick_qp.projects.jvm_objects import PATH_OBJECT, Metadata, class_name_of, describe, metadata_reader, plane_of, prompt_key_of, walk
+from nuclick_qp.projects.parents import Region, find_holders
 from nuclick_qp.projects.prompts_of import FoundKind
 from nuclick_qp.projects.protocol import Changes, ResultObject
 from nuclick_qp.projects.qupath_files.java_build import colour_of
@@ -129,23 +130,10 @@ def _take_out(java: Java, keepers: Sequence[Any], gone: set[Any]) -> None:
 
 def _parents(java: Java, root: Any, add: Sequence[ResultObject], metadata_of: Metadata) -> list[Any]:
     """Find for each nested result the smallest annotation of the user that holds its prompt; else the root."""
-    parents = [root] * len(add)
-    nested = [i for i, result in enumerate(add) if result.nested]
-    if not nested:
-        return parents
     closed = [item for item in walk(root) if item.isAnnotation() and item.hasROI() and item.getROI().isArea()]
-    holders = [item for item in closed if not prompt_key_of(item, metadata_of)]
-    shapes = [_geometry(java, item.getROI()) for item in holders]
-    planes = [plane_of(item.getROI()) for item in holders]
-    areas = [(float(item.getROI().getArea()), -i) for i, item in enumerate(holders)]  # the inner one of equals
-    pairs = STRtree(shapes).query(shapely.points([add[i].anchor for i in nested]), predicate="intersects")
-    found: dict[int, list[int]] = {}
-    for i, place in pairs.T.tolist():
-        if planes[place] == add[nested[i]].plane:
-            found.setdefault(nested[i], []).append(place)
-    for i, places in found.items():
-        parents[i] = holders[min(places, key=areas.__getitem__)]
-    return parents
+    closed = [item for item in closed if not prompt_key_of(item, metadata_of)]
+    regions = [Region(_geometry(java, roi), float(roi.getArea()), plane_of(roi)) for roi in (item.getROI() for item in closed)]
+    return [root if i is None else closed[i] for i in find_holders(regions, add)]
 
 
 def _geometry(java: Java, roi: Any) -> BaseGeometry:

@@ -19,8 +19,8 @@ def open_project(path: Path, *, engine: Engine = "auto") -> Project:
     engine
         ``files`` reads and writes the files itself. ``qupath`` lets an installed QuPath do it, and
         is there for projects that ``files`` refuses. ``auto`` is ``files``: it starts no Java
-        machine, keeps every other byte of the user's data as it is, and works when slides are
-        missing, none of which holds for ``qupath``.
+        machine and keeps every other byte of the user's data as it is, where ``qupath`` writes the
+        whole file anew.
 
     Raises
     ------

@@ -31,7 +31,7 @@ from nuclick_qp.projects.jvm_edit import edited
 from nuclick_qp.projects.jvm_objects import found_objects
 from nuclick_qp.projects.prompts_of import sort_objects
 from nuclick_qp.projects.protocol import Changes, EntryContent, ImageEntry
-from nuclick_qp.projects.qupath_files.engine import FilesProject, _fingerprint, _refuse_unsafe
+from nuclick_qp.projects.qupath_files.engine import FilesProject, fingerprint_of, refuse_unsafe
 from nuclick_qp.projects.qupath_files.java_build import colour_of
 from nuclick_qp.projects.qupath_files.project_json import find_project_file, read_project_file
 from nuclick_qp.projects.qupath_files.safe_write import content_of, replace_data_file
@@ -137,13 +137,13 @@ class JvmProject(FilesProject):
             If `data.qpdata` cannot be read, is truncated, foreign, or of an unknown version, or
             QuPath stopped while it was saving.
         """
-        path = self._data_file(entry)
+        path = self.data_path(entry)
         data = _content(path)
         if data is None:
             return FilesProject.read(self, entry)  # nothing, or why there is nothing
         with own_classes(self.java):
             objects = found_objects(self.java, read_data(self.java, data, source=path).root)
-            return sort_objects(objects, fingerprint=_fingerprint(data))
+            return sort_objects(objects, fingerprint=fingerprint_of(data))
 
     def write(self, entry: ImageEntry, changes: Changes, *, fingerprint: str) -> None:
         """Write results into one image: one write, verified, all or nothing.
@@ -154,13 +154,13 @@ class JvmProject(FilesProject):
             If the file has changed since it was read, QuPath is saving it, QuPath cannot read it or
             what it made of it, or the disk refuses. Every byte on disk is then as before.
         """
-        path = self._data_file(entry)
+        path = self.data_path(entry)
         try:
             old = _content(path)
-            _refuse_unsafe(path, old, fingerprint=fingerprint)
+            refuse_unsafe(path, old, fingerprint=fingerprint)
             new = edited(
                 self.java,
-                self._empty_data(entry) if old is None else old,
+                self.empty_data(entry) if old is None else old,
                 changes,
                 source=path,
                 colours=listed_colours(self.path.parent),

@@ -10,9 +10,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import shapely
-from shapely import Polygon, STRtree
+from shapely import Polygon
 
 from nuclick_qp.errors import WriteRefusedError
+from nuclick_qp.projects.parents import Region, find_holders
 from nuclick_qp.projects.protocol import PROMPT_KEY, ResultObject
 from nuclick_qp.projects.qupath_files.java_build import Builder
 from nuclick_qp.projects.qupath_files.java_emit import emit
@@ -115,21 +116,9 @@ def _data(parent: PathObject, children: Sequence[JavaObject]) -> list[Item]:
 
 def _parents(root: PathObject, add: Sequence[ResultObject]) -> list[PathObject]:
     """Find for each nested result the smallest annotation of the user that holds its prompt; else the root."""
-    parents = [root] * len(add)
-    nested = [i for i, result in enumerate(add) if result.nested]
-    if not nested:
-        return parents
-    regions = [(item, roi) for item, _ in root.walk() if (roi := _region(item)) is not None]
-    areas = [(roi.area, -i) for i, (_, roi) in enumerate(regions)]  # the inner one of equals
-    tree = STRtree([roi.geometry or Polygon() for _, roi in regions])
-    pairs = tree.query(shapely.points([add[i].anchor for i in nested]), predicate="intersects")
-    holders: dict[int, list[int]] = {}
-    for i, place in pairs.T.tolist():
-        if regions[place][1].plane == add[nested[i]].plane:
-            holders.setdefault(nested[i], []).append(place)
-    for i, places in holders.items():
-        parents[i] = regions[min(places, key=areas.__getitem__)][0]
-    return parents
+    closed = [(item, roi) for item, _ in root.walk() if (roi := _region(item)) is not None]
+    holders = find_holders([Region(roi.geometry or Polygon(), roi.area, roi.plane) for _, roi in closed], add)
+    return [root if i is None else closed[i][0] for i in holders]
 
 
 def _region(item: PathObject) -> Roi | None:

@@ -68,19 +68,19 @@ class FilesProject:
             If `data.qpdata` cannot be read, is truncated, foreign, or of an unknown version, or
             QuPath stopped while it was saving.
         """
-        path = self._data_file(entry)
+        path = self.data_path(entry)
         try:
             data = content_of(path)
         except OSError as err:
             raise UnreadableDataError(f"{path} cannot be read ({err.strerror}); check its permissions") from err
         if data is not None:
-            return sort_objects(found_objects(parse_data_file(data, source=path).root), fingerprint=_fingerprint(data))
+            return sort_objects(found_objects(parse_data_file(data, source=path).root), fingerprint=fingerprint_of(data))
         if qupath_backup_of(path).exists():
             raise UnreadableDataError(
                 f"{path} is missing and {qupath_backup_of(path).name} is there: QuPath stopped while saving image {entry.name!r}; "
                 "open the image in QuPath, save it, and run again"
             )
-        return EntryContent((), fingerprint=_fingerprint(None))
+        return EntryContent((), fingerprint=fingerprint_of(None))
 
     def write(self, entry: ImageEntry, changes: Changes, *, fingerprint: str) -> None:
         """Write results into one image: one write, verified, all or nothing.
@@ -93,12 +93,12 @@ class FilesProject:
         """
         if not changes.add and not changes.remove_keys:
             return
-        path = self._data_file(entry)
+        path = self.data_path(entry)
         colours = listed_colours(self.path.parent)
         try:
             old = content_of(path)
-            _refuse_unsafe(path, old, fingerprint=fingerprint)
-            data = parse_data_file(self._empty_data(entry) if old is None else old, source=path)
+            refuse_unsafe(path, old, fingerprint=fingerprint)
+            data = parse_data_file(self.empty_data(entry) if old is None else old, source=path)
         except UnreadableDataError as err:
             raise WriteRefusedError(f"nothing was written: {err}") from err
         except OSError as err:
@@ -117,15 +117,22 @@ class FilesProject:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         return None
 
-    def _data_file(self, entry: ImageEntry) -> Path:
+    def data_path(self, entry: ImageEntry) -> Path:
+        """Give the place of the data file of an image, whether it is there or not."""
         return self.path.parent / "data" / entry.entry_id / "data.qpdata"
 
-    def _empty_data(self, entry: ImageEntry) -> bytes:
-        """Make the data file of an image that QuPath has never saved."""
+    def empty_data(self, entry: ImageEntry) -> bytes:
+        """Make the data file of an image that QuPath has never saved.
+
+        Raises
+        ------
+        WriteRefusedError
+            If the project is so old that QuPath may not read the file.
+        """
         version = re.match(r"(\d+)\.(\d+)", self.file.version)
         if version is None or (int(version[1]), int(version[2])) < FIRST_WITH_DATA_3:
             raise WriteRefusedError(
-                f"{self._data_file(entry)} does not exist, and QuPath {self.file.version or 'of an unknown version'} may not read "
+                f"{self.data_path(entry)} does not exist, and QuPath {self.file.version or 'of an unknown version'} may not read "
                 f"one of ours; open image {entry.name!r} in QuPath, save it, and run again"
             )
         return new_data_file(
@@ -150,18 +157,25 @@ def open_files_project(path: Path) -> FilesProject:
     return FilesProject(read_project_file(find_project_file(path)))
 
 
-def _fingerprint(data: bytes | None) -> str:
+def fingerprint_of(data: bytes | None) -> str:
+    """Give the identity of a data file's bytes; None is a file that does not exist."""
     return ABSENT if data is None else hashlib.sha256(data).hexdigest()
 
 
-def _refuse_unsafe(path: Path, data: bytes | None, *, fingerprint: str) -> None:
-    """Refuse when someone else writes, or has written since the image was read."""
+def refuse_unsafe(path: Path, data: bytes | None, *, fingerprint: str) -> None:
+    """Refuse when someone else writes, or has written since the image was read.
+
+    Raises
+    ------
+    WriteRefusedError
+        If QuPath's own backup stands beside the file, or the fingerprint is not that of the data.
+    """
     if qupath_backup_of(path).exists():
         raise WriteRefusedError(
             f"{qupath_backup_of(path)} exists: QuPath is saving this image, or stopped while saving it; nothing was written: "
             "open the image in QuPath, save it, close it, and run again"
         )
-    if _fingerprint(data) != fingerprint:
+    if fingerprint_of(data) != fingerprint:
         raise WriteRefusedError(f"{path} has changed since it was read; nothing was written: close the image in QuPath and run again")
 
 
