@@ -23,7 +23,7 @@ check: $(INSTALLED) ## lint, types, import layers
 	$(BIN)/lint-imports
 
 bench: $(INSTALLED) ## time the parts that have to be fast
-	$(BIN)/python -m pytest tests/benchmarks --benchmark-only
+	$(BIN)/python -m pytest -o addopts= tests/benchmarks --benchmark-only
 
 clean: ## remove .venv, caches and demo-out
 	rm -rf .venv demo-out build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .benchmarks

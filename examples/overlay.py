@@ -37,7 +37,7 @@ def draw_overlay(project_file: Path, output: Path) -> None:
     done = {result.prompt_key for result in content.results}
     for prompt in content.prompts:
         _draw_prompt(canvas, prompt, colours.get(prompt.class_name or "", UNCLASSIFIED), found=prompt.key in done)
-    picture.save(output, optimize=True)
+    picture.quantize(256, dither=Image.Dither.NONE).save(output, optimize=True)
 
 
 def read_colours(path: Path) -> dict[str, Colour]:

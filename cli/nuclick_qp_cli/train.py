@@ -8,8 +8,8 @@ import typer
 
 def train(
     config: Annotated[Path, typer.Argument(help="TOML file; see examples/training.", show_default=False)],
-    data: Annotated[Path, typer.Option(help="Folder that the folders in the configuration are relative to.", envvar="NUCLICK_SHARED")],
-    out: Annotated[Path, typer.Option(help="Folder for checkpoint, log and weights; a stopped run in it goes on.")],
+    data: Annotated[Path, typer.Option(help="Folder that the folders in the configuration are relative to.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="Folder for checkpoint, log and weights; a stopped run in it goes on.", show_default=False)],
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
     workers: Annotated[int, typer.Option(help="Processes that make training patches.", min=0)] = 1,
 ) -> None:

@@ -1,0 +1,90 @@
+"""Benchmarks, run by `make bench`: read the ratios within one run, not the seconds.
+
+Each group compares ways to do one thing; pytest-benchmark prints, beside each figure, its ratio to
+the best of its group.
+"""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from shapely import Point
+
+from nuclick_qp.pipeline import RunOptions, segment_project
+from nuclick_qp.projects import open_project
+from nuclick_qp.projects.protocol import PROMPT_KEY, ResultObject
+from nuclick_qp.projects.qupath_files.data_file import parse_data_file
+from nuclick_qp.projects.qupath_files.new_file import new_data_file
+from nuclick_qp.prompts import Plane
+from nuclick_qp.segment.predictor import Predictor
+
+Benchmark = Callable[..., Any]
+EXAMPLES = Path(__file__).parents[2] / "examples"
+CLICKS = 64
+OBJECTS = 5000
+
+
+@pytest.fixture(scope="module")
+def inputs() -> np.ndarray[Any, np.dtype[np.float32]]:
+    """Give patches of noise; the network takes the same time for anything."""
+    return np.random.default_rng(0).random((CLICKS, 5, 128, 128), dtype=np.float32)
+
+
+@pytest.mark.benchmark(group=f"network: {CLICKS} clicks")
+@pytest.mark.parametrize("precision", ["float32", "auto"])
+@pytest.mark.parametrize("batch_size", [1, 8, 32, 64])
+def test_network(benchmark: Benchmark, inputs: np.ndarray[Any, np.dtype[np.float32]], precision: Any, batch_size: int) -> None:
+    """What batches and the precision of the device bring."""
+    predictor = Predictor.load("nuclei", precision=precision)
+
+    assert benchmark(predictor.predict, inputs, batch_size=batch_size).shape == (CLICKS, 128, 128)
+
+
+@pytest.mark.benchmark(group="a click from project to outline, against the network alone")
+@pytest.mark.parametrize("part", ["network alone", "whole run"])
+def test_run(benchmark: Benchmark, tmp_path: Path, part: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The example project, 211 points: what reading, post-processing and outlines add."""
+    monkeypatch.syspath_prepend(EXAMPLES)
+    sys.modules.pop("ihc_project", None)
+    from ihc_project import make_ihc_project  # noqa: PLC0415  # lies beside the package, not in it
+
+    predictor = Predictor.load("nuclei")
+    patches = np.zeros((211, 5, 128, 128), np.float32)
+    project = make_ihc_project(tmp_path / "project")
+
+    def run() -> int:
+        if part == "network alone":
+            return len(predictor.predict(patches))
+        with open_project(project) as opened:
+            return segment_project(opened, {"point": predictor}, options=RunOptions(dry_run=True)).ok
+
+    assert benchmark(run) > 190
+
+
+def _results() -> list[ResultObject]:
+    rng = np.random.default_rng(0)
+    places = rng.uniform(0, 50_000, (OBJECTS, 2)).tolist()
+    return [
+        ResultObject(Point(x, y).buffer(12), "detection", "Tumor", Plane(), False, (x, y), (("p", 0.5),), ((PROMPT_KEY, str(number)),))
+        for number, (x, y) in enumerate(places)
+    ]
+
+
+@pytest.mark.benchmark(group=f"data.qpdata: {OBJECTS} outlines")
+@pytest.mark.parametrize("step", ["read", "add"])
+def test_data_file(benchmark: Benchmark, step: str) -> None:
+    """Reading a file of outlines, and writing them into an empty one with all its checks."""
+    empty = new_data_file(
+        server_json="{}", annotations=(), image_type="BRIGHTFIELD_H_E", qupath_version="0.5.1", project_entry="project.qpproj::1"
+    )
+    source = Path("data.qpdata")
+    results = _results()
+    full = parse_data_file(empty, source=source).edited(add=results)
+
+    if step == "read":
+        assert len(benchmark(parse_data_file, full, source=source).objects) == OBJECTS
+    else:
+        assert benchmark(lambda: parse_data_file(empty, source=source).edited(add=results)) == full
