@@ -44,6 +44,16 @@ def test_bound_limits_the_ratio() -> None:
     assert float(loss) == pytest.approx(dice + (2 * 2 + 4 * 2 + 10) / 16 * math.log(2))
 
 
+def test_patch_that_wants_nothing_is_not_weighted_by_its_neighbours() -> None:
+    """Without a wanted object there is no ratio: a is 1, and an empty answer costs nothing."""
+    wanted, others = torch.zeros(1, 1, 4, 4), _masks()[1]
+
+    assert float(hybrid_loss(torch.zeros(1, 1, 4, 4), wanted, others)) == pytest.approx(
+        1 - 1 / (0.5 * 16 + 1) + (4 * 2 + 12) / 16 * math.log(2)
+    )
+    assert float(hybrid_loss(torch.full((1, 1, 4, 4), -100.0), wanted, others)) == pytest.approx(0, abs=1e-6)
+
+
 def test_ratio_is_that_of_each_patch() -> None:
     """The loss of a batch is the mean of the losses of its patches."""
     wanted, others = _masks()

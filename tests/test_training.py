@@ -101,6 +101,32 @@ def test_same_seed_gives_the_same_batch(data: Path) -> None:
     assert not torch.equal(one, other)
 
 
+def test_clicks_on_background_want_nothing(data: Path) -> None:
+    """An inclusion pixel away from all objects, an empty target, the objects among the others."""
+    images, _ = load_source(_config().sources[0], root=data, mpp=0.25)
+
+    batch = draw_batch(images, _config(patch_px=64, batch_size=32, background_share=0.999), np.random.default_rng(0))
+
+    assert batch.wanted.sum() == 0
+    assert (batch.inputs[:, 3].sum((1, 2)) == 1).all()
+    assert (batch.inputs[:, 3:4] * batch.others).sum() == 0
+    assert batch.others.sum() > 0
+
+
+def test_run_starts_from_another_model(data: Path, tmp_path: Path) -> None:
+    """The weights are those of the start, and the card names it with its own training."""
+    first = train(_config(), TrainingRun(data, tmp_path / "first", workers=0))
+    start = tmp_path / "first" / "discs.json"
+
+    second = train(_config(steps=1, learning_rate=1e-9), TrainingRun(data, tmp_path / "second", workers=0, init=start))
+
+    assert second.training["init"] == {"name": "discs", "sha256": first.sha256, "training": first.training}
+    old, new = (load_network(card, tmp_path / place / "discs.safetensors") for card, place in ((first, "first"), (second, "second")))
+    assert torch.allclose(old.head.weight, new.head.weight, atol=1e-3)
+    with pytest.raises(WeightsError, match="--init has a network of"):
+        train(_config(width=0.2), TrainingRun(data, tmp_path / "third", workers=0, init=start))
+
+
 def test_exclusion_may_be_dropped(data: Path) -> None:
     """Patches without exclusion teach the network to do without it."""
     images, _ = load_source(_config().sources[0], root=data, mpp=0.25)
@@ -216,7 +242,7 @@ def test_bad_configurations_are_one_clear_line(tmp_path: Path, text: str | None,
 def test_shipped_configuration_reads() -> None:
     """The configuration that made the weights is the one in the repository, as the card says."""
     root = Path(__file__).parents[1]
-    config = read_config(root / "examples" / "training" / "nuclei.toml")
+    config = read_config(root / "examples" / "training" / "nuclei-2.toml")
     card = read_card(root / "nuclick_qp" / "model" / "weights" / "nuclei.json")
 
     assert card.training["config"] == json.loads(config.model_dump_json())

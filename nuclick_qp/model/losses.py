@@ -21,7 +21,7 @@ def hybrid_loss(logits: Tensor, wanted: Tensor, others: Tensor, *, max_ratio: fl
     -------
     scalar float32
         Soft Dice loss + mean over pixels of W * BCE, with W = a^2 G + a G~ + 1 and
-        a = max(sum G~ / sum G, 1) for each patch.
+        a = max(sum G~ / sum G, 1) for each patch; a patch that wants nothing has a = 1.
 
     References
     ----------
@@ -34,7 +34,8 @@ def hybrid_loss(logits: Tensor, wanted: Tensor, others: Tensor, *, max_ratio: fl
     over = (1, 2, 3)
     overlap = (probability * wanted).sum(over)
     dice = 1 - (2 * overlap + 1) / (probability.sum(over) + wanted.sum(over) + 1)
-    a = (others.sum(over) / wanted.sum(over).clamp(min=1)).clamp(min=1, max=max_ratio).view(-1, 1, 1, 1)
+    ratio = others.sum(over) / wanted.sum(over).clamp(min=1) * wanted.any(dim=1).any(dim=(1, 2))
+    a = ratio.clamp(min=1, max=max_ratio).view(-1, 1, 1, 1)
     weights = a.square() * wanted + a * others + 1
     cross = functional.binary_cross_entropy_with_logits(logits, wanted, weights, reduction="none")
     return dice.mean() + cross.mean()

@@ -87,6 +87,8 @@ class TrainingConfig(_Strict):
     exclusion_drop, exclusion_keep
         Share of the patches without any exclusion signal, and the least share of neighbours that
         keep theirs in the others: users seldom click on everything.
+    background_share
+        Share of the clicks that hit no object: the network learns to answer them with nothing.
     max_ratio
         Upper bound of the factor a of eq. 1; None is the paper's, without a bound.
     """
@@ -111,6 +113,7 @@ class TrainingConfig(_Strict):
     ema_decay: float = Field(default=0.998, ge=0, lt=1)
     exclusion_drop: float = Field(default=0.15, ge=0, le=1)
     exclusion_keep: float = Field(default=0.6, ge=0, le=1)
+    background_share: float = Field(default=0.0, ge=0, lt=1)
     max_ratio: float | None = Field(default=None, gt=0)
     validate_every: int = Field(default=250, gt=0)
     checkpoint_minutes: float = Field(default=3.0, gt=0)

@@ -18,8 +18,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from nuclick_qp.errors import TrainingDataError, WeightsError
 from nuclick_qp.files import write_atomically
-from nuclick_qp.model.cards import Card, NetworkFacts
-from nuclick_qp.model.checkpoints import save_weights
+from nuclick_qp.model.cards import Card, NetworkFacts, read_card
+from nuclick_qp.model.checkpoints import load_network, save_weights
 from nuclick_qp.model.losses import hybrid_loss
 from nuclick_qp.model.network import NetworkSettings, NuClickNet, count_parameters
 from nuclick_qp.training.augment import augment_colours
@@ -44,12 +44,16 @@ class TrainingRun:
         ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
     workers
         Processes that make batches beside the training.
+    init
+        Card of the model whose weights the run starts from (NAME.json with NAME.safetensors beside
+        it); None starts from random ones.
     """
 
     data: Path
     out: Path
     device: str = "cpu"
     workers: int = 1
+    init: Path | None = None
 
 
 def train(config: TrainingConfig, run: TrainingRun) -> Card:
@@ -67,7 +71,10 @@ def train(config: TrainingConfig, run: TrainingRun) -> Card:
     """
     training, validation = _load_images(config, run.data)
     run.out.mkdir(parents=True, exist_ok=True)
+    start = None if run.init is None else read_card(run.init)
     state = _State.new(config, run.device)
+    if start is not None and run.init is not None:
+        state.begin_with(load_network(start, run.init.with_suffix(".safetensors")))
     checkpoint = run.out / "checkpoint.pt"
     if checkpoint.exists():
         state.restore(checkpoint)
@@ -75,11 +82,17 @@ def train(config: TrainingConfig, run: TrainingRun) -> Card:
         _run_steps(state, run, training, validation)
     finally:
         state.store(checkpoint)
-    return export(state.average, config, run.out)
+    return export(state.average, config, run.out, start=start)
 
 
-def export(net: NuClickNet, config: TrainingConfig, out: Path) -> Card:
-    """Write the weights and the card of a trained network."""
+def export(net: NuClickNet, config: TrainingConfig, out: Path, *, start: Card | None = None) -> Card:
+    """Write the weights and the card of a trained network.
+
+    Parameters
+    ----------
+    start
+        The model that the training started from; its own training goes into the card.
+    """
     checksum = save_weights(net, out / f"{config.name}.safetensors")
     settings = net.settings
     card = Card(
@@ -96,7 +109,12 @@ def export(net: NuClickNet, config: TrainingConfig, out: Path) -> Card:
         licence=config.licence,
         sha256=checksum,
         parameters=count_parameters(net),
-        training={"config": config.model_dump(mode="json"), "commit": _git_commit(), "torch": torch.__version__},
+        training={
+            "config": config.model_dump(mode="json"),
+            "commit": _git_commit(),
+            "torch": torch.__version__,
+            "init": None if start is None else {"name": start.name, "sha256": start.sha256, "training": start.training},
+        },
     )
     write_atomically(out / f"{config.name}.json", (card.model_dump_json(indent=2) + "\n").encode())
     return card
@@ -125,6 +143,12 @@ class _State:
         rest = [p for p in net.parameters() if p.ndim <= 1]  # biases and batch norm are not decayed
         groups = [{"params": decay, "weight_decay": config.weight_decay}, {"params": rest, "weight_decay": 0.0}]
         return cls(config, where, 0, net, average, torch.optim.AdamW(groups, lr=config.learning_rate))
+
+    def begin_with(self, start: NuClickNet) -> None:
+        if start.settings != self.net.settings:
+            raise WeightsError(f"--init has a network of {start.settings}, the configuration asks for {self.net.settings}; change one")
+        self.net.load_state_dict(start.state_dict())
+        self.average.load_state_dict(start.state_dict())
 
     def store(self, path: Path) -> None:
         temporary = path.with_suffix(".tmp")
@@ -171,7 +195,8 @@ def _load_images(config: TrainingConfig, root: Path) -> tuple[list[LabelledImage
 def _run_steps(state: _State, run: TrainingRun, training: list[LabelledImage], validation: list[LabelledImage]) -> None:
     """Take all steps that are left, with validations and checkpoints between them."""
     config = state.config
-    held_out = _Batches(validation, config, seed=VALIDATION_SEED, augment=False)
+    only_objects = config.model_copy(update={"background_share": 0.0})  # the Dice of nothing says nothing
+    held_out = _Batches(validation, only_objects, seed=VALIDATION_SEED, augment=False)
     check = [held_out[i] for i in range(VALIDATION_BATCHES)]
     stored_at, loss_sum, since, started = time.monotonic(), 0.0, state.step, time.monotonic()
     for batch in _load_batches(_Batches(training, config, seed=config.seed, augment=True), run.workers, range(state.step, config.steps)):

@@ -23,6 +23,9 @@ from nuclick_qp.training.config import Source, TrainingConfig
 WHITE = 255  # what lies outside an image, in training as in use
 LARGEST_RESCALE = 2.0
 SMALLEST_OBJECT_PX = 10
+BACKGROUND = -1  # the "label" of a click that hits nothing: no pixel has it, so nothing is wanted
+BACKGROUND_MARGIN_PX = 4.0  # from the nearest object: a click on its rim may well mean the object
+BACKGROUND_TRIES = 20  # an image full of objects has no such place; an object is clicked instead
 
 Pixel = TypeVar("Pixel", np.uint8, np.int32)
 
@@ -117,14 +120,15 @@ def _load_image(path: Path, label_path: Path, *, source: Source, mpp: float, wei
         raise TrainingDataError(f"source {source.folder} states neither `mpp` nor `object_area_px`; add one")
     centroids = label_centroids(labels)
     centroids = centroids[areas[centroids[:, 0] - 1] >= SMALLEST_OBJECT_PX]
+    if not len(centroids):
+        raise TrainingDataError(f"{label_path} holds no object of {SMALLEST_OBJECT_PX} px or more; label it, or remove the pair")
     return LabelledImage(path.stem, pixels, labels, zoom, centroids, weight)
 
 
 def _draw_patch(image: LabelledImage, config: TrainingConfig, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
-    """Draw one patch around a random click in a random object, turned, flipped and scaled."""
+    """Draw one patch around a random click, turned, flipped and scaled."""
     side, aug = config.patch_px, config.augmentation
-    number, row, col = image.centroids[rng.integers(len(image.centroids))]
-    click_row, click_col = _click_in_object(image, int(number), (int(row), int(col)), rng)
+    number, click_row, click_col = _draw_click(image, config, rng)
     zoom = image.zoom * float(np.exp(rng.uniform(-1, 1) * np.log(aug.zoom)))
     matrix = _random_turn(rng) / zoom  # patch offset (x, y) -> image offset
     off_centre = rng.uniform(-aug.off_centre_px, aug.off_centre_px, 2) if rng.random() < 0.5 else np.zeros(2)
@@ -132,7 +136,7 @@ def _draw_patch(image: LabelledImage, config: TrainingConfig, rng: np.random.Gen
     pixels, labels = _warp(image, centre_xy, matrix, side)
     wanted = labels == number
     at = np.floor(side / 2 - off_centre).astype(int)  # the click, x then y, in the patch
-    if not wanted[at[1], at[0]]:  # rounding on the rim of a thin object
+    if number != BACKGROUND and not wanted[at[1], at[0]]:  # rounding on the rim of a thin object
         if not wanted.any():
             return _draw_patch(image, config, rng)
         at = np.array(random_inner_click(wanted, rng)[::-1])
@@ -147,6 +151,18 @@ def _draw_patch(image: LabelledImage, config: TrainingConfig, rng: np.random.Gen
     inputs = torch.cat([pixels, torch.from_numpy(signals)])
     rest = (labels > 0) & ~wanted
     return inputs, torch.from_numpy(wanted[None].astype(np.float32)), torch.from_numpy(rest[None].astype(np.float32))
+
+
+def _draw_click(image: LabelledImage, config: TrainingConfig, rng: np.random.Generator) -> tuple[int, int, int]:
+    """Draw the label, row and col of a click: inside a random object, or well outside of all."""
+    number, row, col = (int(v) for v in image.centroids[rng.integers(len(image.centroids))])
+    if rng.random() >= config.background_share:
+        return number, *_click_in_object(image, number, (row, col), rng)
+    margin = int(np.ceil(BACKGROUND_MARGIN_PX / image.zoom))
+    for row, col in rng.integers(0, image.labels.shape, (BACKGROUND_TRIES, 2)).tolist():
+        if not image.labels[max(row - margin, 0) : row + margin + 1, max(col - margin, 0) : col + margin + 1].any():
+            return BACKGROUND, row, col
+    return number, *_click_in_object(image, number, (row, col), rng)
 
 
 def _click_in_object(image: LabelledImage, number: int, inside: tuple[int, int], rng: np.random.Generator) -> tuple[int, int]:
