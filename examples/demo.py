@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ihc_project import BAD, EPITHELIUM, GLAND, STROMA, make_ihc_project
+from ihc_project import BAD, EPITHELIUM, GLAND, PROMPTS, STROMA, make_ihc_project, read_annotations
 from overlay import draw_overlay
 
 from nuclick_qp.projects.protocol import PROMPT_KEY
@@ -58,7 +58,7 @@ def check_counts(report: dict[str, Any]) -> list[str]:
     """Compare the report with what is known of the prompts; gives one line for each difference."""
     (image,) = report["images"]
     missed = image["without_outline"]
-    good = report["prompts"] - sum(prompt["class_name"] in (BAD, GLAND) for prompt in missed)
+    good = sum(len(a.points) for a in read_annotations(PROMPTS) if a.class_name in (EPITHELIUM, STROMA))
     missed_good = [prompt for prompt in missed if prompt["class_name"] in (EPITHELIUM, STROMA)]
     print(f"{good - len(missed_good)} of {good} good points have an outline; by status: {image['statuses']}")
     problems = []

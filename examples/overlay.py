@@ -15,14 +15,19 @@ from nuclick_qp.projects.qupath_files.data_file import DataFile, parse_data_file
 from nuclick_qp.prompts import Prompt
 from nuclick_qp.slides import open_slide
 
-ZOOM = 3
 Colour = tuple[int, int, int]
 UNCLASSIFIED: Colour = (255, 255, 255)
 MISSED: Colour = (230, 0, 60)
 
 
-def draw_overlay(project_file: Path, output: Path) -> None:
-    """Draw outlines and prompts in class colours; prompts without an outline become red crosses."""
+def draw_overlay(project_file: Path, output: Path, *, zoom: int = 3) -> None:
+    """Draw outlines and prompts in class colours; prompts without an outline become red crosses.
+
+    Parameters
+    ----------
+    zoom
+        Pixels of the picture for each pixel of the image.
+    """
     with open_project(project_file) as project:
         entry = project.images()[0]
         content = project.read(entry)
@@ -30,14 +35,14 @@ def draw_overlay(project_file: Path, output: Path) -> None:
     data_path = project_file.parent / "data" / entry.entry_id / "data.qpdata"
     colours = read_colours(project_file.parent / "classifiers" / "classes.json")
     with open_slide(slide_path) as slide:
-        pixels = slide.read(Window(0, 0, slide.width * ZOOM, slide.height * ZOOM, 1 / ZOOM))
+        pixels = slide.read(Window(0, 0, slide.width * zoom, slide.height * zoom, 1 / zoom))
     picture = Image.fromarray(pixels)
     canvas = ImageDraw.Draw(picture)
-    _draw_outlines(canvas, parse_data_file(data_path.read_bytes(), source=data_path), colours)
+    _draw_outlines(canvas, parse_data_file(data_path.read_bytes(), source=data_path), colours, zoom)
     done = {result.prompt_key for result in content.results}
     for prompt in content.prompts:
-        _draw_prompt(canvas, prompt, colours.get(prompt.class_name or "", UNCLASSIFIED), found=prompt.key in done)
-    picture.quantize(256, dither=Image.Dither.NONE).save(output, optimize=True)
+        _draw_prompt(canvas, prompt, colours.get(prompt.class_name or "", UNCLASSIFIED), zoom, found=prompt.key in done)
+    picture.save(output, optimize=True)
 
 
 def read_colours(path: Path) -> dict[str, Colour]:
@@ -46,20 +51,20 @@ def read_colours(path: Path) -> dict[str, Colour]:
     return {c["name"]: ((c["color"] >> 16) & 255, (c["color"] >> 8) & 255, c["color"] & 255) for c in classes}
 
 
-def _draw_outlines(canvas: ImageDraw.ImageDraw, data: DataFile, colours: dict[str, Colour]) -> None:
+def _draw_outlines(canvas: ImageDraw.ImageDraw, data: DataFile, colours: dict[str, Colour], zoom: int) -> None:
     for item in data.objects:
         if PROMPT_KEY in dict(item.metadata) and item.roi is not None:
             shape = item.roi.shape or shapely.Polygon(item.roi.points)
             colour = colours.get(item.class_name or "", UNCLASSIFIED)
             for part in shapely.get_parts(shape):
                 for ring in (part.exterior, *part.interiors):
-                    canvas.line([(x * ZOOM, y * ZOOM) for x, y in ring.coords], fill=colour, width=2, joint="curve")
+                    canvas.line([(x * zoom, y * zoom) for x, y in ring.coords], fill=colour, width=2, joint="curve")
 
 
-def _draw_prompt(canvas: ImageDraw.ImageDraw, prompt: Prompt, colour: Colour, *, found: bool) -> None:
+def _draw_prompt(canvas: ImageDraw.ImageDraw, prompt: Prompt, colour: Colour, zoom: int, *, found: bool) -> None:
     for stroke in prompt.strokes if prompt.kind == "line" else ():
-        canvas.line([(x * ZOOM, y * ZOOM) for x, y in stroke], fill=colour, width=3, joint="curve")
-    x, y = (value * ZOOM for value in prompt.anchor)
+        canvas.line([(x * zoom, y * zoom) for x, y in stroke], fill=colour, width=3, joint="curve")
+    x, y = (value * zoom for value in prompt.anchor)
     if prompt.kind == "point" and found:
         canvas.ellipse((x - 2, y - 2, x + 2, y + 2), fill=colour, outline=(0, 0, 0))
     elif prompt.kind == "point":
@@ -68,6 +73,6 @@ def _draw_prompt(canvas: ImageDraw.ImageDraw, prompt: Prompt, colour: Colour, *,
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 3:
-        sys.exit("usage: python examples/overlay.py PROJECT.qpproj PICTURE.png")
-    draw_overlay(Path(sys.argv[1]), Path(sys.argv[2]))
+    if len(sys.argv) not in (3, 4):
+        sys.exit("usage: python examples/overlay.py PROJECT.qpproj PICTURE.png [ZOOM]")
+    draw_overlay(Path(sys.argv[1]), Path(sys.argv[2]), zoom=int(sys.argv[3]) if len(sys.argv) == 4 else 3)

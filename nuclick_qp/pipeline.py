@@ -4,7 +4,6 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from itertools import groupby
 from pathlib import Path
@@ -13,13 +12,12 @@ import numpy as np
 
 from nuclick_qp import __version__
 from nuclick_qp.errors import NuClickError, OptionError, ProjectError, PromptError, SlideError
-from nuclick_qp.files import write_atomically
 from nuclick_qp.planning import Wishes, plan_prompts
 from nuclick_qp.projects.geojson_io import read_prompts, write_objects
 from nuclick_qp.projects.locate import SlidePlaces, find_slide
 from nuclick_qp.projects.protocol import Changes, EntryContent, ImageEntry, ObjectKind, Project
 from nuclick_qp.prompts import Outcome, Prompt, PromptKind, Status
-from nuclick_qp.report import ImageReport, ModelReport, RunReport, failed_image, report_image, total
+from nuclick_qp.report import RECORD_FOLDER, ImageReport, ModelReport, RunReport, failed_image, report_image, total, write_record
 from nuclick_qp.results import to_objects
 from nuclick_qp.segment.image import SegmentOptions, segment_prompts
 from nuclick_qp.segment.predictor import Predictor
@@ -27,7 +25,6 @@ from nuclick_qp.slides import Slide, check_size, open_slide, resolve_mpp
 
 logger = logging.getLogger(__name__)
 
-RECORD_FOLDER = "nuclick"  # beside project.qpproj
 Predictors = Mapping[PromptKind, Predictor]
 
 
@@ -119,7 +116,7 @@ def segment_project(
         raise PromptError(_nothing_to_do(project.path, len(images), options))
     report = _report(project.path, project.engine, predictors, dry_run=options.dry_run, images=images, since=since)
     if not options.dry_run and any(image.ok for image in images):
-        _write_record(project.path.parent / RECORD_FOLDER, report)
+        write_record(project.path.parent / RECORD_FOLDER, report)
     return report
 
 
@@ -334,17 +331,6 @@ def _report(
         images=tuple(images),
         seconds=round(time.perf_counter() - since, 3),
     )
-
-
-def _write_record(folder: Path, report: RunReport) -> None:
-    """Keep the report beside the project, for methods sections; a run does not fail for want of it."""
-    now = datetime.now(UTC)
-    record = report.model_dump_json(indent=2)
-    try:
-        folder.mkdir(exist_ok=True)
-        write_atomically(folder / f"run-{now:%Y%m%dT%H%M%S.%fZ}.json", (record + "\n").encode())
-    except OSError as err:
-        logger.warning("the record of this run could not be written into %s (%s)", folder, err.strerror)
 
 
 def _group(prompt: Prompt) -> tuple[PromptKind, object]:

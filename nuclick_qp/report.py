@@ -1,13 +1,21 @@
 """What a run tells its user: counts for each image and for the project."""
 
+import logging
 import time
 from collections import Counter
 from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from nuclick_qp.files import write_atomically
 from nuclick_qp.prompts import Outcome, Status
+
+logger = logging.getLogger(__name__)
+
+RECORD_FOLDER = "nuclick"  # beside project.qpproj
 
 # How the nine statuses of a prompt add up to the five counts of the summary.
 COUNTED_AS = {
@@ -160,6 +168,17 @@ def failed_image(image: str, error: Exception, *, since: float) -> ImageReport:
 def total(images: Sequence[ImageReport]) -> Counts:
     """Add up the counts of all images."""
     return Counts(**{name: sum(getattr(image, name) for image in images) for name in Counts.model_fields})
+
+
+def write_record(folder: Path, report: RunReport) -> None:
+    """Keep a report as a file, for methods sections; a run does not fail for want of it."""
+    now = datetime.now(UTC)
+    record = report.model_dump_json(indent=2)
+    try:
+        folder.mkdir(exist_ok=True)
+        write_atomically(folder / f"run-{now:%Y%m%dT%H%M%S.%fZ}.json", (record + "\n").encode())
+    except OSError as err:
+        logger.warning("the record of this run could not be written into %s (%s)", folder, err.strerror)
 
 
 def _report_prompt(outcome: Outcome) -> PromptReport:

@@ -11,7 +11,7 @@ import pytest
 from fakes import DarkIsObject, make_card
 
 from nuclick_qp.errors import OptionError, PromptError
-from nuclick_qp.pipeline import RECORD_FOLDER, Predictors, RunOptions, segment_file, segment_project
+from nuclick_qp.pipeline import Predictors, RunOptions, segment_file, segment_project
 from nuclick_qp.projects import open_project
 from nuclick_qp.projects.geojson_io import read_prompts
 from nuclick_qp.projects.protocol import MODEL_KEY, OPTIONS_KEY, PROMPT_KEY, VERSION_KEY
@@ -19,7 +19,7 @@ from nuclick_qp.projects.qupath_files.create import NewImage, create_project
 from nuclick_qp.projects.qupath_files.data_file import parse_data_file
 from nuclick_qp.projects.qupath_files.new_objects import NewAnnotation
 from nuclick_qp.projects.qupath_files.path_objects import PathObject
-from nuclick_qp.report import RunReport
+from nuclick_qp.report import RECORD_FOLDER, RunReport
 from nuclick_qp.segment.predictor import Predictor
 
 DrawDiscs = Callable[..., Path]
