@@ -1,9 +1,11 @@
 """Writing files so that a reader sees either the old content or the new, never a part of it."""
 
-import contextlib
+import errno
 import os
 import tempfile
 from pathlib import Path
+
+CANNOT_SYNC_FOLDERS = frozenset({errno.EINVAL, errno.ENOTSUP})  # what some network shares answer
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -40,15 +42,14 @@ def _umask() -> int:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make the rename itself durable, where the system knows how.
-
-    The file is in place by now: a network share that cannot sync a folder (EINVAL) is no failure.
-    """
+    """Make the rename itself durable, where the system and the disk know how."""
     if os.name != "posix":
         return
     handle = os.open(folder, os.O_RDONLY)
     try:
-        with contextlib.suppress(OSError):
-            os.fsync(handle)
+        os.fsync(handle)
+    except OSError as err:
+        if err.errno not in CANNOT_SYNC_FOLDERS:
+            raise
     finally:
         os.close(handle)
