@@ -28,10 +28,11 @@ def main() -> None:
     out: Path = parser.parse_args().out
     _empty_folder(out)
     project = make_ihc_project(out / "project")
-    before = _objects(project)
-    print(f"{project}: a QuPath project with {len(before)} annotations on one image")
+    before = read_data(project)
+    annotations = parse_data_file(before, source=project).objects
+    print(f"{project}: a QuPath project with {len(annotations)} annotations on one image")
     report = run_command(project)
-    problems = [*check_counts(report), *check_objects(before, _objects(project), report["ok"])]
+    problems = [*check_counts(report), *check_bytes(before, project, report["ok"])]
     picture = out / "overlay.png"
     draw_overlay(project, picture)
     print(f"{report['ok']} outlines from {report['prompts']} prompts in {report['seconds']:.1f} s on {report['device']}")
@@ -73,19 +74,19 @@ def check_counts(report: dict[str, Any]) -> list[str]:
     return problems
 
 
-def check_objects(before: list[str], after: list[str], added: int) -> list[str]:
-    """Compare the objects of the project before and after."""
-    if after[: len(before)] != before or len(after) != len(before) + added:
-        return [f"- the project had {len(before)} objects, now {len(after)}; {added} outlines were to be added"]
-    return []
+def check_bytes(before: bytes, project: Path, added: int) -> list[str]:
+    """Take our outlines out again: what is left must be the old file, byte for byte."""
+    data = read_data(project)
+    after = parse_data_file(data, source=project)
+    ours = [item for item in after.objects if PROMPT_KEY in dict(item.metadata)]
+    left = after.edited(add=(), remove_keys=frozenset(dict(item.metadata)[PROMPT_KEY] for item in ours))
+    problems = [] if len(ours) == added else [f"- {added} outlines were to be added, and the project holds {len(ours)}"]
+    return problems if left == before else [*problems, "- the objects that were there before are not as they were"]
 
 
-def _objects(project: Path) -> list[str]:
-    """Read the objects of the first image again from disk, ours last; all that QuPath shows of them."""
-    data = project.parent / "data" / "1" / "data.qpdata"
-    objects = parse_data_file(data.read_bytes(), source=data).objects
-    objects = tuple(sorted(objects, key=lambda item: PROMPT_KEY in dict(item.metadata)))
-    return [repr((o.kind, o.object_id, o.name, o.class_name, o.roi, o.measurements, o.metadata)) for o in objects]
+def read_data(project: Path) -> bytes:
+    """Read what QuPath keeps of the first image."""
+    return (project.parent / "data" / "1" / "data.qpdata").read_bytes()
 
 
 def _empty_folder(out: Path) -> None:

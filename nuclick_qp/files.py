@@ -12,13 +12,17 @@ def write_atomically(path: Path, data: bytes) -> None:
     """Replace a file by new content: temporary file in the same folder, fsync, rename.
 
     When anything fails the old file is as it was and the temporary file is gone. The mode of an
-    existing file is kept.
+    existing file is kept, a symbolic link goes on pointing to the file that is replaced, and a file
+    that must not be written is not.
 
     Raises
     ------
     OSError
         If the folder cannot be written or the disk is full.
     """
+    path = path.resolve()
+    if path.exists() and not os.access(path, os.W_OK):
+        raise PermissionError(errno.EACCES, "the file is write-protected", str(path))
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
     temporary = Path(name)
     try:

@@ -2,13 +2,14 @@
 
 import importlib.metadata
 import platform
+from pathlib import Path
 
 import torch
 from pydantic import BaseModel, ConfigDict
 
 from nuclick_qp import __version__
 from nuclick_qp.errors import ModelError
-from nuclick_qp.model.cards import list_cards, weights_folder
+from nuclick_qp.model.cards import read_card, weights_folder
 from nuclick_qp.model.checkpoints import load_network
 from nuclick_qp.projects.qupath_jvm import find_qupath
 from nuclick_qp.segment.predictor import choose_device, choose_precision
@@ -95,12 +96,16 @@ def _version(package: str) -> str | None:
 
 
 def _examine_models() -> tuple[ModelHealth, ...]:
-    findings = []
-    for card in list_cards():
-        try:
-            load_network(card, weights_folder() / f"{card.name}.safetensors")
-            problem = None
-        except ModelError as err:
-            problem = str(err)
-        findings.append(ModelHealth(name=card.name, prompt=card.prompt, sha256=card.sha256, problem=problem))
-    return tuple(findings)
+    return tuple(_examine_model(path) for path in sorted(weights_folder().glob("*.json")))
+
+
+def _examine_model(path: Path) -> ModelHealth:
+    """Load a model by its card; a broken card hides no other finding."""
+    prompt, sha256 = "unknown", ""
+    try:
+        card = read_card(path)
+        prompt, sha256 = card.prompt, card.sha256
+        load_network(card, path.with_suffix(".safetensors"))
+    except ModelError as err:
+        return ModelHealth(name=path.stem, prompt=prompt, sha256=sha256, problem=str(err))
+    return ModelHealth(name=path.stem, prompt=prompt, sha256=sha256, problem=None)

@@ -1,88 +1,35 @@
 """One project from prompts to written outlines: what to do, doing it, writing it, telling it."""
 
 import logging
+import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from itertools import groupby
 from pathlib import Path
 
-import numpy as np
-
-from nuclick_qp import __version__
-from nuclick_qp.errors import NuClickError, OptionError, ProjectError, PromptError, SlideError
-from nuclick_qp.planning import Wishes, plan_prompts
-from nuclick_qp.projects.geojson_io import read_prompts, write_objects
+from nuclick_qp.errors import NuClickError, OptionError, ProjectError, PromptError, SlideError, WriteRefusedError
+from nuclick_qp.one_image import segment_by_plane
+from nuclick_qp.options import Predictors, Progress, RunOptions
+from nuclick_qp.planning import UNCLASSIFIED, Plan, Wishes, plan_prompts
+from nuclick_qp.projects.geojson_io import write_objects
 from nuclick_qp.projects.locate import SlidePlaces, find_slide
-from nuclick_qp.projects.protocol import Changes, EntryContent, ImageEntry, ObjectKind, Project
-from nuclick_qp.prompts import Outcome, Prompt, PromptKind, Status
-from nuclick_qp.report import RECORD_FOLDER, ImageReport, ModelReport, RunReport, failed_image, report_image, total, write_record
+from nuclick_qp.projects.protocol import Changes, EntryContent, ImageEntry, Project
+from nuclick_qp.prompts import Outcome, Status
+from nuclick_qp.report import (
+    RECORD_FOLDER,
+    ImageReport,
+    RunReport,
+    failed_image,
+    make_report,
+    nothing_to_do,
+    report_image,
+    write_record,
+)
 from nuclick_qp.results import to_objects
-from nuclick_qp.segment.image import SegmentOptions, segment_prompts
-from nuclick_qp.segment.predictor import Predictor
 from nuclick_qp.slides import Slide, check_size, open_slide, resolve_mpp
 
 logger = logging.getLogger(__name__)
-
-Predictors = Mapping[PromptKind, Predictor]
-
-
-@dataclass(frozen=True, slots=True)
-class RunOptions:
-    """What a run of a project does.
-
-    Attributes
-    ----------
-    images
-        Glob of image names; the others are left alone.
-    classes
-        Full class names whose prompts are segmented, an empty text for unclassified ones; empty for
-        all. Prompts of other classes still mark neighbours.
-    left_out
-        Kinds of prompts that are not looked at.
-    kind
-        What outlines are written as.
-    image_root
-        Folder to search for slides that are not where the project says.
-    mpp
-        Micrometres per pixel of images for which neither project nor file say it.
-    overwrite
-        Segment prompts anew whose results still hold.
-    dry_run
-        Segment, but write nothing into the project.
-    geojson
-        Folder for one GeoJSON file per image with the new outlines.
-    segment
-        Batches, tiles, exclusion.
-    """
-
-    images: str = "*"
-    classes: tuple[str, ...] = ()
-    left_out: frozenset[PromptKind] = frozenset()
-    kind: ObjectKind = "detection"
-    image_root: Path | None = None
-    mpp: float | None = None
-    overwrite: bool = False
-    dry_run: bool = False
-    geojson: Path | None = None
-    segment: SegmentOptions = field(default_factory=SegmentOptions)
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """Where a run tells how far it is.
-
-    Attributes
-    ----------
-    start_image
-        Called with the name of an image and the number of prompts to segment in it.
-    advance
-        Called with the number of prompts finished since the last call.
-    """
-
-    start_image: Callable[[str, int], None] = lambda name, prompts: None
-    advance: Callable[[int], None] = lambda count: None
 
 
 def segment_project(
@@ -102,7 +49,9 @@ def segment_project(
     Raises
     ------
     OptionError
-        If no image matches.
+        If no image matches, or `image_root` is no folder.
+    WriteRefusedError
+        If the folder for GeoJSON cannot be made.
     PromptError
         If no image holds a prompt that the options leave in.
     ProjectError
@@ -111,95 +60,16 @@ def segment_project(
     options, progress = options or RunOptions(), progress or Progress()
     since = time.perf_counter()
     entries = _choose_images(project, options)
-    images = [_try_image(_Job(project, entry, predictors, options, progress)) for entry in entries]
+    places = SlidePlaces(project.path, project.stored_uri, options.image_root)
+    if options.geojson is not None and not options.dry_run:
+        _make_folder(options.geojson)
+    images = [_try_image(_Job(project, entry, predictors, options, progress, places)) for entry in entries]
     if not any(image.prompts or image.error for image in images):
-        raise PromptError(_nothing_to_do(project.path, len(images), options))
-    report = _report(project.path, project.engine, predictors, dry_run=options.dry_run, images=images, since=since)
+        raise PromptError(nothing_to_do(project.path, len(images), options))
+    report = make_report(project.path, project.engine, predictors, options=options, images=images, since=since)
     if not options.dry_run and any(image.ok for image in images):
         write_record(project.path.parent / RECORD_FOLDER, report)
     return report
-
-
-def segment_file(
-    slide_path: Path,
-    prompts_path: Path,
-    output: Path,
-    *,
-    predictors: Predictors,
-    options: RunOptions | None = None,
-    progress: Progress | None = None,
-) -> RunReport:
-    """Segment the prompts of a GeoJSON file on one image, and write the outlines as GeoJSON.
-
-    Raises
-    ------
-    PromptError
-        If the file holds no prompts that the options leave in, or is not GeoJSON.
-    SlideError
-        If the image cannot be read or has no pixel size.
-    WriteRefusedError
-        If the output cannot be written.
-    """
-    options, progress = options or RunOptions(), progress or Progress()
-    since = time.perf_counter()
-    content = read_prompts(prompts_path)
-    cards = {kind: predictor.card for kind, predictor in predictors.items()}
-    wishes = Wishes(cards, options.left_out, options.classes, overwrite=True, kind=options.kind, mpp=options.mpp)
-    plan = plan_prompts(content, wishes)
-    if not (plan.todo or plan.settled or content.bad_prompts):
-        raise PromptError(_nothing_to_do(prompts_path, 1, options))
-    progress.start_image(slide_path.name, len(plan.todo))
-    with open_slide(slide_path) as slide:
-        mpp = resolve_mpp(project=None, slide=slide.mpp, option=options.mpp, source=str(slide_path))
-        done = segment_by_plane(
-            plan.todo, slide, content=content, predictors=predictors, mpp=mpp, options=options.segment, on_done=progress.advance
-        )
-    outcomes = [*done, *plan.settled]
-    write_objects(output, to_objects(outcomes, wishes, mpp=mpp))
-    image = report_image(slide_path.name, outcomes, bad_prompts=content.bad_prompts, removed=0, since=since)
-    return _report(prompts_path, "geojson", predictors, dry_run=False, images=[image], since=since)
-
-
-def segment_by_plane(
-    todo: Sequence[Prompt],
-    slide: Slide,
-    *,
-    content: EntryContent,
-    predictors: Predictors,
-    mpp: float,
-    options: SegmentOptions,
-    on_done: Callable[[int], None] = lambda count: None,
-) -> list[Outcome]:
-    """Segment prompts of all kinds and planes of one image.
-
-    Parameters
-    ----------
-    todo
-        Part of the prompts of `content`, each of a kind for which there is a predictor; the other
-        prompts of the same kind and plane mark neighbours.
-    mpp
-        Micrometres per level-0 pixel.
-
-    Returns
-    -------
-    list of Outcome
-        One for each prompt, grouped by kind and plane.
-    """
-    outcomes: list[Outcome] = []
-    for (kind, plane), group in groupby(sorted(todo, key=_group), key=_group):
-        prompts = list(group)
-        chosen = {prompt.key for prompt in prompts}
-        outcomes += segment_prompts(
-            prompts,
-            slide,
-            predictor=predictors[kind],
-            mpp=mpp,
-            neighbours_xy=np.array([xy for xy, on in content.neighbours if on == plane and kind == "point"], np.float64).reshape(-1, 2),
-            context=[p for p in content.prompts if _group(p) == (kind, plane) and p.key not in chosen],
-            options=options,
-            on_done=on_done,
-        )
-    return outcomes
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +81,7 @@ class _Job:
     predictors: Predictors
     options: RunOptions
     progress: Progress
+    places: SlidePlaces
 
     @property
     def wishes(self) -> Wishes:
@@ -230,29 +101,26 @@ def _choose_images(project: Project, options: RunOptions) -> list[ImageEntry]:
     return chosen
 
 
-def _nothing_to_do(path: Path, images: int, options: RunOptions) -> str:
-    classes = f" of the classes {', '.join(map(repr, options.classes))}" if options.classes else ""
-    return f"{path} has no points or lines{classes} in its {images} image(s); put a point in each nucleus in QuPath, save, and run again"
-
-
 def _try_image(job: _Job) -> ImageReport:
     """Work on one image. Any error ends here, so that the other images go on."""
     since = time.perf_counter()
+    plan: Plan | None = None
     try:
-        report = _work_on_image(job, since)
+        content = job.project.read(job.entry)
+        plan = plan_prompts(content, job.wishes)
+        report = _work_on_image(job, content, plan, since=since)
     except NuClickError as err:
         logger.error("%s: %s", job.entry.name, err)
-        return failed_image(job.entry.name, err, since=since)
+        return failed_image(job.entry.name, err, plan=plan, since=since)
     except Exception as err:
         logger.exception("%s failed", job.entry.name)
-        return failed_image(job.entry.name, err, since=since)
+        return failed_image(job.entry.name, err, plan=plan, since=since)
     logger.info("%s: %d of %d prompts ok in %.1f s", job.entry.name, report.ok, report.prompts, report.seconds)
     return report
 
 
-def _work_on_image(job: _Job, since: float) -> ImageReport:
-    content = job.project.read(job.entry)
-    plan = plan_prompts(content, job.wishes)
+def _work_on_image(job: _Job, content: EntryContent, plan: Plan, *, since: float) -> ImageReport:
+    """Segment and write what is to be done in one image."""
     job.progress.start_image(job.entry.name, len(plan.todo))
     outcomes, removed = list(plan.settled), 0
     if plan.todo:
@@ -269,7 +137,8 @@ def _work_on_image(job: _Job, since: float) -> ImageReport:
                 on_done=job.progress.advance,
             )
         removed = _write(job, content, outcomes, mpp=mpp)
-    return report_image(job.entry.name, outcomes, bad_prompts=content.bad_prompts, removed=removed, since=since)
+    classes = [prompt.class_name or UNCLASSIFIED for prompt in content.prompts]
+    return report_image(job.entry.name, outcomes, bad_prompts=content.bad_prompts, removed=removed, classes=classes, since=since)
 
 
 def _find_slide(job: _Job) -> Path:
@@ -278,7 +147,7 @@ def _find_slide(job: _Job) -> Path:
             f"{job.project.path}: image {job.entry.name!r} is a {job.entry.wrapped} view of its file, whose coordinates are not those of "
             "the file; put the points on the original image instead"
         )
-    return find_slide(job.entry, SlidePlaces(job.project.path, job.project.stored_uri, job.options.image_root))
+    return find_slide(job.entry, job.places)
 
 
 def _check_slide(job: _Job, slide: Slide) -> float:
@@ -296,42 +165,27 @@ def _write(job: _Job, content: EntryContent, outcomes: Sequence[Outcome], *, mpp
     keeps what it had.
     """
     objects = to_objects(outcomes, job.wishes, mpp=mpp)
-    if job.options.geojson is not None and objects:
-        write_objects(_geojson_path(job.options.geojson, job.entry), objects)
     standing = [result.prompt_key for result in content.results]
     new = {outcome.prompt.key for outcome in outcomes if outcome.status is Status.OK}
     replaced = frozenset(new & set(standing))
     if objects and not job.options.dry_run:
         job.project.write(job.entry, Changes(objects, replaced), fingerprint=content.fingerprint)
+        if job.options.geojson is not None:
+            write_objects(_geojson_path(job.options.geojson, job.entry), objects, merge=True)
     return sum(key in replaced for key in standing)
+
+
+def _make_folder(folder: Path) -> None:
+    """Make the folder for GeoJSON before hours of work depend on it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as err:
+        raise WriteRefusedError(f"{folder} cannot hold files ({err.strerror}); choose another folder for --geojson") from err
 
 
 def _geojson_path(folder: Path, entry: ImageEntry) -> Path:
     """Name a file after an image; the entry's number keeps images of one name apart."""
     safe = "".join(c if c.isalnum() or c in "-_. " else "_" for c in entry.name).strip(". ")
     return folder / f"{safe or 'image'}-{entry.entry_id}.geojson"
-
-
-def _report(
-    source: Path, engine: str, predictors: Predictors, *, dry_run: bool, images: Sequence[ImageReport], since: float
-) -> RunReport:
-    predictor = next(iter(predictors.values()), None)
-    cards = {str(kind): predictor.card for kind, predictor in predictors.items()}
-    return RunReport(
-        **total(images).model_dump(),
-        project=str(source),
-        engine=engine,
-        model={
-            kind: ModelReport(name=card.name, sha256=card.sha256, mpp=card.mpp, patch_px=card.patch_px) for kind, card in cards.items()
-        },
-        device=str(predictor.device) if predictor else "none",
-        precision=predictor.precision if predictor else "none",
-        version=__version__,
-        dry_run=dry_run,
-        images=tuple(images),
-        seconds=round(time.perf_counter() - since, 3),
-    )
-
-
-def _group(prompt: Prompt) -> tuple[PromptKind, object]:
-    return prompt.kind, prompt.plane

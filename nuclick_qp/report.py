@@ -1,16 +1,21 @@
 """What a run tells its user: counts for each image and for the project."""
 
+import importlib.metadata
 import logging
 import time
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from nuclick_qp import __version__
 from nuclick_qp.files import write_atomically
+from nuclick_qp.options import Predictors, RunOptions
+from nuclick_qp.planning import Plan
 from nuclick_qp.prompts import Outcome, Status
 
 logger = logging.getLogger(__name__)
@@ -78,7 +83,9 @@ class ImageReport(Counts):
     statuses
         Prompts by exact status.
     removed
-        Earlier results of ours that were replaced.
+        Earlier results of ours that were replaced, or would be without `--dry-run`.
+    classes
+        Full class names of all its prompts, of those left alone too; an empty text is unclassified.
     """
 
     image: str
@@ -86,6 +93,7 @@ class ImageReport(Counts):
     seconds: float
     error: str | None = None
     removed: int = 0
+    classes: tuple[str, ...] = ()
     statuses: dict[str, int]
     without_outline: tuple[PromptReport, ...] = ()
 
@@ -106,6 +114,8 @@ class RunReport(Counts):
     ----------
     model
         By kind of prompt (``point``, ``line``).
+    unknown_classes
+        Classes that were asked for and that no prompt has: most likely a typing error.
     """
 
     project: str
@@ -114,14 +124,17 @@ class RunReport(Counts):
     device: str
     precision: str
     version: str
+    torch: str
+    options: dict[str, str]
     dry_run: bool
+    unknown_classes: tuple[str, ...] = ()
     images: tuple[ImageReport, ...]
     seconds: float
 
     @property
     def all_ok(self) -> bool:
         """Tell whether every prompt of every image got what it asked for."""
-        return all(image.status in ("ok", "no-prompts") for image in self.images)
+        return not self.unknown_classes and all(image.status in ("ok", "no-prompts") for image in self.images)
 
 
 def count(outcomes: Sequence[Outcome], *, bad_prompts: int = 0) -> Counts:
@@ -131,7 +144,9 @@ def count(outcomes: Sequence[Outcome], *, bad_prompts: int = 0) -> Counts:
     return Counts(prompts=len(outcomes) + bad_prompts, **sums)
 
 
-def report_image(image: str, outcomes: Sequence[Outcome], *, bad_prompts: Sequence[str], removed: int, since: float) -> ImageReport:
+def report_image(
+    image: str, outcomes: Sequence[Outcome], *, bad_prompts: Sequence[str], removed: int, classes: Sequence[str] = (), since: float
+) -> ImageReport:
     """Give the report of an image that was worked on.
 
     Parameters
@@ -151,18 +166,86 @@ def report_image(image: str, outcomes: Sequence[Outcome], *, bad_prompts: Sequen
     )
     return ImageReport(
         **counts.model_dump(),
-        image=image,
+        image=printable(image),
         status=status,
         seconds=round(time.perf_counter() - since, 3),
         removed=removed,
+        classes=tuple(sorted(set(classes))),
         statuses={name: n for name, n in sorted(statuses.items()) if n},
         without_outline=unread + tuple(_report_prompt(o) for o in missed),
     )
 
 
-def failed_image(image: str, error: Exception, *, since: float) -> ImageReport:
-    """Give the report of an image that an error ended."""
-    return ImageReport(image=image, status="failed", seconds=round(time.perf_counter() - since, 3), error=str(error), statuses={})
+def failed_image(image: str, error: Exception, *, plan: Plan | None, since: float) -> ImageReport:
+    """Give the report of an image that an error ended.
+
+    Parameters
+    ----------
+    plan
+        Its prompts, where they could be read: all that were to be done have failed.
+    """
+    settled = count(plan.settled if plan else ())
+    failed = len(plan.todo) if plan else 0
+    counts = settled.model_copy(update={"prompts": settled.prompts + failed, "failed": settled.failed + failed})
+    return ImageReport(
+        **counts.model_dump(),
+        image=printable(image),
+        status="failed",
+        seconds=round(time.perf_counter() - since, 3),
+        error=printable(str(error)),
+        statuses={},
+    )
+
+
+def unknown_classes(wanted: Sequence[str], images: Sequence[ImageReport]) -> tuple[str, ...]:
+    """List the classes that were asked for and that no image has; nothing while an image is unread."""
+    if any(image.status == "failed" for image in images):
+        return ()
+    return tuple(name for name in wanted if not any(name in image.classes for image in images))
+
+
+def nothing_to_do(path: Path, images: int, options: RunOptions) -> str:
+    """Say that no prompt was found, and what to do."""
+    classes = f" of the classes {', '.join(map(repr, options.classes))}" if options.classes else ""
+    return f"{path} has no points or lines{classes} in its {images} image(s); put a point in each nucleus in QuPath, save, and run again"
+
+
+def make_report(
+    source: Path, engine: str, predictors: Predictors, *, options: RunOptions, images: Sequence[ImageReport], since: float
+) -> RunReport:
+    """Put the reports of all images together.
+
+    Parameters
+    ----------
+    source, engine
+        What was read, and by what.
+    since
+        `time.perf_counter()` at the start of the run.
+    """
+    predictor = next(iter(predictors.values()), None)
+    cards = {str(kind): predictor.card for kind, predictor in predictors.items()}
+    return RunReport(
+        **total(images).model_dump(),
+        project=printable(str(source)),
+        engine=engine,
+        model={
+            kind: ModelReport(name=card.name, sha256=card.sha256, mpp=card.mpp, patch_px=card.patch_px) for kind, card in cards.items()
+        },
+        device=str(predictor.device) if predictor else "none",
+        precision=predictor.precision if predictor else "none",
+        version=__version__,
+        torch=importlib.metadata.version("torch"),
+        options={f.name: str(getattr(options, f.name)) for f in fields(options)},
+        dry_run=options.dry_run,
+        unknown_classes=unknown_classes(options.classes, images),
+        images=tuple(images),
+        seconds=round(time.perf_counter() - since, 3),
+    )
+
+
+def printable(text: str) -> str:
+    """Escape what a file name may hold and no text can: bytes that are not UTF-8."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def total(images: Sequence[ImageReport]) -> Counts:

@@ -172,6 +172,39 @@ def test_outlines_are_written_as_qupath_reads_them(tmp_path: Path) -> None:
     assert three["geometry"]["type"] == "MultiPolygon"
 
 
+def test_gzip_goes_out_and_comes_back(tmp_path: Path) -> None:
+    """A name in .gz is a gzip file, the same bytes each time, and ours to read."""
+    path = tmp_path / "out.geojson.gz"
+
+    write_objects(path, [_result(kind="annotation")])
+
+    first = path.read_bytes()
+    write_objects(path, [_result(kind="annotation")])
+    assert path.read_bytes() == first
+    assert len(json.loads(gzip.decompress(first))["features"]) == 1
+    assert read_prompts(path).prompts == ()
+
+
+def test_file_that_is_no_earlier_result_is_not_merged_into(tmp_path: Path) -> None:
+    """It stays as it is, and the message says so."""
+    path = tmp_path / "notes.geojson"
+    path.write_text("[1]")
+
+    with pytest.raises(WriteRefusedError, match="move it away"):
+        write_objects(path, [_result()], merge=True)
+    assert path.read_text() == "[1]"
+
+
+def test_broken_gzip_is_one_clear_line(tmp_path: Path) -> None:
+    """Whatever is wrong inside."""
+    whole = gzip.compress(json.dumps([_feature(_point(1, 1))] * 50).encode())
+    path = tmp_path / "p.geojson.gz"
+    for place in range(10, len(whole), 7):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :])
+        with pytest.raises(PromptError, match=r"p\.geojson\.gz"):
+            read_prompts(path)
+
+
 def test_ids_follow_from_prompts(tmp_path: Path) -> None:
     """The same prompts give the same file, byte for byte."""
     for name in ("one", "two"):

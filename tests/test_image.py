@@ -1,14 +1,17 @@
 """Tests of `nuclick_qp.segment.image`: the path of a click, on drawn discs."""
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import skimage.data
 import torch
 from fakes import DarkIsObject, make_card
 from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor, nn
 
 from nuclick_qp.prompts import Outcome, Prompt, Status, click_at
@@ -186,6 +189,34 @@ def test_exclusion_can_be_left_out(draw_discs: DrawDiscs, recorder: tuple[_Recor
 
     assert not len(_exclusion(net))
     assert torch.cat(net.seen)[:, 3].sum() == len(DISCS)
+
+
+def test_shipped_model_gives_the_same_outlines_in_any_batch(tmp_path: Path) -> None:
+    """A batch of 1 equals a batch of 64 with trained weights, too: to rounding of sums in another order."""
+    predictor = Predictor.load("nuclei", device="cpu", precision="float32")
+    places = json.loads((Path(__file__).parents[1] / "examples" / "ihc_prompts.json").read_text())["stroma"][:24]
+    prompts = [click_at(x, y) for x, y in places]
+    Image.fromarray(skimage.data.immunohistochemistry()).save(tmp_path / "ihc.png")
+
+    results = []
+    for batch_size in (1, 64):
+        with open_slide(tmp_path / "ihc.png") as slide:
+            results.append(segment_prompts(prompts, slide, predictor=predictor, mpp=0.5, options=SegmentOptions(batch_size=batch_size)))
+
+    for one, many in zip(*results, strict=True):
+        assert one.status == many.status
+        if one.detection and many.detection:
+            first, second = one.detection.outline, many.detection.outline
+            assert first.intersection(second).area / first.union(second).area > 0.999
+
+
+def test_squiggle_that_spans_the_country_is_too_large(draw_discs: DrawDiscs) -> None:
+    """A slip of the hand fails by itself, before it fills the memory."""
+    predictor = Predictor(make_card(prompt="line"), DarkIsObject(), device="cpu", precision="float32")
+
+    outcomes = _segment(draw_discs(DISCS), [Prompt("line", (((60.0, 60.0), (61.0, 61.0), (1e6, 61.0)),))], predictor)
+
+    assert [outcome.status for outcome in outcomes] == [Status.TOO_LARGE]
 
 
 def test_squiggle_marks_the_object_it_crosses(draw_discs: DrawDiscs) -> None:

@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 from fakes import DarkIsObject, make_card
 
-from nuclick_qp.errors import OptionError, PromptError
-from nuclick_qp.pipeline import Predictors, RunOptions, segment_file, segment_project
+from nuclick_qp.errors import OptionError, PromptError, WriteRefusedError
+from nuclick_qp.one_image import segment_file
+from nuclick_qp.options import Predictors, RunOptions
+from nuclick_qp.pipeline import segment_project
 from nuclick_qp.projects import open_project
 from nuclick_qp.projects.geojson_io import read_prompts
 from nuclick_qp.projects.protocol import MODEL_KEY, OPTIONS_KEY, PROMPT_KEY, VERSION_KEY
@@ -226,7 +228,7 @@ def test_project_without_prompts_is_an_error(make_project: Callable[..., Path], 
     """Nothing to do is said, with what to do; also when the classes leave nothing over."""
     project = make_project()
 
-    with pytest.raises(PromptError, match=r"project\.qpproj has no points or lines.*draw|put a point"):
+    with pytest.raises(PromptError, match=r"project\.qpproj has no points or lines in its 1 image\(s\); put a point"):
         _run(project, predictors)
 
 
@@ -282,7 +284,7 @@ def test_segment_and_run_give_the_same_outlines(make_project: Callable[..., Path
     assert {f["id"]: f["geometry"] for f in one} == {f["id"]: f["geometry"] for f in two}
 
 
-def test_detections_of_others_are_neighbours(make_project: Callable[..., Path], predictors: Predictors) -> None:
+def test_own_results_are_neither_prompts_nor_neighbours(make_project: Callable[..., Path], predictors: Predictors) -> None:
     """Results of ours become neither prompts nor neighbours of the next run."""
     project = make_project(*ALL)
     _run(project, predictors)
@@ -293,6 +295,107 @@ def test_detections_of_others_are_neighbours(make_project: Callable[..., Path], 
     assert len(content.prompts) == 4
     assert content.neighbours == ()
     assert {result.prompt_key for result in content.results} == {prompt.key for prompt in content.prompts}
+
+
+def test_empty_prompt_stays_empty_when_run_again(make_project: Callable[..., Path], predictors: Predictors) -> None:
+    """Two clicks on one disc: the one without an outline gets none from a second run either."""
+    project = make_project(_points((58, 60), (63, 60)))
+    first = _run(project, predictors)
+    before = _ours(project)
+
+    second = _run(project, predictors)
+
+    assert (first.ok, first.empty) == (1, 1)
+    assert (second.ok, second.empty, second.skipped) == (0, 1, 1)
+    assert [item.object_id for item in _ours(project)] == [item.object_id for item in before]
+
+
+def test_outlines_of_two_runs_do_not_overlap(make_project: Callable[..., Path], predictors: Predictors) -> None:
+    """What stands is not taken away by a prompt of another class that comes later."""
+    project = make_project(_points((58, 60), class_name="Tumor"), _points((63, 60), class_name="Stroma"))
+
+    _run(project, predictors, classes=("Tumor",))
+    report = _run(project, predictors, classes=("Stroma",))
+
+    assert report.empty == 1
+    assert [item.class_name for item in _ours(project)] == ["Tumor"]
+
+
+def test_moved_point_is_not_held_up_by_its_old_outline(make_project: Callable[..., Path], predictors: Predictors, tmp_path: Path) -> None:
+    """An outline whose prompt is gone takes no part: the user moved the click to mend it."""
+    project = make_project(_points((58, 60)))
+    _run(project, predictors)
+    data = (project.parent / "data/1/data.qpdata").read_bytes()
+    place = np.array([58.0], ">f4").tobytes()
+    assert data.count(place) == 1
+    (project.parent / "data/1/data.qpdata").write_bytes(data.replace(place, np.array([62.0], ">f4").tobytes()))
+
+    assert _run(project, predictors).ok == 1
+
+
+def test_geojson_of_several_runs_adds_up(make_project: Callable[..., Path], predictors: Predictors, tmp_path: Path) -> None:
+    """A later run adds its outlines to the file, and replaces those of the same prompts."""
+    project = make_project(*ALL)
+    for classes in (("Tumor",), ("Stroma",), ("Tumor",)):
+        _run(project, predictors, geojson=tmp_path / "out", classes=classes, overwrite=True)
+
+    (path,) = (tmp_path / "out").iterdir()
+    names = [feature["properties"]["classification"]["name"] for feature in json.loads(path.read_text())["features"]]
+    assert sorted(names) == ["Stroma", "Tumor", "Tumor"]
+
+
+def test_geojson_folder_is_tried_before_the_work(make_project: Callable[..., Path], predictors: Predictors, tmp_path: Path) -> None:
+    """A file where the folder should be ends the run at once; nothing is changed."""
+    project = make_project(*ALL)
+    (tmp_path / "taken").write_text("mine")
+    before = _files(project.parent)
+
+    with pytest.raises(WriteRefusedError, match="--geojson"):
+        _run(project, predictors, geojson=tmp_path / "taken")
+    assert _files(project.parent) == before
+
+
+def test_misspelt_class_is_told(make_project: Callable[..., Path], predictors: Predictors) -> None:
+    """The other classes are done, and the run is not all ok."""
+    report = _run(make_project(*ALL), predictors, classes=("Tumor", "Strooma"))
+
+    assert (report.ok, report.unknown_classes, report.all_ok) == (2, ("Strooma",), False)
+
+
+def test_prompts_of_a_failed_image_are_counted(make_project: Callable[..., Path], predictors: Predictors, tmp_path: Path) -> None:
+    """Without its slide all prompts of an image have failed; the sum does not hide them."""
+    project = make_project(*ALL)
+    (tmp_path / "discs-0.png").unlink()
+
+    report = _run(project, predictors)
+
+    assert (report.prompts, report.ok, report.failed) == (4, 0, 4)
+
+
+def test_image_root_that_is_no_folder_is_an_error(make_project: Callable[..., Path], predictors: Predictors, tmp_path: Path) -> None:
+    """Before any image is looked at."""
+    with pytest.raises(OptionError, match="is not a folder"):
+        _run(make_project(*ALL), predictors, image_root=tmp_path / "gone")
+
+
+def test_nan_points_fail_and_the_rest_goes_on(make_project: Callable[..., Path], predictors: Predictors) -> None:
+    """The bad point is listed with what to do; it stays in the file as it is."""
+    report = _run(make_project(*ALL, _points((float("nan"), 20))), predictors)
+
+    assert (report.prompts, report.ok, report.failed) == (5, 4, 1)
+    assert "delete it and draw it anew" in report.images[0].without_outline[0].detail
+
+
+@pytest.mark.parametrize("taken", ["slide", "prompts"])
+def test_segment_never_writes_over_what_it_reads(draw_discs: DrawDiscs, predictors: Predictors, tmp_path: Path, taken: str) -> None:
+    """A slip in `-o` costs neither slide nor annotations."""
+    slide, prompts = draw_discs(DISCS), tmp_path / "prompts.geojson"
+    prompts.write_text(json.dumps({"type": "Point", "coordinates": [60, 60]}))
+    before = _files(tmp_path)
+
+    with pytest.raises(OptionError, match="overwritten by its own result"):
+        segment_file(slide, prompts, slide if taken == "slide" else prompts, predictors=predictors, options=RunOptions(mpp=0.25))
+    assert _files(tmp_path) == before
 
 
 def test_segment_needs_prompts(predictors: Predictors, draw_discs: DrawDiscs, tmp_path: Path) -> None:

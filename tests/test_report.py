@@ -49,7 +49,7 @@ def test_image_without_prompts_is_no_failure() -> None:
 def test_total_adds_up() -> None:
     """Failed images have no counts, and spoil none."""
     one = report_image("a", [_outcome(Status.OK), _outcome(Status.EMPTY)], bad_prompts=(), removed=0, since=time.perf_counter())
-    broken = failed_image("b", ValueError("no"), since=time.perf_counter())
+    broken = failed_image("b", ValueError("no"), plan=None, since=time.perf_counter())
 
     assert (total([one, broken, one]).prompts, total([one, broken, one]).ok) == (4, 2)
     assert broken.error == "no"

@@ -1,5 +1,6 @@
 """The command line: one file per command; here they are put together, and errors become exit codes."""
 
+import io
 import logging
 import sys
 from typing import Annotated
@@ -18,7 +19,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     help="Outlines of nuclei, cells and glands from the points and lines of a QuPath project.\n\n"
-    "Exit codes: 0 all ok, 1 some prompts or images failed, 2 wrong usage, 3 error.",
+    "Exit codes: 0 all ok, 1 some prompts or images failed, 2 wrong usage, 3 error, 130 stopped by Ctrl-C (finished images are kept).",
 )
 app.command("run")(run.run)
 app.command("segment")(segment.segment)
@@ -40,21 +41,21 @@ def options(
     verbose: Annotated[int, typer.Option("--verbose", "-v", count=True, help="Say more on stderr; twice for every detail.")] = 0,
 ) -> None:
     """Set up logging to stderr; stdout is kept for results."""
-    levels = [logging.ERROR, logging.INFO, logging.DEBUG]
+    levels = [logging.WARNING, logging.INFO, logging.DEBUG]
     logging.basicConfig(stream=sys.stderr, level=levels[min(verbose, 2)], format="%(levelname)s %(name)s: %(message)s", force=True)
 
 
 def main() -> None:
     """Run the command line; errors of ours become one line on stderr and an exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # image names hold any letter; a Windows pipe does not by itself
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
     try:
         app()
     except OptionError as err:
         _fail(err, EXIT_USAGE)
     except NuClickError as err:
         _fail(err, EXIT_ERROR)
-    except KeyboardInterrupt:
-        print("nuclick-qp: stopped; finished images are kept", file=sys.stderr)
-        sys.exit(EXIT_ERROR)
 
 
 def _fail(error: Exception, code: int) -> None:

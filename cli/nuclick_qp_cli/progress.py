@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from nuclick_qp.pipeline import Progress as RunProgress
+from nuclick_qp.options import Progress as RunProgress
 
 
 class ClicksPerSecond(ProgressColumn):
@@ -21,14 +21,16 @@ class ClicksPerSecond(ProgressColumn):
 
 @contextmanager
 def show_progress() -> Iterator[RunProgress]:
-    """Give the two callbacks of a run, drawn as one bar per image while the run lasts."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), ClicksPerSecond(), TimeRemainingColumn())
+    """Give the two callbacks of a run, drawn as one bar for the image at hand while the run lasts."""
+    name = TextColumn("{task.description}", markup=False)  # names may hold square brackets
+    columns = (name, BarColumn(), MofNCompleteColumn(), ClicksPerSecond(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True)) as bars:
+        bar = bars.add_task("opening", total=None)
 
-        def start_image(name: str, prompts: int) -> None:
-            bars.add_task(name, total=prompts)
+        def start_image(image: str, prompts: int) -> None:
+            bars.reset(bar, total=prompts, description=image)
 
         def advance(count: int) -> None:
-            bars.advance(bars.task_ids[-1], count)
+            bars.advance(bar, count)
 
         yield RunProgress(start_image, advance)

@@ -41,11 +41,12 @@ def run(
     batch_size: Annotated[int, typer.Option(help="Clicks that go through the network at once.", min=1)] = 32,
     overwrite: Annotated[bool, typer.Option(help="Also segment prompts whose results still hold.")] = False,
     dry_run: Annotated[bool, typer.Option(help="Segment and report, but write nothing.")] = False,
-    geojson: Annotated[Path | None, typer.Option(help="Folder for one GeoJSON file of new outlines per image.")] = None,
+    geojson: Annotated[Path | None, typer.Option(help="Folder for one GeoJSON file of outlines per image.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as one JSON object.")] = False,
 ) -> None:
     """Turn every point and line of a QuPath project into an outline, and write it back."""
-    from nuclick_qp.pipeline import RunOptions, segment_project
+    from nuclick_qp.options import RunOptions
+    from nuclick_qp.pipeline import segment_project
     from nuclick_qp.projects.open_project import open_project
     from nuclick_qp.segment.image import SegmentOptions
     from nuclick_qp_cli.progress import show_progress

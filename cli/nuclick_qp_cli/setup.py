@@ -2,7 +2,7 @@
 
 from nuclick_qp.errors import OptionError
 from nuclick_qp.model.cards import default_model
-from nuclick_qp.pipeline import Predictors
+from nuclick_qp.options import Predictors
 from nuclick_qp.prompts import PromptKind
 from nuclick_qp.report import ImageReport, RunReport
 from nuclick_qp.segment.predictor import Predictor
@@ -50,6 +50,8 @@ def print_report(report: RunReport, *, as_json: bool) -> None:
         for prompt in image.without_outline:
             place = "" if prompt.x is None or prompt.y is None else f" at ({prompt.x:.1f}, {prompt.y:.1f})"
             print(f"  {prompt.status}: {prompt.kind}{place}: {prompt.detail}")
+    for name in report.unknown_classes:
+        print(f"no prompt has the class {name!r}; correct --classes")
     done = "would be written" if report.dry_run else "written"
     print(f"{report.ok} of {report.prompts} prompts {done} in {report.seconds:.1f} s ({report.device}, {report.precision})")
 

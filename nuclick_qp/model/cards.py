@@ -76,16 +76,22 @@ def list_cards(folder: Path | None = None) -> list[Card]:
 def find_card(name: str, folder: Path | None = None) -> tuple[Card, Path]:
     """Give the card of a model and the path of its weights.
 
+    Parameters
+    ----------
+    name
+        Name of a model in the folder, or the path of a card (``runs/mine/NAME.json``) that has its
+        weights beside it.
+
     Raises
     ------
     ModelNotFoundError
         If no model has this name; the message lists those that there are.
     """
     folder = folder or weights_folder()
-    path = folder / f"{name}.json"
+    path = Path(name) if name.endswith(".json") else folder / f"{Path(name).name}.json"
     if not path.is_file():
         known = ", ".join(p.stem for p in sorted(folder.glob("*.json"))) or "none"
-        raise ModelNotFoundError(f"there is no model {name!r} in {folder}; choose one of: {known}")
+        raise ModelNotFoundError(f"there is no model {name!r} in {folder}; choose one of: {known}, or give the path of a card (NAME.json)")
     return read_card(path), path.with_suffix(".safetensors")
 
 

@@ -3,6 +3,7 @@
 import gzip
 import json
 import uuid
+import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -51,36 +52,55 @@ def read_prompts(path: Path) -> EntryContent:
         content = json.loads(text)
     except OSError as err:
         raise PromptError(f"{path} cannot be read ({err.strerror or err}); give the GeoJSON file that QuPath exported") from err
-    except (ValueError, EOFError, RecursionError) as err:
+    except (ValueError, EOFError, zlib.error, RecursionError) as err:
         raise PromptError(f"{path} is not GeoJSON ({err}); export the annotations from QuPath again") from err
-    features = list(_features(content, nested=False))
-    if not features:
-        raise PromptError(f"{path} holds no GeoJSON features; export the annotations from QuPath as GeoJSON")
     try:
-        objects = [_found(feature, nested=nested) for feature, nested in features]
+        objects = [_found(feature, nested=nested) for feature, nested in _features(content, nested=False)]
     except (LookupError, TypeError, ValueError, AttributeError, ShapelyError) as err:
         raise PromptError(f"{path} holds a feature that is not valid GeoJSON ({err!r}); export the annotations from QuPath again") from err
+    if not objects:
+        raise PromptError(f"{path} holds no GeoJSON features; export the annotations from QuPath as GeoJSON")
     return sort_objects([found for found in objects if found is not None], fingerprint="")
 
 
-def write_objects(path: Path, objects: Sequence[ResultObject]) -> None:
-    """Write outlines as a FeatureCollection that QuPath imports.
+def write_objects(path: Path, objects: Sequence[ResultObject], *, merge: bool = False) -> None:
+    """Write outlines as a FeatureCollection that QuPath imports; gzipped when the name ends in .gz.
 
     Ids follow from the prompts, so that the same prompts give the same file. Metadata are left out:
     QuPath 0.5 and older fail on metadata of detections.
 
+    Parameters
+    ----------
+    merge
+        Keep the features of an older file but for those of the same prompts.
+
     Raises
     ------
     WriteRefusedError
-        If the file cannot be written; an older file is as it was.
+        If the file cannot be written, or merged into; an older file is as it was.
     """
-    features = geojson.FeatureCollection([_feature(result) for result in objects])
-    text = geojson.dumps(features, ensure_ascii=False, separators=(",", ":"))
+    new = [_feature(result) for result in objects]
+    ids = {feature["id"] for feature in new}
+    kept = [feature for feature in _standing_features(path) if feature["id"] not in ids] if merge else []
+    collection = geojson.FeatureCollection([*kept, *new])
+    data = geojson.dumps(collection, ensure_ascii=False, separators=(",", ":")).encode()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, text.encode())
+        write_atomically(path, gzip.compress(data, mtime=0) if path.suffix == ".gz" else data)
     except OSError as err:
         raise WriteRefusedError(f"{path} cannot be written ({err.strerror}); choose another place or free some space") from err
+
+
+def _standing_features(path: Path) -> list[dict[str, Any]]:
+    """Read the features of a file that this module wrote; none when there is no file."""
+    if not path.exists():
+        return []
+    try:
+        data = path.read_bytes()
+        features: list[dict[str, Any]] = json.loads(gzip.decompress(data) if path.suffix == ".gz" else data)["features"]
+        return [{**feature, "id": feature["id"]} for feature in features]  # an id each, or it is not ours
+    except (OSError, ValueError, EOFError, zlib.error, LookupError, TypeError) as err:
+        raise WriteRefusedError(f"{path} is there and holds no outlines of an earlier run ({err}); move it away") from err
 
 
 def _features(content: Any, *, nested: bool) -> Iterator[tuple[dict[str, Any], bool]]:
@@ -107,16 +127,15 @@ def _found(feature: dict[str, Any], *, nested: bool) -> FoundObject | None:
         return None
     kind = _kind(feature, properties)
     form, strokes = _strokes(geometry)
-    centroid = (float("nan"), float("nan"))
-    if form == "area":
-        middle = shape(geometry).centroid
-        centroid = (middle.x, middle.y) if not middle.is_empty else centroid
+    outline = shape(geometry) if form == "area" else None
+    middle = None if outline is None or outline.is_empty else outline.centroid
     plane = geometry.get("plane") or {}
     return FoundObject(
         kind=kind,
         shape=form,
         strokes=strokes,
-        centroid=centroid,
+        centroid=(float("nan"), float("nan")) if middle is None else (middle.x, middle.y),
+        outline=outline,
         name=properties.get("name"),
         class_name=_class_name(properties.get("classification")),
         plane=Plane(int(plane.get("z", 0)), int(plane.get("t", 0))),

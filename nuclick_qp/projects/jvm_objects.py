@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
+import shapely
 from numpy.typing import NDArray
 
 from nuclick_qp.projects.jvm_data import Java
@@ -108,6 +109,7 @@ def _found(item: Any, roi: Any, metadata: dict[str, str]) -> FoundObject:
         shape=shape,
         strokes=strokes,
         centroid=(float(roi.getCentroidX()), float(roi.getCentroidY())) if wants_centroid else NOWHERE,
+        outline=shapely.from_wkt(str(roi.getGeometry().toText())) if shape == "area" and PROMPT_KEY in metadata else None,
         name=None if name is None else str(name),
         class_name=class_name_of(item),
         plane=plane_of(roi),

@@ -7,6 +7,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from shapely.geometry.base import BaseGeometry
 
 from nuclick_qp.projects.protocol import MODEL_KEY, OPTIONS_KEY, PROMPT_KEY, EarlierResult, EntryContent
 from nuclick_qp.prompts import XY, Plane, Prompt
@@ -31,6 +32,8 @@ class FoundObject:
         ROI, one array for each line. Empty for areas.
     centroid
         In the slide frame; asked of areas of detections, cells, and objects with `PROMPT_KEY`.
+    outline
+        In the slide frame; asked of areas with `PROMPT_KEY` only.
     class_name
         Full class (``Tumor: Positive``), None when unclassified.
     nested
@@ -43,6 +46,7 @@ class FoundObject:
     shape: Shape
     strokes: tuple[NDArray[np.float64], ...] = ()
     centroid: XY = (math.nan, math.nan)
+    outline: BaseGeometry | None = field(default=None, compare=False)
     name: str | None = None
     class_name: str | None = None
     plane: Plane = field(default_factory=Plane)
@@ -75,7 +79,8 @@ def sort_objects(objects: Iterable[FoundObject], *, fingerprint: str) -> EntryCo
     for found in objects:
         if found.shape == "area":
             if key := found.metadata.get(PROMPT_KEY):
-                results.append(EarlierResult(key, found.metadata.get(MODEL_KEY, ""), found.metadata.get(OPTIONS_KEY, ""), found.centroid))
+                model, options = found.metadata.get(MODEL_KEY, ""), found.metadata.get(OPTIONS_KEY, "")
+                results.append(EarlierResult(key, model, options, found.centroid, found.outline))
             elif found.kind in ("detection", "cell") and all(map(math.isfinite, found.centroid)):
                 neighbours.append((found.centroid, found.plane))
         elif found.kind == "annotation" and found.shape == "points":

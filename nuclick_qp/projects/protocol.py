@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Literal, Protocol, Self
 
 from shapely import MultiPolygon, Polygon
+from shapely.geometry.base import BaseGeometry
 
 from nuclick_qp.prompts import XY, Plane, Prompt, PromptKind
 
@@ -65,14 +66,16 @@ class EarlierResult:
     ----------
     prompt_key, model, options
         Values of `PROMPT_KEY`, `MODEL_KEY`, `OPTIONS_KEY`; the last two are empty when absent.
-    centroid
-        In the slide frame.
+    centroid, outline
+        In the slide frame; None for a region that is no valid shape. Outlines take no part in
+        comparisons: two engines may begin a ring at different vertices.
     """
 
     prompt_key: str
     model: str
     options: str
     centroid: XY
+    outline: BaseGeometry | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,20 +9,23 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
+from shapely import STRtree, box
+from shapely.geometry.base import BaseGeometry
 
 from nuclick_qp.geometry import Window
 from nuclick_qp.guidance.signals import build_inputs
 from nuclick_qp.prompts import Detection, Outcome, Prompt, Status, points_xy
 from nuclick_qp.segment.outlines import trace_outline
-from nuclick_qp.segment.overlaps import Candidate, settle_overlaps
+from nuclick_qp.segment.overlaps import Candidate, settle_overlaps, take_out_standing
 from nuclick_qp.segment.postprocess import MaskRules, extract_mask, reconstruct, touches_edge
 from nuclick_qp.segment.predictor import Predictor
-from nuclick_qp.segment.tiling import TILE_PX, Patch, plan_tiles
+from nuclick_qp.segment.tiling import TILE_PX, Patch, patch_window, plan_tiles
 from nuclick_qp.slides import Slide
 
 # A detection this close to a click is taken for an older outline of the same object, not for a
 # neighbour: telling the network to keep out of it would cut the object in two.
 NEIGHBOUR_CLEARANCE_UM = 3.0
+MAX_COARSENING = 16  # a longer squiggle than that many patches is a slip of the hand, and would fill the memory
 READ_AHEAD = 2  # batches that are read while the network works on another
 
 T = TypeVar("T")
@@ -77,6 +80,7 @@ def segment_prompts(
     mpp: float,
     neighbours_xy: NDArray[np.float64] | None = None,
     context: Sequence[Prompt] = (),
+    standing: Sequence[BaseGeometry] = (),
     options: SegmentOptions | None = None,
     on_done: Callable[[int], None] = lambda count: None,
 ) -> list[Outcome]:
@@ -94,6 +98,8 @@ def segment_prompts(
         (M, 2) one place in each object that stands there already; slide frame.
     context
         Prompts that are not segmented now but mark neighbours all the same.
+    standing
+        Outlines of those prompts from earlier runs: their pixels are taken.
     on_done
         Called with the number of prompts finished since the last call.
 
@@ -103,12 +109,9 @@ def segment_prompts(
         One for each prompt, in their order. It does not depend on batch size, tile size or order.
     """
     card = predictor.card
-    inside = [i for i, prompt in enumerate(prompts) if _is_inside(prompt, slide)]
-    outcomes: dict[int, Outcome] = {
-        i: Outcome(p, Status.OUTSIDE_SLIDE, detail=f"the slide is {slide.width} x {slide.height} px")
-        for i, p in enumerate(prompts)
-        if i not in set(inside)
-    }
+    refused = {i: _refuse(prompt, slide, patch_px=card.patch_px, scale=card.mpp / mpp) for i, prompt in enumerate(prompts)}
+    outcomes = {i: outcome for i, outcome in refused.items() if outcome is not None}
+    inside = [i for i, outcome in refused.items() if outcome is None]
     on_done(len(outcomes))
     kept = [prompts[i] for i in inside]
     options = options or SegmentOptions()
@@ -126,7 +129,7 @@ def segment_prompts(
             else:
                 candidates[inside[index]] = found
         on_done(len(job.indices))
-    outcomes.update(_finish(candidates, rules))
+    outcomes.update(_finish(candidates, rules, standing))
     return [outcomes[i] for i in range(len(prompts))]
 
 
@@ -172,10 +175,14 @@ class _Others:
         return neighbours
 
 
-def _is_inside(prompt: Prompt, slide: Slide) -> bool:
-    """Tell whether the middle of a prompt lies on the slide."""
+def _refuse(prompt: Prompt, slide: Slide, *, patch_px: int, scale: float) -> Outcome | None:
+    """Say why a prompt cannot be segmented on this slide; None when it can."""
     x, y = prompt.anchor
-    return 0 <= x < slide.width and 0 <= y < slide.height
+    if not (0 <= x < slide.width and 0 <= y < slide.height):
+        return Outcome(prompt, Status.OUTSIDE_SLIDE, detail=f"the slide is {slide.width} x {slide.height} px")
+    if patch_window(prompt, patch_px=patch_px, scale=scale).scale > MAX_COARSENING * scale:
+        return Outcome(prompt, Status.TOO_LARGE, detail="the squiggle is too long; draw one for each object")
+    return None
 
 
 def _read_jobs(scene: _Scene) -> Iterator[_Job]:
@@ -224,13 +231,15 @@ def _rows_and_cols_on_slide(window: Window, slide: Slide) -> tuple[NDArray[np.bo
     return (y >= 0) & (y < slide.height), (x >= 0) & (x < slide.width)
 
 
-def _finish(candidates: dict[int, Candidate], rules: MaskRules) -> dict[int, Outcome]:
+def _finish(candidates: dict[int, Candidate], rules: MaskRules, standing: Sequence[BaseGeometry]) -> dict[int, Outcome]:
     """Settle overlaps, then trace what is left of each mask."""
     outcomes = {}
-    masks = settle_overlaps(list(candidates.values()))
-    for (index, candidate), mask in zip(candidates.items(), masks, strict=True):
+    tree = STRtree(list(standing))
+    for (index, candidate), settled in zip(candidates.items(), settle_overlaps(list(candidates.values())), strict=True):
+        near = tree.query(box(*candidate.window.slide_box)) if standing else ()
+        mask = take_out_standing(candidate, settled, [standing[i] for i in near])
         if not (mask == candidate.mask).all():
-            mask, status, _ = reconstruct(mask, candidate.marker & mask, rules=rules)  # noqa: PLW2901
+            mask, status, _ = reconstruct(mask, candidate.marker & mask, rules=rules)
             if status is not Status.OK:
                 outcomes[index] = Outcome(candidate.prompt, Status.EMPTY, detail="another prompt has the same object")
                 continue

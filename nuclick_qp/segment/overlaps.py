@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import shapely
 from numpy.typing import NDArray
+from shapely.geometry.base import BaseGeometry
 
 from nuclick_qp.geometry import Window
 from nuclick_qp.prompts import Plane, Prompt
@@ -51,6 +52,25 @@ def settle_overlaps(candidates: Sequence[Candidate]) -> list[NDArray[np.bool_]]:
         if i != j and _compete(candidates[i].prompt, candidates[j].prompt):
             masks[i] &= ~_lost_to(candidates[i], candidates[j], wins_ties=ranks[i] < ranks[j])
     return masks
+
+
+def take_out_standing(candidate: Candidate, mask: NDArray[np.bool_], standing: Sequence[BaseGeometry]) -> NDArray[np.bool_]:
+    """Give a mask without the pixels whose centres lie in outlines that stand already.
+
+    Parameters
+    ----------
+    standing
+        Outlines of earlier runs, in the slide frame: what a user has seen is not taken away by a
+        prompt that came later.
+    """
+    rows, cols = np.nonzero(mask)
+    x, y = candidate.window.to_slide(np.column_stack([cols, rows]) + 0.5).T
+    taken = np.zeros(len(rows), bool)
+    for outline in standing:
+        taken |= shapely.contains_xy(outline, x, y)
+    left = mask.copy()
+    left[rows[taken], cols[taken]] = False
+    return left
 
 
 def _compete(a: Prompt, b: Prompt) -> bool:

@@ -6,7 +6,7 @@ does not depend on the tile it was cut from, nor on the size of the tiles.
 
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,24 +50,23 @@ class Tile:
     window: Window
     patches: tuple[Patch, ...]
 
-    def cut(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Cut the patches out of the pixels of the tile.
+    def cut(self, pixels: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:
+        """Cut the patches out of the pixels of the tile, one after the other.
 
         Parameters
         ----------
         pixels
             (H, W, 3) uint8 of `window`.
 
-        Returns
-        -------
-        (N, P, P, 3) uint8 array
+        Yields
+        ------
+        (P, P, 3) uint8 array
+            A view of the pixels.
         """
-        cuts = []
         for patch in self.patches:
             offset = self.window.to_window((patch.window.x, patch.window.y))
             col, row = (int(v) for v in np.rint(offset))
-            cuts.append(pixels[row : row + patch.window.height, col : col + patch.window.width])
-        return np.stack(cuts)
+            yield pixels[row : row + patch.window.height, col : col + patch.window.width]
 
 
 def patch_window(prompt: Prompt, *, patch_px: int, scale: float) -> Window:

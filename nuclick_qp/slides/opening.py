@@ -34,7 +34,7 @@ def open_slide(path: Path, *, series: int = 0) -> Slide:
         fluorescence with other than 1, 3 or 4 channels.
     """
     if not path.exists():
-        raise SlideNotFoundError(f"{path} is not there; put the file back, or tell where it is now with --image-root")
+        raise SlideNotFoundError(f"{path} is not there; put the file back, or name the place where it is now")
     if path.is_dir():
         raise UnreadableSlideError(f"{path} is a folder; give the slide file (for MRXS the .mrxs file beside the folder)")
     try:

@@ -94,7 +94,7 @@ class TrainingConfig(_Strict):
     """
 
     name: str
-    prompt: Literal["point", "line"]
+    prompt: Literal["point"]  # squiggles are simulated by guidance, but not yet drawn into batches
     description: str
     licence: str
     sources: Annotated[tuple[Source, ...], Field(min_length=1)]

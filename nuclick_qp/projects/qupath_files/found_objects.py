@@ -34,6 +34,7 @@ def _found(item: PathObject, kind: FoundKind, roi: Roi, *, nested: bool) -> Foun
         shape=shape,
         strokes=strokes,
         centroid=roi.centroid if wants_centroid else _NOWHERE,
+        outline=roi.geometry if shape == "area" and PROMPT_KEY in metadata else None,
         name=item.name,
         class_name=item.class_name,
         plane=Plane(roi.z, roi.t),

@@ -1,0 +1,69 @@
+"""What a run is asked to do, and where it tells how far it is."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from nuclick_qp.projects.protocol import ObjectKind
+from nuclick_qp.prompts import PromptKind
+from nuclick_qp.segment.image import SegmentOptions
+from nuclick_qp.segment.predictor import Predictor
+
+Predictors = Mapping[PromptKind, Predictor]
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """What a run of a project does.
+
+    Attributes
+    ----------
+    images
+        Glob of image names; the others are left alone.
+    classes
+        Full class names whose prompts are segmented, an empty text for unclassified ones; empty for
+        all. Prompts of other classes still mark neighbours.
+    left_out
+        Kinds of prompts that are not looked at.
+    kind
+        What outlines are written as.
+    image_root
+        Folder to search for slides that are not where the project says.
+    mpp
+        Micrometres per pixel of images for which neither project nor file say it.
+    overwrite
+        Segment prompts anew whose results still hold.
+    dry_run
+        Segment, but write nothing into the project.
+    geojson
+        Folder for one GeoJSON file per image: outlines of this run, added to those of earlier runs.
+    segment
+        Batches, tiles, exclusion.
+    """
+
+    images: str = "*"
+    classes: tuple[str, ...] = ()
+    left_out: frozenset[PromptKind] = frozenset()
+    kind: ObjectKind = "detection"
+    image_root: Path | None = None
+    mpp: float | None = None
+    overwrite: bool = False
+    dry_run: bool = False
+    geojson: Path | None = None
+    segment: SegmentOptions = field(default_factory=SegmentOptions)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where a run tells how far it is.
+
+    Attributes
+    ----------
+    start_image
+        Called with the name of an image and the number of prompts to segment in it.
+    advance
+        Called with the number of prompts finished since the last call.
+    """
+
+    start_image: Callable[[str, int], None] = lambda name, prompts: None
+    advance: Callable[[int], None] = lambda count: None

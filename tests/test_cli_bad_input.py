@@ -1,0 +1,189 @@
+"""Bad input through the command line: one clear line, the right exit code, every byte as before."""
+
+import errno
+import json
+import logging
+import os
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from nuclick_qp.projects.qupath_files.create import NewImage, create_project
+from nuclick_qp.projects.qupath_files.new_objects import NewAnnotation
+from nuclick_qp_cli.main import main
+
+DrawDiscs = Callable[..., Path]
+DISCS = [(100.0, 100.0, 12.0), (200.0, 150.0, 12.0)]
+GOOD = NewAnnotation("Points", tuple((x, y) for x, y, _ in DISCS))
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A project of one image, and its parts on disk."""
+
+    project: Path
+    slide: Path
+
+    @property
+    def data(self) -> Path:
+        """Give the objects of the image."""
+        return self.project.parent / "data" / "1" / "data.qpdata"
+
+    def files(self) -> dict[Path, bytes]:
+        """Read every file of the project, and the slide."""
+        folder = self.project.parent.parent
+        return {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+@pytest.fixture
+def make_scene(tmp_path: Path, draw_discs: DrawDiscs) -> Callable[..., Scene]:
+    """Give a function that makes a project of one image with annotations."""
+
+    def make(*annotations: NewAnnotation, mpp: float | None = 0.25) -> Scene:
+        slide = draw_discs(DISCS)
+        image = NewImage(slide, slide.name, 400, 300, mpp, annotations or (GOOD,))
+        return Scene(create_project(tmp_path / "project", [image]), slide)
+
+    return make
+
+
+@pytest.fixture(autouse=True)
+def quiet_logging() -> Iterator[None]:
+    """Take away the handler that `main` adds: it holds the captured stream of its test."""
+    yield
+    logging.getLogger().handlers.clear()
+
+
+def _call(*arguments: str | Path, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Run the command line in this process, and give its exit code."""
+    monkeypatch.setattr(sys, "argv", ["nuclick-qp", *map(str, arguments)])
+    with pytest.raises(SystemExit) as done:
+        main()
+    return int(done.value.code or 0)
+
+
+def _truncate(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    scene.data.write_bytes(scene.data.read_bytes()[:300])
+
+
+def _foreign(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    scene.data.write_bytes(b"PK\x03\x04 something else")
+
+
+def _unknown_version(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = scene.data.read_bytes()
+    assert data.count(b"Data file version 3") == 1
+    scene.data.write_bytes(data.replace(b"Data file version 3", b"Data file version 9"))
+
+
+def _missing_slide(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    scene.slide.unlink()
+
+
+def _other_size(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    content = json.loads(scene.project.read_text())
+    content["images"][0]["serverBuilder"]["metadata"]["width"] = 401
+    scene.project.write_text(json.dumps(content))
+
+
+def _full_disk(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(handle: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+
+
+def _read_only(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(**where: object) -> tuple[int, str]:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr("tempfile.mkstemp", refuse)  # chmod does not stop the administrator that tests may run as
+
+
+@pytest.mark.parametrize(
+    ("spoil", "names", "remedy"),
+    [
+        (_truncate, "data.qpdata", "restore"),
+        (_foreign, "data.qpdata", "QuPath"),
+        (_unknown_version, "data.qpdata", "update nuclick-qp"),
+        (_missing_slide, "discs.png", "--image-root"),
+        (_other_size, "discs.png", "401"),
+        (_full_disk, "data.qpdata", "free some disk space"),
+        (_read_only, "data.qpdata", "right to write"),
+    ],
+)
+def test_image_that_cannot_be_done_fails_and_nothing_is_lost(
+    make_scene: Callable[..., Scene],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    spoil: Callable[[Scene, pytest.MonkeyPatch], None],
+    names: str,
+    remedy: str,
+) -> None:
+    """Exit code 1; the error names file and remedy in one line; every byte on disk is as before."""
+    scene = make_scene()
+    spoil(scene, monkeypatch)
+    before = scene.files()
+
+    code = _call("run", scene.project, "--json", "--device", "cpu", monkeypatch=monkeypatch)
+
+    (image,) = json.loads(capsys.readouterr().out)["images"]
+    assert code == 1
+    assert image["status"] == "failed"
+    assert names in image["error"]
+    assert remedy in image["error"]
+    assert "\n" not in image["error"]
+    assert scene.files() == before
+
+
+def test_no_pixel_size_anywhere_says_what_to_do(
+    make_scene: Callable[..., Scene], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit code 1 without, 0 with `--mpp`."""
+    scene = make_scene(mpp=None)
+    before = scene.files()
+
+    assert _call("run", scene.project, "--json", "--device", "cpu", monkeypatch=monkeypatch) == 1
+    assert "pass --mpp, or set it in the Image tab" in json.loads(capsys.readouterr().out)["images"][0]["error"]
+    assert scene.files() == before
+    assert _call("run", scene.project, "--mpp", "0.25", "--device", "cpu", monkeypatch=monkeypatch) == 0
+
+
+def test_nan_coordinates_fail_by_themselves(
+    make_scene: Callable[..., Scene], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit code 1, the bad point with its reason, the good ones done."""
+    scene = make_scene(GOOD, NewAnnotation("Points", ((float("nan"), 5.0),), name="odd one"))
+
+    code = _call("run", scene.project, "--json", "--device", "cpu", monkeypatch=monkeypatch)
+
+    report = json.loads(capsys.readouterr().out)
+    assert (code, report["ok"], report["failed"]) == (1, 2, 1)
+    assert "'odd one'" in report["images"][0]["without_outline"][0]["detail"]
+
+
+def test_no_prompts_is_an_error_with_a_remedy(
+    make_scene: Callable[..., Scene], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit code 3; a polygon is no prompt."""
+    scene = make_scene(NewAnnotation("Polygon", ((1.0, 1.0), (50.0, 1.0), (50.0, 50.0))))
+    before = scene.files()
+
+    assert _call("run", scene.project, "--device", "cpu", monkeypatch=monkeypatch) == 3
+    assert "put a point in each nucleus" in capsys.readouterr().err
+    assert scene.files() == before
+
+
+@pytest.mark.parametrize("name", ["a [/x] b.png", "Präparat 日本.png", "[red]x.png"])
+def test_image_names_may_hold_anything(
+    tmp_path: Path, draw_discs: DrawDiscs, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    """Square brackets are no markup, and letters of any script are printed."""
+    slide = draw_discs(DISCS)
+    project = create_project(tmp_path / "project", [NewImage(slide, name, 400, 300, 0.25, (GOOD,))])
+
+    assert _call("run", project, "--device", "cpu", monkeypatch=monkeypatch) == 0
+    assert f"{name}: 2 ok" in capsys.readouterr().out
