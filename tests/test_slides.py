@@ -252,7 +252,7 @@ def test_closed_slide_refuses_to_read(folder: Path) -> None:
 
 def test_missing_file_is_named() -> None:
     """The message names the file and says what to do."""
-    with pytest.raises(SlideNotFoundError, match=r"nowhere\.svs is not there.*--image-root"):
+    with pytest.raises(SlideNotFoundError, match=r"nowhere\.svs is not there.*name the place where it is now"):
         open_slide(Path("nowhere.svs"))
 
 
