@@ -11,16 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fixture_projects import DATA, VERSIONS, drawn_in, entry_of, prompts_in
 from shapely import Polygon
 
 from nuclick_qp.errors import UnreadableDataError
-from nuclick_qp.projects.protocol import MODEL_KEY, PROMPT_KEY, Changes, ImageEntry, Project, ResultObject
+from nuclick_qp.projects.protocol import MODEL_KEY, PROMPT_KEY, Changes, Project, ResultObject
 from nuclick_qp.projects.qupath_files.data_file import parse_data_file
 from nuclick_qp.projects.qupath_files.engine import ABSENT, open_files_project
 from nuclick_qp.prompts import Plane
-
-DATA = Path(__file__).parent / "data" / "qupath"
-VERSIONS = ("0.3.2", "0.4.4", "0.6.0", "0.8")
 
 
 def copy_of(version: str, tmp_path: Path) -> Path:
@@ -41,11 +39,6 @@ def snapshot(folder: Path) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
-def entry_of(project: Project, entry_id: str = "1") -> ImageEntry:
-    """Pick an image by its id."""
-    return next(e for e in project.images() if e.entry_id == entry_id)
-
-
 def result(key: str, x: float = 100, y: float = 100, **changes: Any) -> ResultObject:
     """Give a result as a run makes them: a square around its prompt."""
     square = Polygon([(x - 5, y - 5), (x + 5, y - 5), (x + 5, y + 5), (x - 5, y + 5)])
@@ -60,34 +53,15 @@ def write(project: Project, add: tuple[ResultObject, ...], remove: tuple[str, ..
     project.write(entry, Changes(add, frozenset(remove)), fingerprint=project.read(entry).fingerprint)
 
 
-def drawn(expected: dict[str, Any]) -> list[tuple[object, ...]]:
-    """List what QuPath says was drawn: one item for each point, one for each line."""
-    found: list[tuple[object, ...]] = []
-    for item in expected["objects"] or ():
-        about = (item["class"], item["name"], tuple(item["plane"][1:]), item["depth"] > 1)
-        points = [tuple(p) for p in item.get("points") or ()]
-        if item["type"] == "PathAnnotationObject" and item["roi"] == "Points":
-            found += [("point", ((p,),), *about) for p in points]
-        elif item["type"] == "PathAnnotationObject" and item["roi"] in ("Line", "Polyline"):
-            found.append(("line", (tuple(points),), *about))
-    return found
-
-
 @pytest.mark.parametrize("version", VERSIONS)
 def test_prompts_are_the_points_and_lines_that_qupath_reads(version: str) -> None:
     """All of them, in order, with class, name, plane and nesting."""
     project = open_files_project(DATA / version / "ihc")
-    expected = [e for e in json.loads((DATA / version / "expected.json").read_text("utf-8"))["entries"] if e["has_data"]]
+    expected = drawn_in(version)
 
-    found = {
-        e["entry_id"]: [
-            (p.kind, p.strokes, p.class_name, p.name, (p.plane.z, p.plane.t), p.nested)
-            for p in project.read(entry_of(project, e["entry_id"])).prompts
-        ]
-        for e in expected
-    }
+    found = prompts_in(project, expected)
 
-    assert found == {e["entry_id"]: drawn(e) for e in expected}
+    assert found == expected
     assert len(found["1"]) > 60
 
 

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fixture_projects import DATA, entry_of
 from shapely import Point
 
 from nuclick_qp.errors import UnreadableDataError, WriteRefusedError
-from nuclick_qp.projects.protocol import PROMPT_KEY, Changes, ImageEntry, Project, ResultObject
+from nuclick_qp.projects.protocol import PROMPT_KEY, Changes, Project, ResultObject
 from nuclick_qp.projects.qupath_files.engine import ABSENT, open_files_project
 from nuclick_qp.prompts import Plane
 
-DATA = Path(__file__).parent / "data" / "qupath"
 RESULT = ResultObject(Point(100, 100).buffer(5), "detection", "Tumor", Plane(), False, (100, 100), (), ((PROMPT_KEY, "a"),))
 
 
@@ -30,11 +30,6 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 def snapshot(folder: Path) -> dict[str, bytes]:
     """Give every file below a folder with its bytes."""
     return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
-
-
-def entry_of(project: Project, entry_id: str = "1") -> ImageEntry:
-    """Pick an image by its id."""
-    return next(e for e in project.images() if e.entry_id == entry_id)
 
 
 def refused(project: Project, *, folder: Path, match: str, fingerprint: str | None = None, entry_id: str = "1") -> None:

@@ -8,22 +8,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fixture_projects import DATA, entry_of, open_with_qupath
 from shapely import Polygon, box
 
 from nuclick_qp.errors import WriteRefusedError
 from nuclick_qp.projects.jvm_data import HIERARCHY, Java, read_data, write_data
 from nuclick_qp.projects.jvm_edit import edited
-from nuclick_qp.projects.protocol import MODEL_KEY, PROMPT_KEY, Changes, ImageEntry, Project, ResultObject
+from nuclick_qp.projects.protocol import MODEL_KEY, PROMPT_KEY, Changes, Project, ResultObject
 from nuclick_qp.projects.qupath_files.data_file import parse_data_file
 from nuclick_qp.projects.qupath_files.java_nodes import JavaObject
 from nuclick_qp.projects.qupath_files.java_values import boxed, field
 from nuclick_qp.projects.qupath_files.new_file import new_data_file
 from nuclick_qp.projects.qupath_files.new_objects import NewAnnotation
 from nuclick_qp.projects.qupath_files.path_objects import PathObject
-from nuclick_qp.projects.qupath_jvm import JvmProject, find_qupath, open_jvm_project
+from nuclick_qp.projects.qupath_jvm import JvmProject
 from nuclick_qp.prompts import Plane
-
-DATA = Path(__file__).parent / "data" / "qupath"
 
 pytestmark = pytest.mark.jvm
 
@@ -37,24 +36,12 @@ def study(tmp_path: Path) -> Path:
 @pytest.fixture
 def project(study: Path) -> JvmProject:
     """Open that project with QuPath."""
-    return opened(study)
-
-
-def opened(folder: Path) -> JvmProject:
-    """Open a project with QuPath, or skip the test."""
-    if find_qupath() is None:
-        pytest.skip("no QuPath found; set PAQUO_QUPATH_DIR")
-    return open_jvm_project(folder)
+    return open_with_qupath(study)
 
 
 def snapshot(folder: Path) -> dict[str, bytes]:
     """Give every file below a folder with its bytes."""
     return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
-
-
-def entry_of(project: Project, entry_id: str = "1") -> ImageEntry:
-    """Pick an image by its id."""
-    return next(e for e in project.images() if e.entry_id == entry_id)
 
 
 def result(key: str, x: float = 100, y: float = 100, **changes: Any) -> ResultObject:
@@ -188,7 +175,7 @@ def test_each_file_keeps_its_own_colours(tmp_path: Path) -> None:
         (folder / "data" / "1" / "data.qpdata").write_bytes(new)
 
     for name in colours:
-        write(opened(tmp_path / name), (result("a", class_name="Odd"),))
+        write(open_with_qupath(tmp_path / name), (result("a", class_name="Odd"),))
 
     for name, colour in colours.items():
         path = tmp_path / name / "data" / "1" / "data.qpdata"

@@ -1,22 +1,16 @@
 """The engine that lets an installed QuPath read and write projects."""
 
-import json
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
+from fixture_projects import DATA, NO_QUPATH, VERSIONS, drawn_in, entry_of, open_with_qupath, prompts_in
 
 from nuclick_qp.errors import EngineUnavailableError, ProjectNotFoundError, UnreadableDataError
-from nuclick_qp.projects.protocol import ImageEntry, Project
 from nuclick_qp.projects.qupath_jvm import JvmProject, find_qupath, open_jvm_project
-
-DATA = Path(__file__).parent / "data" / "qupath"
-VERSIONS = ("0.3.2", "0.4.4", "0.6.0", "0.8")
-NO_QUPATH = "no QuPath found; set PAQUO_QUPATH_DIR"
 
 
 @pytest.fixture
@@ -28,24 +22,12 @@ def study(tmp_path: Path) -> Path:
 @pytest.fixture
 def project(study: Path) -> JvmProject:
     """Open that project with QuPath."""
-    return opened(study)
-
-
-def opened(folder: Path) -> JvmProject:
-    """Open a project with QuPath, or skip the test."""
-    if find_qupath() is None:
-        pytest.skip(NO_QUPATH)
-    return open_jvm_project(folder)
+    return open_with_qupath(study)
 
 
 def snapshot(folder: Path) -> dict[str, bytes]:
     """Give every file below a folder with its bytes."""
     return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
-
-
-def entry_of(project: Project, entry_id: str = "1") -> ImageEntry:
-    """Pick an image by its id."""
-    return next(e for e in project.images() if e.entry_id == entry_id)
 
 
 def run_python(code: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -109,35 +91,16 @@ def test_missing_project_is_told_before_qupath_is_looked_for(tmp_path: Path) -> 
 # Reading
 
 
-def drawn(expected: dict[str, Any]) -> list[tuple[object, ...]]:
-    """List what QuPath says was drawn: one item for each point, one for each line."""
-    found: list[tuple[object, ...]] = []
-    for item in expected["objects"] or ():
-        about = (item["class"], item["name"], tuple(item["plane"][1:]), item["depth"] > 1)
-        points = [tuple(p) for p in item.get("points") or ()]
-        if item["type"] == "PathAnnotationObject" and item["roi"] == "Points":
-            found += [("point", ((p,),), *about) for p in points]
-        elif item["type"] == "PathAnnotationObject" and item["roi"] in ("Line", "Polyline"):
-            found.append(("line", (tuple(points),), *about))
-    return found
-
-
 @pytest.mark.jvm
 @pytest.mark.parametrize("version", VERSIONS)
 def test_prompts_are_the_points_and_lines_that_were_drawn(version: str) -> None:
     """In the user's order, that of the points of one annotation included, though no slide is there."""
-    project = opened(DATA / version / "ihc")
-    expected = [e for e in json.loads((DATA / version / "expected.json").read_text("utf-8"))["entries"] if e["has_data"]]
+    project = open_with_qupath(DATA / version / "ihc")
+    expected = drawn_in(version)
 
-    found = {
-        e["entry_id"]: [
-            (p.kind, p.strokes, p.class_name, p.name, (p.plane.z, p.plane.t), p.nested)
-            for p in project.read(entry_of(project, e["entry_id"])).prompts
-        ]
-        for e in expected
-    }
+    found = prompts_in(project, expected)
 
-    assert found == {e["entry_id"]: drawn(e) for e in expected}
+    assert found == expected
     assert len(found["1"]) > 60
 
 
