@@ -95,15 +95,16 @@ def segment_by_plane(
     for (kind, plane), group in groupby(sorted(todo, key=_group), key=_group):
         prompts = list(group)
         chosen = {prompt.key for prompt in prompts}
-        context = [p for p in content.prompts if _group(p) == (kind, plane) and p.key not in chosen]
+        keyed = ((p.key, p) for p in content.prompts if _group(p) == (kind, plane))
+        context = [(key, p) for key, p in keyed if key not in chosen]
         outcomes += segment_prompts(
             prompts,
             slide,
             predictor=predictors[kind],
             mpp=mpp,
             neighbours_xy=np.array([xy for xy, on in content.neighbours if on == plane and kind == "point"], np.float64).reshape(-1, 2),
-            context=context,
-            standing=[outline for p in context if (outline := standing.get(p.key)) is not None],
+            context=[p for _, p in context],
+            standing=[outline for key, _ in context if (outline := standing.get(key)) is not None],
             options=options,
             on_done=on_done,
         )

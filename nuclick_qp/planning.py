@@ -68,15 +68,16 @@ def plan_prompts(content: EntryContent, wishes: Wishes) -> Plan:
     for prompt in content.prompts:
         if not _is_wanted(prompt, wishes):
             continue
+        key = prompt.key  # a hash, made anew at each call
         if prompt.kind not in wishes.cards:
             settled.append(Outcome(prompt, Status.NO_MODEL, detail=f"no model for {prompt.kind}s"))
-        elif prompt.key in seen:
+        elif key in seen:
             settled.append(Outcome(prompt, Status.DUPLICATE, detail="another prompt lies at the same place"))
-        elif not wishes.overwrite and _still_holds(standing.get(prompt.key), prompt, wishes):
+        elif not wishes.overwrite and _still_holds(standing.get(key), prompt, wishes):
             settled.append(Outcome(prompt, Status.UNCHANGED, detail="done by an earlier run"))
         else:
             todo.append(prompt)
-        seen.add(prompt.key)
+        seen.add(key)
     return Plan(tuple(todo), tuple(settled))
 
 

@@ -1,5 +1,6 @@
 """What tests share: drawn slides, and a network that everybody can predict."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from fakes import DarkIsObject, make_card
+from fixture_projects import DATA
 from numpy.typing import NDArray
 from PIL import Image
 from skimage.draw import disk
@@ -36,6 +38,12 @@ def draw_discs(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return draw
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Path:
+    """Copy a project that QuPath 0.6 wrote, to be written to."""
+    return Path(shutil.copytree(DATA / "0.6.0" / "ihc", tmp_path / "study"))
 
 
 @pytest.fixture(autouse=True)

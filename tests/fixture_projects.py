@@ -45,6 +45,11 @@ def prompts_in(project: Project, entry_ids: Drawn) -> Drawn:
     }
 
 
+def snapshot(folder: Path) -> dict[str, bytes]:
+    """Give every file below a folder with its bytes."""
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
 def _drawn(entry: dict[str, Any]) -> list[tuple[object, ...]]:
     found: list[tuple[object, ...]] = []
     for item in entry["objects"] or ():

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fixture_projects import DATA, VERSIONS, drawn_in, entry_of, prompts_in
+from fixture_projects import DATA, VERSIONS, drawn_in, entry_of, prompts_in, snapshot
 from shapely import Polygon
 
 from nuclick_qp.errors import UnreadableDataError
@@ -32,11 +32,6 @@ def copy_of(version: str, tmp_path: Path) -> Path:
 def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     """Give a project of each QuPath version, to be written."""
     return copy_of(request.param, tmp_path)
-
-
-def snapshot(folder: Path) -> dict[str, bytes]:
-    """Give every file below a folder with its bytes."""
-    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
 def result(key: str, x: float = 100, y: float = 100, **changes: Any) -> ResultObject:

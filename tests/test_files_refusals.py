@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fixture_projects import DATA, entry_of
+from fixture_projects import DATA, entry_of, snapshot
 from shapely import Point
 
 from nuclick_qp.errors import UnreadableDataError, WriteRefusedError
@@ -25,11 +25,6 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     """Give a project of each QuPath version, to be written."""
     shutil.copytree(DATA / request.param / "ihc", tmp_path / "study")
     return tmp_path / "study"
-
-
-def snapshot(folder: Path) -> dict[str, bytes]:
-    """Give every file below a folder with its bytes."""
-    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
 def refused(project: Project, *, folder: Path, match: str, fingerprint: str | None = None, entry_id: str = "1") -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fixture_projects import DATA, entry_of, open_with_qupath
+from fixture_projects import DATA, entry_of, open_with_qupath, snapshot
 from shapely import Polygon, box
 
 from nuclick_qp.errors import WriteRefusedError
@@ -28,20 +28,9 @@ pytestmark = pytest.mark.jvm
 
 
 @pytest.fixture
-def study(tmp_path: Path) -> Path:
-    """Give a project that may be written."""
-    return Path(shutil.copytree(DATA / "0.6.0" / "ihc", tmp_path / "study"))
-
-
-@pytest.fixture
 def project(study: Path) -> JvmProject:
     """Open that project with QuPath."""
     return open_with_qupath(study)
-
-
-def snapshot(folder: Path) -> dict[str, bytes]:
-    """Give every file below a folder with its bytes."""
-    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
 def result(key: str, x: float = 100, y: float = 100, **changes: Any) -> ResultObject:

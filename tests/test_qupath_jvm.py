@@ -1,33 +1,21 @@
 """The engine that lets an installed QuPath read and write projects."""
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from fixture_projects import DATA, NO_QUPATH, VERSIONS, drawn_in, entry_of, open_with_qupath, prompts_in
+from fixture_projects import DATA, NO_QUPATH, VERSIONS, drawn_in, entry_of, open_with_qupath, prompts_in, snapshot
 
 from nuclick_qp.errors import EngineUnavailableError, ProjectNotFoundError, UnreadableDataError
 from nuclick_qp.projects.qupath_jvm import JvmProject, find_qupath, open_jvm_project
 
 
 @pytest.fixture
-def study(tmp_path: Path) -> Path:
-    """Give a project that may be written."""
-    return Path(shutil.copytree(DATA / "0.6.0" / "ihc", tmp_path / "study"))
-
-
-@pytest.fixture
 def project(study: Path) -> JvmProject:
     """Open that project with QuPath."""
     return open_with_qupath(study)
-
-
-def snapshot(folder: Path) -> dict[str, bytes]:
-    """Give every file below a folder with its bytes."""
-    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
 def run_python(code: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fixture_projects import snapshot
 
 from nuclick_qp.errors import WriteRefusedError
 from nuclick_qp.projects.qupath_files.safe_write import backup_of, replace_data_file
@@ -22,11 +23,6 @@ def data_file(tmp_path: Path) -> Path:
     path.parent.mkdir()
     path.write_bytes(OLD)
     return path
-
-
-def snapshot(folder: Path) -> dict[str, bytes]:
-    """Give every file below a folder with its bytes."""
-    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
 def fail_from(monkeypatch: pytest.MonkeyPatch, call: str, *, code: int, first: int, last: int) -> list[int]:
