@@ -5,11 +5,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
+from scipy import ndimage
 
 from nuclick_qp.errors import TrainingDataError
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff"})
 LABEL_ENDING = "_label"
+SPECK_PX = 10  # smaller parts of an object are slips of the annotation
 
 
 def find_pairs(folder: Path, pattern: str = "*") -> list[tuple[Path, Path]]:
@@ -41,8 +43,8 @@ def read_pair(image: Path, labels: Path) -> tuple[NDArray[np.uint8], NDArray[np.
     Raises
     ------
     TrainingDataError
-        If a file cannot be read, the sizes differ, there is no object, or the labels are a 0/255
-        mask; the message names the file.
+        If a file cannot be read, the sizes differ, there is no object, or the labels are a mask
+        (0/255, or one number on several separate parts); the message names the file.
     """
     pixels = _read(image, "RGB")
     numbers = _read(labels, None).astype(np.int32)
@@ -51,9 +53,17 @@ def read_pair(image: Path, labels: Path) -> tuple[NDArray[np.uint8], NDArray[np.
     found = np.unique(numbers)
     if found.tolist() == [0]:
         raise TrainingDataError(f"{labels} holds no object; label it, or remove the pair")
-    if found.tolist() in ([255], [0, 255]):
-        raise TrainingDataError(f"{labels} is a 0/255 mask, not one number per object; label its connected parts")
+    if found.tolist() in ([255], [0, 255]) or _is_mask_of_many(numbers, found):
+        raise TrainingDataError(f"{labels} is a mask with one number for all, not one number per object; label its connected parts")
     return pixels.astype(np.uint8, copy=False), numbers
+
+
+def _is_mask_of_many(numbers: NDArray[np.int32], found: NDArray[np.int32]) -> bool:
+    """Tell whether a single number marks two or more separate parts that are no specks."""
+    if np.count_nonzero(found) != 1:
+        return False
+    parts, _ = ndimage.label(numbers, np.ones((3, 3)))
+    return bool(np.count_nonzero(np.bincount(parts.ravel())[1:] >= SPECK_PX) > 1)
 
 
 def _read(path: Path, mode: str | None) -> NDArray[np.uint8] | NDArray[np.int32]:

@@ -1,7 +1,9 @@
 """Tests of `nuclick_qp.training`: samples, augmentation, and a network over-fitted to drawn discs."""
 
 import csv
-import json
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,16 +11,18 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from scipy import ndimage
 from skimage.draw import disk
 
 from nuclick_qp.errors import NuClickError, OptionError, TrainingDataError, WeightsError
-from nuclick_qp.model.cards import read_card
+from nuclick_qp.model.cards import Card, list_cards, read_card
 from nuclick_qp.model.checkpoints import load_network
 from nuclick_qp.training import loop
 from nuclick_qp.training.augment import augment_colours
 from nuclick_qp.training.config import Augmentation, TrainingConfig, read_config
+from nuclick_qp.training.images import load_folder
 from nuclick_qp.training.loop import TrainingRun, train
-from nuclick_qp.training.samples import draw_batch, load_source
+from nuclick_qp.training.patches import draw_batch
 
 CENTRES = [(30, 30), (30, 90), (90, 30), (90, 90), (60, 60)]
 
@@ -57,7 +61,7 @@ def _config(**changes: Any) -> TrainingConfig:
 
 def test_patches_hold_the_wanted_object_under_the_click(data: Path) -> None:
     """One inclusion pixel, on the wanted mask; exclusion on none of it; masks apart."""
-    images, _ = load_source(_config().sources[0], root=data, mpp=0.25)
+    images, _ = load_folder(_config().sources[0], root=data, mpp=0.25)
     batch = draw_batch(images, _config(patch_px=64, batch_size=32, exclusion_drop=0.0), np.random.default_rng(0))
 
     assert batch.inputs.shape == (32, 5, 64, 64)
@@ -75,7 +79,7 @@ def test_objects_keep_their_size_under_rotation_and_zoom(data: Path) -> None:
     config = _config(patch_px=64, batch_size=16, augmentation={"zoom": 1.0})
     for mpp, area in ((0.25, np.pi * 81), (0.5, np.pi * 324)):
         source = config.sources[0].model_copy(update={"mpp": mpp})
-        images, _ = load_source(source, root=data, mpp=0.25)
+        images, _ = load_folder(source, root=data, mpp=0.25)
 
         wanted = draw_batch(images, config, np.random.default_rng(1)).wanted.sum((1, 2, 3))
 
@@ -85,16 +89,16 @@ def test_objects_keep_their_size_under_rotation_and_zoom(data: Path) -> None:
 def test_images_of_unknown_resolution_are_scaled_by_their_objects(data: Path) -> None:
     """`object_area_px` brings the median object to that area, by a factor of 2 at most."""
     source = _config().sources[0].model_copy(update={"mpp": None, "object_area_px": 500.0})
-    (image,), _ = load_source(source, root=data, mpp=0.25)
+    (image,), _ = load_folder(source, root=data, mpp=0.25)
     assert image.zoom == pytest.approx(np.sqrt(500 / np.count_nonzero(image.labels == 1)))
 
-    (image,), _ = load_source(source.model_copy(update={"object_area_px": 50_000.0}), root=data, mpp=0.25)
+    (image,), _ = load_folder(source.model_copy(update={"object_area_px": 50_000.0}), root=data, mpp=0.25)
     assert image.zoom == 2
 
 
 def test_same_seed_gives_the_same_batch(data: Path) -> None:
     """A batch is a function of its generator; another seed gives another one."""
-    images, _ = load_source(_config().sources[0], root=data, mpp=0.25)
+    images, _ = load_folder(_config().sources[0], root=data, mpp=0.25)
     one, two, other = (draw_batch(images, _config(), np.random.default_rng(seed)).inputs for seed in (3, 3, 4))
 
     assert torch.equal(one, two)
@@ -103,7 +107,7 @@ def test_same_seed_gives_the_same_batch(data: Path) -> None:
 
 def test_clicks_on_background_want_nothing(data: Path) -> None:
     """An inclusion pixel away from all objects, an empty target, the objects among the others."""
-    images, _ = load_source(_config().sources[0], root=data, mpp=0.25)
+    images, _ = load_folder(_config().sources[0], root=data, mpp=0.25)
 
     batch = draw_batch(images, _config(patch_px=64, batch_size=32, background_share=0.999), np.random.default_rng(0))
 
@@ -116,7 +120,7 @@ def test_clicks_on_background_want_nothing(data: Path) -> None:
 def test_run_starts_from_another_model(data: Path, tmp_path: Path) -> None:
     """The weights are those of the start, and the card names it with its own training."""
     first = train(_config(), TrainingRun(data, tmp_path / "first", workers=0))
-    start = tmp_path / "first" / "discs.json"
+    start = str(tmp_path / "first" / "discs.json")
 
     second = train(_config(steps=1, learning_rate=1e-9), TrainingRun(data, tmp_path / "second", workers=0, init=start))
 
@@ -129,7 +133,7 @@ def test_run_starts_from_another_model(data: Path, tmp_path: Path) -> None:
 
 def test_exclusion_may_be_dropped(data: Path) -> None:
     """Patches without exclusion teach the network to do without it."""
-    images, _ = load_source(_config().sources[0], root=data, mpp=0.25)
+    images, _ = load_folder(_config().sources[0], root=data, mpp=0.25)
     batch = draw_batch(images, _config(patch_px=64, exclusion_drop=1.0), np.random.default_rng(0))
 
     assert batch.inputs[:, 4].sum() == 0
@@ -239,10 +243,109 @@ def test_bad_configurations_are_one_clear_line(tmp_path: Path, text: str | None,
     assert "\n" not in str(error.value)
 
 
-def test_shipped_configuration_reads() -> None:
-    """The configuration that made the weights is the one in the repository, as the card says."""
-    root = Path(__file__).parents[1]
-    config = read_config(root / "examples" / "training" / "nuclei-2.toml")
-    card = read_card(root / "nuclick_qp" / "model" / "weights" / "nuclei.json")
+@pytest.mark.parametrize("card", list_cards(), ids=lambda card: card.name)
+def test_shipped_models_come_from_configurations_in_the_repository(card: Card) -> None:
+    """The last configuration of a model is the one that its card holds."""
+    folder = Path(__file__).parents[1] / "examples" / "training"
+    configs = [read_config(path) for path in folder.glob(f"{card.name}*.toml")]
 
-    assert card.training["config"] == json.loads(config.model_dump_json())
+    assert TrainingConfig.model_validate(card.training["config"]) in configs
+
+
+def test_squiggle_patches_hold_the_whole_gland(data: Path) -> None:
+    """The squiggle lies on the wanted mask, which is all there; one exclusion pixel in each other object."""
+    images, _ = load_folder(_config().sources[0], root=data, mpp=0.25)
+    config = _config(prompt="line", patch_px=128, batch_size=16, exclusion_drop=0.0, exclusion_keep=1.0, augmentation={"zoom": 1.0})
+
+    batch = draw_batch(images, config, np.random.default_rng(0))
+
+    inclusion, exclusion = batch.inputs[:, 3:4], batch.inputs[:, 4:5]
+    assert (inclusion.sum((1, 2, 3)) >= 1).all()
+    assert (inclusion * (1 - batch.wanted)).sum() == 0
+    assert batch.wanted.sum((1, 2, 3)).numpy() == pytest.approx(np.pi * 81, rel=0.06)
+    assert (exclusion * (1 - batch.others)).sum() == 0
+    for places, others in zip(exclusion[:, 0], batch.others[:, 0], strict=True):
+        assert places.sum() == ndimage.label(others.numpy())[1]
+
+
+def test_a_gland_larger_than_a_patch_is_shown_at_a_coarser_scale(data: Path) -> None:
+    """In use a squiggle that does not fit makes the scale coarser; its gland then fills most of the patch."""
+    images, _ = load_folder(_config().sources[0], root=data, mpp=0.05)
+    config = _config(prompt="line", patch_px=64, batch_size=16, augmentation={"zoom": 1.0})  # a disc has 90 px
+
+    wanted = draw_batch(images, config, np.random.default_rng(0)).wanted[:, 0]
+
+    largest = np.pi * (0.45 * 64) ** 2
+    assert ((wanted.sum((1, 2)) > 0.8 * largest) & (wanted.sum((1, 2)) < 1.02 * largest)).all()
+    assert wanted[:, 0].sum() == wanted[:, -1].sum() == wanted[:, :, 0].sum() == wanted[:, :, -1].sum() == 0
+
+
+def test_images_finer_than_the_network_are_shrunk(data: Path) -> None:
+    """At half the resolution a disc has a quarter of its pixels, and its colours are averaged."""
+    (image,), _ = load_folder(_config().sources[0], root=data, mpp=0.5)
+
+    assert (image.zoom, image.labels.shape) == (1, (60, 60))
+    assert np.count_nonzero(image.mask(0)) == pytest.approx(np.pi * 81 / 4, rel=0.1)
+    assert (image.pixels[15, 15] == (90, 60, 140)).all()
+
+
+TRAIN_UNTIL_KILLED = """
+import os, signal, sys
+from pathlib import Path
+from nuclick_qp.training.config import TrainingConfig
+from nuclick_qp.training.loop import TrainingRun, train
+config, data, out, last = sys.argv[1:]
+kill = lambda progress: os.kill(os.getpid(), signal.SIGKILL) if progress.step == int(last) else None
+run = TrainingRun(Path(data), Path(out), workers=0)
+print(train(TrainingConfig.model_validate_json(config), run, on_step=kill).sha256)
+"""
+
+
+def test_a_killed_run_goes_on_from_its_checkpoint(data: Path, tmp_path: Path) -> None:
+    """Kill -9 at step 5, the last checkpoint being of step 4: the same weights and log as without."""
+    config = _config(checkpoint_minutes=1e-9).model_dump_json()
+
+    def run(out: str, *, kill_at: int) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-c", TRAIN_UNTIL_KILLED, config, str(data), str(tmp_path / out), str(kill_at)]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    whole, killed, resumed = run("whole", kill_at=0), run("parts", kill_at=5), run("parts", kill_at=0)
+
+    assert killed.returncode == -signal.SIGKILL
+    assert resumed.stdout == whole.stdout != ""
+    logs = [list(csv.DictReader((tmp_path / name / "log.csv").read_text().splitlines())) for name in ("whole", "parts")]
+    assert [[row["step"] for row in log] for log in logs] == [["3", "6"], ["3", "6"]]
+    assert [row["dice"] for row in logs[0]] == [row["dice"] for row in logs[1]]
+
+
+def test_the_curve_is_a_picture(data: Path, tmp_path: Path) -> None:
+    """curve.png opens, is not empty, and is drawn anew with every row."""
+    train(_config(), TrainingRun(data, tmp_path / "out", workers=0))
+
+    with Image.open(tmp_path / "out" / "curve.png") as picture:
+        assert picture.width > 500
+        assert len(np.unique(np.asarray(picture.convert("L")))) > 10
+
+
+@pytest.mark.parametrize("text", ["a,b\n1,2\n", "step,loss,dice,seconds_per_step,waiting_share\none,2,3,4,5\n"])
+def test_a_foreign_log_is_refused(data: Path, tmp_path: Path, text: str) -> None:
+    """A log.csv that is not ours is not overwritten."""
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "log.csv").write_text(text)
+
+    with pytest.raises(TrainingDataError, match="not the log"):
+        train(_config(), TrainingRun(data, out, workers=0))
+    assert (out / "log.csv").read_text() == text
+
+
+def test_a_broken_checkpoint_is_one_clear_line(data: Path, tmp_path: Path) -> None:
+    """The message names the file and says what to do."""
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "checkpoint.pt").write_bytes(b"no checkpoint")
+
+    with pytest.raises(WeightsError, match=r"checkpoint\.pt is not a checkpoint") as error:
+        train(_config(), TrainingRun(data, out, workers=0))
+    assert "\n" not in str(error.value)
+    assert (out / "checkpoint.pt").read_bytes() == b"no checkpoint"

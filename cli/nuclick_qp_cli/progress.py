@@ -1,13 +1,17 @@
-"""A progress bar on stderr, with clicks per second."""
+"""Progress bars on stderr: of a run, with clicks per second, and of a training."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
 from nuclick_qp.options import Progress as RunProgress
+
+if TYPE_CHECKING:  # importing it loads torch
+    from nuclick_qp.training.loop import TrainingProgress
 
 
 class ClicksPerSecond(ProgressColumn):
@@ -34,3 +38,18 @@ def show_progress() -> Iterator[RunProgress]:
             bars.advance(bar, count)
 
         yield RunProgress(start_image, advance)
+
+
+@contextmanager
+def show_training() -> Iterator["Callable[[TrainingProgress], None]"]:
+    """Give the callback of a training run, drawn as one bar with the last loss and validation Dice."""
+    text = TextColumn("{task.description}", markup=False)
+    columns = (BarColumn(), MofNCompleteColumn(), text, TimeRemainingColumn(elapsed_when_finished=True))
+    with Progress(*columns, console=Console(stderr=True)) as bars:
+        bar = bars.add_task("reading images", total=None)
+
+        def show(progress: "TrainingProgress") -> None:
+            checked = "" if progress.row is None else f", validation Dice {progress.row.dice:.3f} at {progress.row.step}"
+            bars.update(bar, completed=progress.step, total=progress.steps, description=f"loss {progress.loss:.3f}{checked}")
+
+        yield show

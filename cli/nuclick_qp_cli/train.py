@@ -10,7 +10,7 @@ def train(
     config: Annotated[Path, typer.Argument(help="TOML file; see examples/training.", show_default=False)],
     data: Annotated[Path, typer.Option(help="Folder that the folders in the configuration are relative to.", show_default=False)],
     out: Annotated[Path, typer.Option(help="Folder for checkpoint, log and weights; a stopped run in it goes on.", show_default=False)],
-    init: Annotated[Path | None, typer.Option(help="Card (NAME.json) of a model to start from, its weights beside it.")] = None,
+    init: Annotated[str | None, typer.Option(help="Model to start from: its name, or the path of its card (NAME.json).")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
     workers: Annotated[int, typer.Option(help="Processes that make training patches.", min=0)] = 1,
 ) -> None:
@@ -19,7 +19,9 @@ def train(
     from nuclick_qp.training.config import read_config
     from nuclick_qp.training.loop import TrainingRun
     from nuclick_qp.training.loop import train as run_training
+    from nuclick_qp_cli.progress import show_training
 
     run = TrainingRun(data, out, device=str(choose_device(device)), workers=workers, init=init)
-    card = run_training(read_config(config), run)
+    with show_training() as on_step:
+        card = run_training(read_config(config), run, on_step=on_step)
     print(f"{out / card.name}.safetensors ({card.parameters:,} parameters, sha256 {card.sha256[:12]})")

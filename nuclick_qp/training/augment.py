@@ -8,10 +8,11 @@ from nuclick_qp.training.config import Augmentation
 
 # Optical density of haematoxylin, eosin and DAB in R, G, B; Ruifrok & Johnston 2001.
 STAIN_OD = ((0.65, 0.70, 0.29), (0.07, 0.99, 0.11), (0.27, 0.57, 0.78))
+RGB_TO_YIQ = ((0.299, 0.587, 0.114), (0.596, -0.274, -0.322), (0.211, -0.523, 0.312))  # NTSC
 
 
 def augment_colours(images: Tensor, settings: Augmentation, generator: torch.Generator) -> Tensor:
-    """Change stain, brightness, contrast, sharpness and channel order of each patch by itself.
+    """Change stain, hue, saturation, brightness, contrast, sharpness and channel order of each patch by itself.
 
     Parameters
     ----------
@@ -26,6 +27,7 @@ def augment_colours(images: Tensor, settings: Augmentation, generator: torch.Gen
         New tensor.
     """
     images = _jitter_stains(images, settings, generator)
+    images = _turn_hue(images, settings, generator)
     images = _shuffle_channels(images, settings.shuffle, generator)
     images = _jitter_light(images, settings, generator)
     images = _blur_or_sharpen(images, settings.blur, generator)
@@ -57,6 +59,17 @@ def _jitter_stains(images: Tensor, settings: Augmentation, generator: torch.Gene
     strength = _uniform(images, generator, 1, 3)
     amounts = torch.cat([amounts[:, :1], amounts[:, 1:2] * ~brown, amounts[:, 2:] + amounts[:, 1:2] * brown * strength], dim=1)
     return torch.exp(-torch.einsum("nsyx,sc->ncyx", amounts, stains)).clamp(0, 1)
+
+
+def _turn_hue(images: Tensor, settings: Augmentation, generator: torch.Generator) -> Tensor:
+    """Turn the chroma plane of YIQ and scale it: hue and saturation without the seams of HSV."""
+    to_yiq = torch.tensor(RGB_TO_YIQ, device=images.device)
+    angle = torch.deg2rad(_uniform(images, generator, -settings.hue, settings.hue))
+    strength = 1 + _uniform(images, generator, -settings.saturation, settings.saturation)
+    y, i, q = torch.einsum("ncyx,kc->knyx", images, to_yiq)[:, :, None]
+    cos, sin = strength * torch.cos(angle), strength * torch.sin(angle)
+    turned = torch.cat([y, cos * i - sin * q, sin * i + cos * q], dim=1)
+    return torch.einsum("nkyx,ck->ncyx", turned, torch.linalg.inv(to_yiq)).clamp(0, 1)
 
 
 def _shuffle_channels(images: Tensor, probability: float, generator: torch.Generator) -> Tensor:

@@ -2,9 +2,9 @@
 
 import tomllib
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from nuclick_qp.errors import OptionError
 
@@ -14,31 +14,82 @@ class _Strict(BaseModel):
 
 
 class Source(_Strict):
-    """One folder of NAME.png|jpg with NAME_label.png beside it.
+    """Where labelled images come from: a folder of image and label files, or a QuPath project.
 
     Attributes
     ----------
     folder
-        Relative to the data folder given to the run.
+        Folder of NAME.png|jpg with NAME_label.png beside it, relative to the data folder of the run.
+    project
+        Instead of `folder`: a project.qpproj, whose closed annotations become the truth.
     pattern
-        Glob of the images; label images are never taken for images.
+        Glob of the images, by file name or by their name in the project; label images are never
+        taken for images.
+    classes
+        Only annotations of these classes are objects; empty takes all. For projects.
     mpp
-        Micrometres per pixel of its images; None when unknown.
+        Micrometres per pixel of the images; a project mostly knows it itself.
     object_area_px
         Instead of `mpp`: each image is scaled so that its median object has this area in patch
-        pixels (by at most a factor of 2 either way).
+        pixels (by at most a factor of 2 either way). For folders.
     validation
-        Globs of the images that are kept for validation and never trained on.
+        Globs of the images that are kept for validation and never trained on. In a project,
+        rectangles of class Validation do so too.
     weight
         Share of the samples that come from here, relative to the other sources.
     """
 
-    folder: Path
+    folder: Path | None = None
+    project: Path | None = None
     pattern: str = "*"
+    classes: tuple[str, ...] = ()
     mpp: float | None = Field(default=None, gt=0)
     object_area_px: float | None = Field(default=None, gt=0)
     validation: tuple[str, ...] = ()
     weight: float = Field(default=1.0, gt=0)
+
+    @model_validator(mode="after")
+    def _states_one_place_and_one_resolution(self) -> Self:
+        if (self.folder is None) == (self.project is None):
+            raise ValueError("a source has either `folder` or `project`")
+        if self.folder is not None and (self.mpp is None) == (self.object_area_px is None):
+            raise ValueError(f"source {self.folder} must state either `mpp` or `object_area_px`")
+        if self.folder is not None and self.classes:
+            raise ValueError(f"`classes` is for projects; label images of {self.folder} have none")
+        if self.project is not None and self.object_area_px is not None:
+            raise ValueError(f"`object_area_px` is for folders; give source {self.project} `mpp` if the project has no pixel size")
+        return self
+
+
+class TouchingCells(_Strict):
+    """Images of touching cells, synthesised from the single cells of the training images.
+
+    Attributes
+    ----------
+    images
+        How many are made, from the seed of the run.
+    canvas_px
+        Side of each, at the resolution of the network.
+    cells
+        Least and greatest number of cells in one.
+    weight
+        Share of the samples that come from them, relative to the sources.
+
+    References
+    ----------
+    Koohbanani et al. 2020, section 4.1.
+    """
+
+    images: int = Field(gt=0)
+    canvas_px: int = Field(default=512, ge=64)
+    cells: tuple[int, int] = (10, 30)
+    weight: float = Field(default=1.0, gt=0)
+
+    @model_validator(mode="after")
+    def _has_a_range_of_cells(self) -> Self:
+        if not 2 <= self.cells[0] <= self.cells[1]:
+            raise ValueError(f"`cells` must rise and start at 2 or more, not {list(self.cells)}")
+        return self
 
 
 class Augmentation(_Strict):
@@ -52,6 +103,8 @@ class Augmentation(_Strict):
         Relative change of the amount of each stain (haematoxylin, eosin, DAB).
     restain
         Probability that eosin is turned into DAB.
+    hue, saturation
+        Turn of the colours in degrees, and relative change of their strength.
     brightness, contrast
         Shift of, and relative change around the mean, in units of the [0, 1] range.
     noise
@@ -59,12 +112,14 @@ class Augmentation(_Strict):
     blur, shuffle
         Probability that a patch is blurred or sharpened, or has its colour channels shuffled.
     off_centre_px
-        A patch is centred on the click in use; in training it may be off by this much.
+        A patch is centred on the prompt in use; in training it may be off by this much.
     """
 
     zoom: float = Field(default=1.25, ge=1)
     stain: float = Field(default=0.25, ge=0)
     restain: float = Field(default=0.2, ge=0, le=1)
+    hue: float = Field(default=0.0, ge=0, le=180)
+    saturation: float = Field(default=0.0, ge=0, le=1)
     brightness: float = Field(default=0.1, ge=0)
     contrast: float = Field(default=0.2, ge=0)
     noise: float = Field(default=0.03, ge=0)
@@ -80,6 +135,8 @@ class TrainingConfig(_Strict):
     ----------
     name, prompt
         Name of the model, and the kind of prompt that it is for.
+    touching
+        Synthetic images of touching cells beside those of the sources.
     mpp, patch_px
         Micrometres per pixel that the network sees, and side of its patches.
     min_object_px, max_hole_px
@@ -88,16 +145,18 @@ class TrainingConfig(_Strict):
         Share of the patches without any exclusion signal, and the least share of neighbours that
         keep theirs in the others: users seldom click on everything.
     background_share
-        Share of the clicks that hit no object: the network learns to answer them with nothing.
+        Share of the clicks that hit no object: the network learns to answer them with nothing. Only
+        for points: a squiggle beside all glands is not simulated.
     max_ratio
         Upper bound of the factor a of eq. 1; None is the paper's, without a bound.
     """
 
     name: str
-    prompt: Literal["point"]  # squiggles are simulated by guidance, but not yet drawn into batches
+    prompt: Literal["point", "line"]
     description: str
     licence: str
     sources: Annotated[tuple[Source, ...], Field(min_length=1)]
+    touching: TouchingCells | None = None
     seed: int = 0
     mpp: float = Field(default=0.25, gt=0)
     patch_px: int = Field(default=128, gt=0, multiple_of=32)
@@ -119,6 +178,12 @@ class TrainingConfig(_Strict):
     checkpoint_minutes: float = Field(default=3.0, gt=0)
     augmentation: Augmentation = Augmentation()
 
+    @model_validator(mode="after")
+    def _has_no_squiggles_on_background(self) -> Self:
+        if self.prompt == "line" and self.background_share:
+            raise ValueError("`background_share` is for points; remove it")
+        return self
+
 
 def read_config(path: Path) -> TrainingConfig:
     """Read a training configuration.
@@ -137,5 +202,6 @@ def read_config(path: Path) -> TrainingConfig:
         raise OptionError(f"{path} is not valid TOML: {err}; correct that line") from err
     except ValidationError as err:
         first = err.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        raise OptionError(f"{path}: {key}: {first['msg']}; correct that key") from err
+        key = ".".join(str(part) for part in first["loc"]) or "the file"
+        reason = first["msg"].removeprefix("Value error, ")
+        raise OptionError(f"{path}: {key}: {reason}; correct that key") from err

@@ -1,12 +1,9 @@
 """The training loop: flat, resumable, the same on CPU and GPU."""
 
 import contextlib
-import csv
-import json
 import math
-import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,17 +13,19 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from nuclick_qp.errors import TrainingDataError, WeightsError
-from nuclick_qp.files import write_atomically
-from nuclick_qp.model.cards import Card, NetworkFacts, read_card
-from nuclick_qp.model.checkpoints import load_network, save_weights
+from nuclick_qp.model.cards import Card, find_card
+from nuclick_qp.model.checkpoints import load_network
 from nuclick_qp.model.losses import hybrid_loss
-from nuclick_qp.model.network import NetworkSettings, NuClickNet, count_parameters
 from nuclick_qp.training.augment import augment_colours
-from nuclick_qp.training.config import Augmentation, TrainingConfig
-from nuclick_qp.training.samples import Batch, LabelledImage, draw_batch, load_source
+from nuclick_qp.training.config import TrainingConfig
+from nuclick_qp.training.export import export
+from nuclick_qp.training.images import LabelledImage
+from nuclick_qp.training.log import LogRow, TrainingLog
+from nuclick_qp.training.patches import Batch, draw_batch
+from nuclick_qp.training.sources import load_images
+from nuclick_qp.training.state import TrainingState
 
-VALIDATION_BATCHES = 8
+VALIDATION_PATCHES = 256
 VALIDATION_SEED = 1_000_003
 
 
@@ -45,22 +44,36 @@ class TrainingRun:
     workers
         Processes that make batches beside the training.
     init
-        Card of the model whose weights the run starts from (NAME.json with NAME.safetensors beside
-        it); None starts from random ones.
+        Model whose weights the run starts from: its name, or the path of its card (NAME.json); None
+        starts from random ones.
     """
 
     data: Path
     out: Path
     device: str = "cpu"
     workers: int = 1
-    init: Path | None = None
+    init: str | None = None
 
 
-def train(config: TrainingConfig, run: TrainingRun) -> Card:
+@dataclass(frozen=True, slots=True)
+class TrainingProgress:
+    """How far a run is: steps done of all steps, the loss of the last, and the last log row."""
+
+    step: int
+    steps: int
+    loss: float
+    row: LogRow | None
+
+
+def train(
+    config: TrainingConfig, run: TrainingRun, *, on_step: Callable[[TrainingProgress], None] = lambda progress: None
+) -> Card:
     """Train a network from its configuration, or go on where a stopped run was.
 
-    Writes ``checkpoint.pt``, ``log.csv`` and, at the end, ``NAME.safetensors`` with ``NAME.json``
-    into the output folder. Ctrl-C writes a checkpoint before it stops the run.
+    Writes ``checkpoint.pt``, ``log.csv``, ``curve.png`` and, at the end, ``NAME.safetensors`` with
+    ``NAME.json`` into the output folder. Ctrl-C writes a checkpoint before it stops the run; after a
+    kill the run goes on from the last checkpoint. Either way it ends with the weights of an
+    undisturbed one, to the bit on a CPU.
 
     Raises
     ------
@@ -69,100 +82,22 @@ def train(config: TrainingConfig, run: TrainingRun) -> Card:
     WeightsError
         If the folder holds the checkpoint of another configuration.
     """
-    training, validation = _load_images(config, run.data)
+    training, validation = load_images(config, run.data)
+    state, start = TrainingState.new(config, run.device), None
+    if run.init is not None:
+        start, weights = find_card(run.init)
+        state.begin_with(load_network(start, weights))
     run.out.mkdir(parents=True, exist_ok=True)
-    start = None if run.init is None else read_card(run.init)
-    state = _State.new(config, run.device)
-    if start is not None and run.init is not None:
-        state.begin_with(load_network(start, run.init.with_suffix(".safetensors")))
     checkpoint = run.out / "checkpoint.pt"
     if checkpoint.exists():
         state.restore(checkpoint)
+    log = TrainingLog(run.out, name=config.name)
+    log.drop_after(state.step)
     try:
-        _run_steps(state, run, training, validation)
+        _run_steps(state, run, (training, validation), log=log, on_step=on_step)
     finally:
         state.store(checkpoint)
     return export(state.average, config, run.out, start=start)
-
-
-def export(net: NuClickNet, config: TrainingConfig, out: Path, *, start: Card | None = None) -> Card:
-    """Write the weights and the card of a trained network.
-
-    Parameters
-    ----------
-    start
-        The model that the training started from; its own training goes into the card.
-    """
-    checksum = save_weights(net, out / f"{config.name}.safetensors")
-    settings = net.settings
-    card = Card(
-        name=config.name,
-        description=config.description,
-        prompt=config.prompt,
-        mpp=config.mpp,
-        patch_px=config.patch_px,
-        min_object_px=config.min_object_px,
-        max_hole_px=config.max_hole_px,
-        network=NetworkFacts(
-            width=settings.width, ms_blocks=settings.ms_blocks, in_channels=settings.in_channels, ms3_dilation=settings.ms3_dilation
-        ),
-        licence=config.licence,
-        sha256=checksum,
-        parameters=count_parameters(net),
-        training={
-            "config": config.model_dump(mode="json"),
-            "commit": _git_commit(),
-            "torch": torch.__version__,
-            "init": None if start is None else {"name": start.name, "sha256": start.sha256, "training": start.training},
-        },
-    )
-    write_atomically(out / f"{config.name}.json", (card.model_dump_json(indent=2) + "\n").encode())
-    return card
-
-
-@dataclass(slots=True)
-class _State:
-    """What changes from step to step, and all that a checkpoint holds."""
-
-    config: TrainingConfig
-    device: torch.device
-    step: int
-    net: NuClickNet
-    average: NuClickNet
-    optimizer: torch.optim.AdamW
-
-    @classmethod
-    def new(cls, config: TrainingConfig, device: str) -> "_State":
-        torch.manual_seed(config.seed)
-        settings = NetworkSettings(width=config.width, ms_blocks=config.ms_blocks)
-        where = torch.device(device)
-        net, average = (_channels_last(NuClickNet(settings).to(where)) for _ in range(2))
-        average.eval()
-        average.load_state_dict(net.state_dict())
-        decay = [p for p in net.parameters() if p.ndim > 1]
-        rest = [p for p in net.parameters() if p.ndim <= 1]  # biases and batch norm are not decayed
-        groups = [{"params": decay, "weight_decay": config.weight_decay}, {"params": rest, "weight_decay": 0.0}]
-        return cls(config, where, 0, net, average, torch.optim.AdamW(groups, lr=config.learning_rate))
-
-    def begin_with(self, start: NuClickNet) -> None:
-        if start.settings != self.net.settings:
-            raise WeightsError(f"--init has a network of {start.settings}, the configuration asks for {self.net.settings}; change one")
-        self.net.load_state_dict(start.state_dict())
-        self.average.load_state_dict(start.state_dict())
-
-    def store(self, path: Path) -> None:
-        temporary = path.with_suffix(".tmp")
-        parts = {name: getattr(self, name).state_dict() for name in ("net", "average", "optimizer")}
-        torch.save({**parts, "step": self.step, "config": self.config.model_dump_json()}, temporary)
-        temporary.replace(path)
-
-    def restore(self, path: Path) -> None:
-        stored = torch.load(path, map_location=self.device, weights_only=True)
-        if json.loads(stored["config"]) != json.loads(self.config.model_dump_json()):
-            raise WeightsError(f"{path} comes from another configuration; choose another output folder or remove it")
-        for name in ("net", "average", "optimizer"):
-            getattr(self, name).load_state_dict(stored[name])
-        self.step = stored["step"]
 
 
 class _Batches(Dataset[Batch]):
@@ -175,40 +110,46 @@ class _Batches(Dataset[Batch]):
         batch = draw_batch(self.images, self.config, np.random.default_rng([self.seed, step]))
         if self.augment:
             generator = torch.Generator().manual_seed(self.seed * 1_000_000_007 + step)
-            settings: Augmentation = self.config.augmentation
-            batch.inputs[:, :3] = augment_colours(batch.inputs[:, :3], settings, generator)
+            batch.inputs[:, :3] = augment_colours(batch.inputs[:, :3], self.config.augmentation, generator)
         return batch
 
 
-def _load_images(config: TrainingConfig, root: Path) -> tuple[list[LabelledImage], list[LabelledImage]]:
-    training: list[LabelledImage] = []
-    validation: list[LabelledImage] = []
-    for source in config.sources:
-        train_part, validation_part = load_source(source, root=root, mpp=config.mpp)
-        training += train_part
-        validation += validation_part
-    if not training or not validation:
-        raise TrainingDataError(f"{len(training)} images to train on and {len(validation)} to validate on; correct `validation`")
-    return training, validation
-
-
-def _run_steps(state: _State, run: TrainingRun, training: list[LabelledImage], validation: list[LabelledImage]) -> None:
+def _run_steps(
+    state: TrainingState,
+    run: TrainingRun,
+    images: tuple[list[LabelledImage], list[LabelledImage]],
+    *,
+    log: TrainingLog,
+    on_step: Callable[[TrainingProgress], None],
+) -> None:
     """Take all steps that are left, with validations and checkpoints between them."""
     config = state.config
-    only_objects = config.model_copy(update={"background_share": 0.0})  # the Dice of nothing says nothing
-    held_out = _Batches(validation, only_objects, seed=VALIDATION_SEED, augment=False)
-    check = [held_out[i] for i in range(VALIDATION_BATCHES)]
-    stored_at, loss_sum, since, started = time.monotonic(), 0.0, state.step, time.monotonic()
-    for batch in _load_batches(_Batches(training, config, seed=config.seed, augment=True), run.workers, range(state.step, config.steps)):
-        loss_sum += _take_step(state, batch)
+    check = _validation_batches(images[1], config)
+    batches = _load_batches(_Batches(images[0], config, seed=config.seed, augment=True), run.workers, range(state.step, config.steps))
+    stored_at = since = time.monotonic()
+    losses: list[float] = []
+    waited, row = 0.0, None
+    while state.step < config.steps:
+        asked = time.monotonic()
+        batch = next(batches)
+        waited += time.monotonic() - asked
+        losses.append(_take_step(state, batch))
         if state.step % config.validate_every == 0 or state.step == config.steps:
-            seconds = (time.monotonic() - started) / (state.step - since)
-            row = {"step": state.step, "loss": loss_sum / (state.step - since), "dice": _mean_dice(state, check), "s_per_step": seconds}
-            _log(run.out / "log.csv", row)
-            loss_sum, since, started = 0.0, state.step, time.monotonic()
+            seconds = time.monotonic() - since
+            row = LogRow(state.step, float(np.mean(losses)), _mean_dice(state, check), seconds / len(losses), waited / seconds)
+            log.add(row)
+            losses, waited, since = [], 0.0, time.monotonic()
+        on_step(TrainingProgress(state.step, config.steps, losses[-1] if losses else row.loss if row else math.nan, row))
         if time.monotonic() - stored_at > config.checkpoint_minutes * 60:
             state.store(run.out / "checkpoint.pt")
             stored_at = time.monotonic()
+
+
+def _validation_batches(images: list[LabelledImage], config: TrainingConfig) -> list[Batch]:
+    """Draw the same patches at every start, in plain colours."""
+    only_objects = config.model_copy(update={"background_share": 0.0})  # the Dice of nothing says nothing
+    held_out = _Batches(images, only_objects, seed=VALIDATION_SEED, augment=False)
+    return [held_out[i] for i in range(max(1, VALIDATION_PATCHES // config.batch_size))]
 
 
 def _load_batches(batches: _Batches, workers: int, steps: range) -> Iterator[Batch]:
@@ -218,16 +159,11 @@ def _load_batches(batches: _Batches, workers: int, steps: range) -> Iterator[Bat
     yield from loader
 
 
-def _channels_last(net: NuClickNet) -> NuClickNet:
-    """Lay the weights out as oneDNN and cuDNN are fastest with."""
-    return net.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]  # torch lacks this overload
-
-
 def _as_is(batch: Batch) -> Batch:
     return batch
 
 
-def _take_step(state: _State, batch: Batch) -> float:
+def _take_step(state: TrainingState, batch: Batch) -> float:
     """Take one step of the optimizer and of the average, and give the loss."""
     config = state.config
     for group in state.optimizer.param_groups:
@@ -241,7 +177,7 @@ def _take_step(state: _State, batch: Batch) -> float:
     torch.nn.utils.clip_grad_norm_(state.net.parameters(), 5.0)
     state.optimizer.step()
     state.step += 1
-    _follow(state.average, state.net, min(config.ema_decay, state.step / (state.step + 10)))
+    state.follow()
     return float(loss.detach())
 
 
@@ -252,17 +188,7 @@ def _schedule(step: int, config: TrainingConfig) -> float:
 
 
 @torch.no_grad()
-def _follow(average: NuClickNet, net: NuClickNet, decay: float) -> None:
-    """Move the average of weights and batch norm statistics towards the network."""
-    for kept, new in zip(average.state_dict().values(), net.state_dict().values(), strict=True):
-        if kept.is_floating_point():
-            kept.lerp_(new, 1 - decay)
-        else:
-            kept.copy_(new)
-
-
-@torch.no_grad()
-def _mean_dice(state: _State, batches: list[Batch]) -> float:
+def _mean_dice(state: TrainingState, batches: Sequence[Batch]) -> float:
     """Give the mean Dice of the averaged network at 0.5 over the validation patches."""
     scores = []
     for batch in batches:
@@ -281,23 +207,3 @@ def _to(tensor: Tensor, device: torch.device) -> Tensor:
 def _autocast(device: torch.device) -> contextlib.AbstractContextManager[Any]:
     """bfloat16 on CPU and CUDA; MPS trains in float32, where its autocast is still patchy."""
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type != "mps")
-
-
-def _log(path: Path, row: dict[str, float]) -> None:
-    new = not path.exists()
-    with path.open("a", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=list(row))
-        if new:
-            writer.writeheader()
-        writer.writerow(row)
-
-
-def _git_commit() -> str:
-    """Give the commit of the source tree, with a + when it has changes; `unknown` outside one."""
-    here = Path(__file__).parent
-    try:
-        commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, check=True).stdout.strip()
-        changed = subprocess.run(["git", "status", "--porcelain", "--", "."], cwd=here, capture_output=True, text=True, check=True).stdout
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-    return commit + ("+" if changed else "")

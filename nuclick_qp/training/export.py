@@ -1,0 +1,58 @@
+"""A trained network to weights and card."""
+
+import subprocess
+from pathlib import Path
+
+import torch
+
+from nuclick_qp.files import write_atomically
+from nuclick_qp.model.cards import Card, NetworkFacts
+from nuclick_qp.model.checkpoints import save_weights
+from nuclick_qp.model.network import NuClickNet, count_parameters
+from nuclick_qp.training.config import TrainingConfig
+
+
+def export(net: NuClickNet, config: TrainingConfig, out: Path, *, start: Card | None = None) -> Card:
+    """Write the weights and the card of a trained network.
+
+    Parameters
+    ----------
+    start
+        The model that the training started from; its own training goes into the card.
+    """
+    checksum = save_weights(net, out / f"{config.name}.safetensors")
+    settings = net.settings
+    card = Card(
+        name=config.name,
+        description=config.description,
+        prompt=config.prompt,
+        mpp=config.mpp,
+        patch_px=config.patch_px,
+        min_object_px=config.min_object_px,
+        max_hole_px=config.max_hole_px,
+        network=NetworkFacts(
+            width=settings.width, ms_blocks=settings.ms_blocks, in_channels=settings.in_channels, ms3_dilation=settings.ms3_dilation
+        ),
+        licence=config.licence,
+        sha256=checksum,
+        parameters=count_parameters(net),
+        training={
+            "config": config.model_dump(mode="json"),
+            "commit": _git_commit(),
+            "torch": torch.__version__,
+            "init": None if start is None else {"name": start.name, "sha256": start.sha256, "training": start.training},
+        },
+    )
+    write_atomically(out / f"{config.name}.json", (card.model_dump_json(indent=2) + "\n").encode())
+    return card
+
+
+def _git_commit() -> str:
+    """Give the commit of the source tree, with a + when it has changes; `unknown` outside one."""
+    here = Path(__file__).parent
+    try:
+        commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, check=True).stdout.strip()
+        changed = subprocess.run(["git", "status", "--porcelain", "--", "."], cwd=here, capture_output=True, text=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return commit + ("+" if changed else "")

@@ -1,0 +1,98 @@
+"""The log of a training run: a table to compute with, a curve to look at."""
+
+import csv
+import io
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path
+from typing import Self
+
+from nuclick_qp.errors import TrainingDataError
+from nuclick_qp.files import write_atomically
+
+
+@dataclass(frozen=True, slots=True)
+class LogRow:
+    """One validation.
+
+    Attributes
+    ----------
+    step
+        Steps taken so far.
+    loss
+        Mean training loss since the last row.
+    dice
+        Mean Dice of the averaged network on the validation patches.
+    seconds_per_step
+        Since the last row, waiting for batches included, validation not.
+    waiting_share
+        Share of that time in which the device waited for a batch.
+    """
+
+    step: int
+    loss: float
+    dice: float
+    seconds_per_step: float
+    waiting_share: float
+
+    @classmethod
+    def of_text(cls, row: dict[str, str]) -> Self:
+        """Read a row of the CSV file."""
+        loss, dice, seconds, waiting = (float(row[field.name]) for field in fields(cls)[1:])
+        return cls(int(row["step"]), loss, dice, seconds, waiting)
+
+
+class TrainingLog:
+    """``log.csv`` and ``curve.png`` in the folder of a run, whole after every row.
+
+    Raises
+    ------
+    TrainingDataError
+        If the folder holds a log.csv that is none of ours.
+    """
+
+    def __init__(self, folder: Path, *, name: str) -> None:
+        self._folder, self._name = folder, name
+        self.rows = _read_rows(folder / "log.csv")
+
+    def drop_after(self, step: int) -> None:
+        """Forget rows beyond the checkpoint that a run goes on from; they will be made anew."""
+        self.rows = [row for row in self.rows if row.step <= step]
+
+    def add(self, row: LogRow) -> None:
+        """Put a row into the table, and draw the curve anew."""
+        self.rows.append(row)
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow([field.name for field in fields(LogRow)])
+        writer.writerows(astuple(row) for row in self.rows)
+        write_atomically(self._folder / "log.csv", text.getvalue().encode())
+        write_atomically(self._folder / "curve.png", _draw_curve(self.rows, self._name))
+
+
+def _read_rows(path: Path) -> list[LogRow]:
+    if not path.exists():
+        return []
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            return [LogRow.of_text(row) for row in csv.DictReader(file)]
+    except (KeyError, ValueError, TypeError) as err:
+        raise TrainingDataError(f"{path} is not the log of a training run; choose another output folder or remove it") from err
+
+
+def _draw_curve(rows: list[LogRow], name: str) -> bytes:
+    """Draw loss and Dice over the steps, as a PNG."""
+    from matplotlib.figure import Figure  # noqa: PLC0415  # costs half a second that only training should pay
+
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    left = figure.subplots()
+    right = left.twinx()
+    steps = [row.step for row in rows]
+    (loss,) = left.plot(steps, [row.loss for row in rows], color="tab:orange", marker=".", label="training loss")
+    (dice,) = right.plot(steps, [row.dice for row in rows], color="tab:blue", marker=".", label="validation Dice")
+    left.set(xlabel="step", ylabel="training loss", title=name, ylim=(0, None))
+    right.set(ylabel="validation Dice", ylim=(min(0.5, *(row.dice for row in rows)), 1))
+    left.grid(alpha=0.3)
+    left.legend(handles=[loss, dice], loc="lower left")
+    png = io.BytesIO()
+    figure.savefig(png, format="png", dpi=120)
+    return png.getvalue()

@@ -1,0 +1,94 @@
+"""The state of a training run, and its checkpoints."""
+
+import pickle
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from nuclick_qp.errors import WeightsError
+from nuclick_qp.model.network import NetworkSettings, NuClickNet
+from nuclick_qp.training.config import TrainingConfig
+
+
+@dataclass(slots=True)
+class TrainingState:
+    """What changes from step to step, and all that a checkpoint holds.
+
+    There is no state of random numbers: batch k is drawn from (seed, k), and the network draws none.
+
+    Attributes
+    ----------
+    step
+        Steps taken so far.
+    net, average
+        The network in training, and the exponential moving average of its weights: the result.
+    """
+
+    config: TrainingConfig
+    device: torch.device
+    step: int
+    net: NuClickNet
+    average: NuClickNet
+    optimizer: torch.optim.AdamW
+
+    @classmethod
+    def new(cls, config: TrainingConfig, device: str) -> "TrainingState":
+        """Give the state before the first step; the weights follow from the seed."""
+        torch.manual_seed(config.seed)
+        settings = NetworkSettings(width=config.width, ms_blocks=config.ms_blocks)
+        where = torch.device(device)
+        net, average = (_channels_last(NuClickNet(settings).to(where)) for _ in range(2))
+        average.eval()
+        average.load_state_dict(net.state_dict())
+        decay = [p for p in net.parameters() if p.ndim > 1]
+        rest = [p for p in net.parameters() if p.ndim <= 1]  # biases and batch norm are not decayed
+        groups = [{"params": decay, "weight_decay": config.weight_decay}, {"params": rest, "weight_decay": 0.0}]
+        return cls(config, where, 0, net, average, torch.optim.AdamW(groups, lr=config.learning_rate))
+
+    def begin_with(self, start: NuClickNet) -> None:
+        """Take over the weights of another model of the same settings."""
+        if start.settings != self.net.settings:
+            raise WeightsError(f"--init has a network of {start.settings}, the configuration asks for {self.net.settings}; change one")
+        self.net.load_state_dict(start.state_dict())
+        self.average.load_state_dict(start.state_dict())
+
+    def store(self, path: Path) -> None:
+        """Write a checkpoint; a kill at any moment leaves the old one or the new one."""
+        temporary = path.with_suffix(".tmp")
+        parts = {name: getattr(self, name).state_dict() for name in ("net", "average", "optimizer")}
+        torch.save({**parts, "step": self.step, "config": self.config.model_dump_json()}, temporary)
+        temporary.replace(path)
+
+    def restore(self, path: Path) -> None:
+        """Go on from a checkpoint.
+
+        Raises
+        ------
+        WeightsError
+            If it comes from another configuration, or is no checkpoint.
+        """
+        try:
+            stored = torch.load(path, map_location=self.device, weights_only=True)
+        except (OSError, RuntimeError, pickle.UnpicklingError) as err:
+            raise WeightsError(f"{path} is not a checkpoint ({str(err).splitlines()[0]}); remove it to start anew") from err
+        if stored["config"] != self.config.model_dump_json():
+            raise WeightsError(f"{path} comes from another configuration; choose another output folder or remove it")
+        for name in ("net", "average", "optimizer"):
+            getattr(self, name).load_state_dict(stored[name])
+        self.step = stored["step"]
+
+    @torch.no_grad()
+    def follow(self) -> None:
+        """Move the average of weights and batch norm statistics towards the network."""
+        decay = min(self.config.ema_decay, self.step / (self.step + 10))
+        for kept, new in zip(self.average.state_dict().values(), self.net.state_dict().values(), strict=True):
+            if kept.is_floating_point():
+                kept.lerp_(new, 1 - decay)
+            else:
+                kept.copy_(new)
+
+
+def _channels_last(net: NuClickNet) -> NuClickNet:
+    """Lay the weights out as oneDNN and cuDNN are fastest with."""
+    return net.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]  # torch lacks this overload
