@@ -44,6 +44,20 @@ def test_storing_twice_gives_the_same_bytes(stored: tuple[NuClickNet, Card, Path
     assert save_weights(net, tmp_path / "again.safetensors") == card.sha256
 
 
+def test_values_beyond_half_precision_are_kept(stored: tuple[NuClickNet, Card, Path], tmp_path: Path) -> None:
+    """float16 ends at 65504 and has no number between 0 and 6e-8; such tensors stay float32, and are told exactly."""
+    net, card, _ = stored
+    huge, tiny = "enc1.0.1.bias", "enc1.1.1.bias"
+    net.state_dict()[huge].fill_(1e5)
+    net.state_dict()[tiny].fill_(1e-9)
+    path = tmp_path / "wide.safetensors"
+
+    loaded = load_network(card.model_copy(update={"sha256": save_weights(net, path)}), path).state_dict()
+
+    assert torch.equal(loaded[huge], net.state_dict()[huge])
+    assert torch.equal(loaded[tiny], net.state_dict()[tiny])
+
+
 def test_changed_weights_are_refused(stored: tuple[NuClickNet, Card, Path]) -> None:
     """One byte off the card's checksum."""
     _, card, path = stored

@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
+from torch import Tensor
 
 from nuclick_qp.errors import WeightsError
 from nuclick_qp.files import write_atomically
@@ -16,14 +17,16 @@ from nuclick_qp.model.network import NetworkSettings, NuClickNet
 def save_weights(net: NuClickNet, path: Path) -> str:
     """Write the weights of a network in half precision, and give the sha256 of the file.
 
-    The running statistics of batch norm are kept in full: they may exceed the range of float16.
+    The running statistics of batch norm are kept in full, and so is every tensor that float16
+    cannot hold to 1/1024 of its largest value: one with values beyond 65504, or with tiny ones only.
     """
     tensors = {}
     for key, tensor in net.state_dict().items():
         if key.endswith("num_batches_tracked"):
             continue
-        keep_full = key.endswith(("running_mean", "running_var"))
-        tensors[key] = tensor.detach().to("cpu", torch.float32 if keep_full else torch.float16).contiguous()
+        full = tensor.detach().to("cpu", torch.float32).contiguous()
+        statistics = key.endswith(("running_mean", "running_var"))
+        tensors[key] = full if statistics or not _fits_half(full) else full.half()
     data = save(tensors)
     write_atomically(path, data)
     return hashlib.sha256(data).hexdigest()
@@ -54,3 +57,9 @@ def load_network(card: Card, path: Path) -> NuClickNet:
     if missing or unexpected:
         raise WeightsError(f"{path} does not hold the network of its card (missing {missing[:3]}, unexpected {unexpected[:3]})")
     return net.eval()
+
+
+def _fits_half(tensor: Tensor) -> bool:
+    """Tell whether float16 holds a tensor as well as it holds numbers of its normal range."""
+    error = (tensor.half().float() - tensor).abs().max()
+    return bool(error <= tensor.abs().max() / 1024)
