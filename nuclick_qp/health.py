@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from nuclick_qp import __version__
 from nuclick_qp.errors import ModelError
-from nuclick_qp.model.cards import read_card, weights_folder
+from nuclick_qp.model.cards import list_card_paths, read_card, weights_folder
 from nuclick_qp.model.checkpoints import load_network
 from nuclick_qp.projects.qupath_jvm import find_qupath
 from nuclick_qp.segment.predictor import choose_device, choose_precision
@@ -96,7 +96,7 @@ def _version(package: str) -> str | None:
 
 
 def _examine_models() -> tuple[ModelHealth, ...]:
-    return tuple(_examine_model(path) for path in sorted(weights_folder().glob("*.json")))
+    return tuple(_examine_model(path) for path in list_card_paths())
 
 
 def _examine_model(path: Path) -> ModelHealth:

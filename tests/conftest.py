@@ -47,6 +47,14 @@ def study(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(autouse=True)
+def own_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Name a folder for the user's models that is empty: tests see nothing of the one who runs them."""
+    folder = tmp_path / "own-models"
+    monkeypatch.setenv("NUCLICK_MODELS", str(folder))
+    return folder
+
+
+@pytest.fixture(autouse=True)
 def one_thread() -> None:
     """Keep torch to one thread: tests are small, and two cores share them."""
     torch.set_num_threads(1)

@@ -2,6 +2,7 @@
 
 import hashlib
 import pickle
+import re
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 from fakes import make_card
 
 from nuclick_qp.errors import ModelNotFoundError, WeightsError
-from nuclick_qp.model.cards import Card, default_model, find_card, list_cards, read_card, weights_folder
+from nuclick_qp.model.cards import Card, default_model, find_card, list_cards, read_card, user_models_folder, weights_folder
 from nuclick_qp.model.checkpoints import load_network, save_weights
 from nuclick_qp.model.network import NetworkSettings, NuClickNet, count_parameters
 
@@ -109,6 +110,40 @@ def test_unknown_model_lists_those_there_are(stored: tuple[NuClickNet, Card, Pat
         find_card("smal", folder)
 
 
+def test_own_models_stand_behind_those_of_the_package(own_models: Path) -> None:
+    """Found by name and listed last; a name of the package means the model of the package."""
+    own_models.mkdir()
+    for name in ("mine", "nuclei"):
+        (own_models / f"{name}.json").write_text(make_card(name=name, description="my own").model_dump_json())
+
+    assert find_card("mine") == (make_card(name="mine", description="my own"), own_models / "mine.safetensors")
+    assert find_card("nuclei")[1].parent == weights_folder()
+    assert [card.name for card in list_cards()][-2:] == ["mine", "nuclei"]
+
+
+def test_own_models_are_no_default(own_models: Path) -> None:
+    """What a run does must not depend on a file that someone once put somewhere."""
+    own_models.mkdir()
+    (own_models / "glands.json").write_text(make_card(name="glands", prompt="line").model_dump_json())
+
+    assert default_model("line") == ("glands" if (weights_folder() / "glands.json").exists() else None)
+
+
+def test_folder_of_own_models_is_that_of_the_system_or_of_the_variable(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """An empty variable counts as none."""
+    monkeypatch.setenv("NUCLICK_MODELS", str(tmp_path))
+    assert user_models_folder() == tmp_path
+
+    monkeypatch.setenv("NUCLICK_MODELS", "")
+    assert user_models_folder().parts[-2:] == ("nuclick-qp", "models")
+
+
+def test_unknown_model_names_both_folders(own_models: Path) -> None:
+    """The user sees where to put one."""
+    with pytest.raises(ModelNotFoundError, match=f"in .*weights or {re.escape(str(own_models))}; choose one of: "):
+        find_card("nucleii")
+
+
 def test_broken_card_is_named(tmp_path: Path) -> None:
     """A card with a key that does not belong there is no card."""
     path = tmp_path / "odd.json"
@@ -120,7 +155,7 @@ def test_broken_card_is_named(tmp_path: Path) -> None:
 
 def test_shipped_models_are_whole() -> None:
     """Each card loads with its weights, says where it comes from, and stays below 10 MB."""
-    cards = list_cards()
+    cards = list_cards(weights_folder())
 
     assert "nuclei" in [card.name for card in cards]
     for card in cards:

@@ -172,6 +172,17 @@ def test_doctor_says_what_is_there() -> None:
     assert "model nuclei (points): weights whole" in _call("doctor").stdout
 
 
+def test_doctor_finds_a_broken_model_of_the_users_own(own_models: Path) -> None:
+    """Exit code 1, and a line that names the file."""
+    own_models.mkdir()
+    (own_models / "mine.json").write_text("{}")
+
+    done = _call("doctor")
+
+    assert done.returncode == 1
+    assert f"model mine (unknowns): {own_models / 'mine.json'} is not a model card" in done.stdout
+
+
 def test_help_loads_neither_torch_nor_paquo() -> None:
     """The first screen must come at once."""
     code = "import sys, runpy; sys.argv = ['nuclick-qp', '--help']\ntry:\n runpy.run_module('nuclick_qp_cli.main', run_name='__main__')\n"

@@ -1,12 +1,16 @@
 """A model's facts: what it is for, at which resolution, where it comes from, how good it is."""
 
 import importlib.resources
+import os
 from pathlib import Path
 from typing import Any, Literal
 
+import platformdirs
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from nuclick_qp.errors import ModelNotFoundError, WeightsError
+
+FOLDER_VARIABLE = "NUCLICK_MODELS"  # environment variable: where the user's own models are
 
 
 class NetworkFacts(BaseModel):
@@ -68,9 +72,24 @@ def weights_folder() -> Path:
     return Path(str(importlib.resources.files("nuclick_qp.model"))) / "weights"
 
 
+def user_models_folder() -> Path:
+    """Give the folder of the user's own models, which need not exist.
+
+    It is what the environment variable ``NUCLICK_MODELS`` says, else ``models`` in the place that the
+    system has for the data of a program.
+    """
+    named = os.environ.get(FOLDER_VARIABLE)
+    return Path(named).expanduser() if named else platformdirs.user_data_path("nuclick-qp", appauthor=False) / "models"
+
+
+def list_card_paths(folder: Path | None = None) -> list[Path]:
+    """Give the paths of all cards of a folder, by name (default: those of the package, then the user's)."""
+    return [path for place in _folders(folder) for path in sorted(place.glob("*.json"))]
+
+
 def list_cards(folder: Path | None = None) -> list[Card]:
-    """Read all cards of a folder (default: the package's own), by name."""
-    return [read_card(path) for path in sorted((folder or weights_folder()).glob("*.json"))]
+    """Read all cards of a folder, by name (default: those of the package, then the user's)."""
+    return [read_card(path) for path in list_card_paths(folder)]
 
 
 def find_card(name: str, folder: Path | None = None) -> tuple[Card, Path]:
@@ -81,17 +100,21 @@ def find_card(name: str, folder: Path | None = None) -> tuple[Card, Path]:
     name
         Name of a model in the folder, or the path of a card (``runs/mine/NAME.json``) that has its
         weights beside it.
+    folder
+        Where to look; by default in the package, and then in the user's folder.
 
     Raises
     ------
     ModelNotFoundError
         If no model has this name; the message lists those that there are.
     """
-    folder = folder or weights_folder()
-    path = Path(name) if name.endswith(".json") else folder / f"{Path(name).name}.json"
-    if not path.is_file():
-        known = ", ".join(p.stem for p in sorted(folder.glob("*.json"))) or "none"
-        raise ModelNotFoundError(f"there is no model {name!r} in {folder}; choose one of: {known}, or give the path of a card (NAME.json)")
+    folders = _folders(folder)
+    places = [Path(name)] if name.endswith(".json") else [place / f"{Path(name).name}.json" for place in folders]
+    path = next((place for place in places if place.is_file()), None)
+    if path is None:
+        known = ", ".join(card.stem for card in list_card_paths(folder)) or "none"
+        where = " or ".join(map(str, folders))
+        raise ModelNotFoundError(f"there is no model {name!r} in {where}; choose one of: {known}, or give the path of a card (NAME.json)")
     return read_card(path), path.with_suffix(".safetensors")
 
 
@@ -107,11 +130,16 @@ def read_card(path: Path) -> Card:
         return Card.model_validate_json(path.read_bytes())
     except (OSError, ValidationError) as err:
         reason = str(err).splitlines()[0]
-        raise WeightsError(f"{path} is not a model card ({reason}); install nuclick-qp anew or correct the file") from err
+        raise WeightsError(f"{path} is not a model card ({reason}); install nuclick-qp anew, or correct a file of your own") from err
 
 
 def default_model(prompt: Literal["point", "line"]) -> str | None:
-    """Give the name of the model that a kind of prompt gets when the user names none."""
-    names = [card.name for card in list_cards() if card.prompt == prompt]
+    """Give the name of the model that a kind of prompt gets when the user names none; the package has it."""
+    names = [card.name for card in list_cards(weights_folder()) if card.prompt == prompt]
     preferred = {"point": "nuclei", "line": "glands"}[prompt]
     return preferred if preferred in names else None
+
+
+def _folders(folder: Path | None) -> tuple[Path, ...]:
+    """Give the folders to look in, first the one whose models go before the others."""
+    return (weights_folder(), user_models_folder()) if folder is None else (folder,)

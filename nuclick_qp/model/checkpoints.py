@@ -13,6 +13,8 @@ from nuclick_qp.files import write_atomically
 from nuclick_qp.model.cards import Card
 from nuclick_qp.model.network import NetworkSettings, NuClickNet
 
+REMEDY = "install nuclick-qp anew, or import the model again if it is your own"
+
 
 def save_weights(net: NuClickNet, path: Path) -> str:
     """Write the weights of a network in half precision, and give the sha256 of the file.
@@ -43,16 +45,16 @@ def load_network(card: Card, path: Path) -> NuClickNet:
     try:
         data = path.read_bytes()
     except OSError as err:
-        raise WeightsError(f"{path} cannot be read ({err.strerror}); install nuclick-qp anew") from err
+        raise WeightsError(f"{path} cannot be read ({err.strerror}); {REMEDY}") from err
     found = hashlib.sha256(data).hexdigest()
     if found != card.sha256:
-        raise WeightsError(f"{path} has checksum {found[:12]}, its card says {card.sha256[:12]}; install nuclick-qp anew")
+        raise WeightsError(f"{path} has checksum {found[:12]}, its card says {card.sha256[:12]}; {REMEDY}")
     net = NuClickNet(NetworkSettings(**card.network.model_dump()))
     try:
         tensors = {key: tensor.float() for key, tensor in load(data).items()}
         missing, unexpected = net.load_state_dict(tensors, strict=False)
     except (SafetensorError, RuntimeError) as err:
-        raise WeightsError(f"{path} does not hold the network of its card ({err}); install nuclick-qp anew") from err
+        raise WeightsError(f"{path} does not hold the network of its card ({err}); {REMEDY}") from err
     missing = [key for key in missing if not key.endswith("num_batches_tracked")]
     if missing or unexpected:
         raise WeightsError(f"{path} does not hold the network of its card (missing {missing[:3]}, unexpected {unexpected[:3]})")

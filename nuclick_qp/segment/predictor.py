@@ -40,7 +40,7 @@ class Predictor:
 
     @classmethod
     def load(cls, name: str, *, device: str = "auto", precision: Precision = "auto") -> Self:
-        """Build the predictor of a model that comes with the package.
+        """Build the predictor of a model of the package, of the user's folder, or of the path of a card.
 
         Raises
         ------
