@@ -1,11 +1,16 @@
-"""`nuclick-qp models`: what models there are."""
+"""`nuclick-qp models`: what models there are, and models of others."""
 
 import json
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-app = typer.Typer(help="The models that come with nuclick-qp.", no_args_is_help=True)
+from nuclick_qp.model.import_options import ImportOptions
+
+DEFAULTS = ImportOptions()
+
+app = typer.Typer(help="The models that come with nuclick-qp, and your own.", no_args_is_help=True)
 
 
 @app.command("list")
@@ -23,6 +28,23 @@ def list_models(as_json: Annotated[bool, typer.Option("--json", help="Print the 
         print(f"  licence: {card.licence}")
 
 
-@app.callback()
-def group() -> None:
-    """Keep `list` a command of its own: with one command only, Typer would drop its name."""
+@app.command("import")
+def import_model(
+    file: Annotated[Path, typer.Argument(help="State dict of tiatoolbox's or nuclick_torch's NuClick network.", show_default=False)],
+    name: Annotated[str | None, typer.Option(help="Name of the model; by default that of the file.")] = DEFAULTS.name,
+    licence: Annotated[str, typer.Option(help="Licence of the weights, for the card.")] = DEFAULTS.licence,
+    mpp: Annotated[float, typer.Option(help="um per pixel that it was trained at.")] = DEFAULTS.mpp,
+    patch: Annotated[int, typer.Option(help="Side of its patches in pixels.")] = DEFAULTS.patch_px,
+    threshold: Annotated[
+        float, typer.Option(help="Probability that makes an object: 0.5 in nuclick_torch, 0.33 in tiatoolbox.")
+    ] = DEFAULTS.threshold,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a model of that name.")] = DEFAULTS.overwrite,
+) -> None:
+    """Make a model of your own from a checkpoint of a PyTorch port; code in the file is never run."""
+    from nuclick_qp.model.cards import user_models_folder
+    from nuclick_qp.model.foreign import import_checkpoint
+
+    options = ImportOptions(name=name, licence=licence, mpp=mpp, patch_px=patch, threshold=threshold, overwrite=overwrite)
+    card = import_checkpoint(file, options)
+    print(f"{user_models_folder() / card.name}.json ({card.parameters:,} parameters, sha256 {card.sha256[:12]})")
+    print(f"use it: nuclick-qp run PROJECT --points {card.name}")
