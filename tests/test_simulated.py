@@ -2,9 +2,16 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from numpy.typing import NDArray
 from scipy import ndimage
 from skimage.draw import disk
+from skimage.morphology import skeletonize
 
+from nuclick_qp.geometry import Window
+from nuclick_qp.guidance.signals import inclusion_map
 from nuclick_qp.guidance.simulated import (
     centroid_click,
     distance_inside,
@@ -12,7 +19,9 @@ from nuclick_qp.guidance.simulated import (
     random_inner_click,
     random_squiggle,
     skeleton_squiggle,
+    skeleton_strokes,
 )
+from nuclick_qp.prompts import Prompt
 
 
 @pytest.fixture
@@ -110,3 +119,77 @@ def test_squiggle_of_a_single_pixel_is_that_pixel() -> None:
     mask[2, 3] = True
 
     assert np.argwhere(random_squiggle(mask, np.random.default_rng(0))).tolist() == [[2, 3]]
+
+
+EIGHT = np.ones((3, 3), bool)
+
+
+def _drawn(strokes: list[NDArray[np.intp]], shape: tuple[int, int], *, zoom: int = 1) -> NDArray[np.bool_]:
+    """Draw strokes through the centres of pixels as the inclusion signal of a patch of the same or a finer grid."""
+    lines = tuple(tuple((col + 0.5, row + 0.5) for row, col in stroke.tolist()) for stroke in strokes)
+    window = Window(0, 0, zoom * shape[1], zoom * shape[0], 1 / zoom)
+    return inclusion_map(Prompt("line", lines), window) > 0
+
+
+def _picture(*rows: str) -> NDArray[np.bool_]:
+    return np.array([[letter == "#" for letter in row] for row in rows])
+
+
+@pytest.mark.parametrize(
+    ("skeleton", "lengths"),
+    [
+        (_picture("....", ".#..", "...."), [2]),
+        (_picture("#...", ".##.", "...#"), [4]),
+        (_picture("#..#", "#..#", "#..#"), [3, 3]),
+        (_picture(".##.", "#..#", ".##."), [7]),
+        (_picture("..#..", "..#..", "#####"), [3, 5]),
+        (_picture("#...#", ".#.#.", "..#..", ".#.#.", "#...#"), [5, 5]),
+        (_picture("..#.#", ".#.#.", "..#.."), [6]),
+    ],
+    ids=["pixel", "curve", "two parts", "loop", "branch", "crossing", "loop with a tail"],
+)
+def test_strokes_are_as_few_as_a_hand_needs(skeleton: NDArray[np.bool_], lengths: list[int]) -> None:
+    """A pixel is a dot, a loop comes back to its start, a branch begins where it leaves the stem."""
+    assert sorted(len(stroke) for stroke in skeleton_strokes(skeleton)) == lengths
+
+
+blobs = hnp.arrays(np.bool_, st.tuples(st.integers(3, 30), st.integers(3, 30)), elements=st.booleans()).map(
+    lambda noise: ndimage.binary_opening(ndimage.binary_dilation(noise, iterations=1), iterations=1)
+)
+
+
+@given(st.one_of(blobs, hnp.arrays(np.bool_, (7, 8), elements=st.booleans())), st.booleans())
+@settings(max_examples=150, deadline=None)
+def test_drawing_the_strokes_gives_the_skeleton(mask: NDArray[np.bool_], thin: bool) -> None:
+    """Every pixel and no other, by steps to neighbours; this holds for masks that are not thin as well."""
+    skeleton = skeletonize(np.pad(mask, 1)) if thin else mask
+
+    strokes = skeleton_strokes(skeleton)
+
+    assert all(stroke.shape[0] >= 2 and np.abs(np.diff(stroke, axis=0)).max() <= 1 for stroke in strokes)
+    assert np.array_equal(_drawn(strokes, skeleton.shape), skeleton) if strokes else not skeleton.any()
+
+
+@given(blobs)
+@settings(max_examples=50, deadline=None)
+def test_strokes_have_no_gaps_on_a_finer_grid(mask: NDArray[np.bool_]) -> None:
+    """An image that is coarser than the network's pixels: what hung together still does, and nothing else."""
+    skeleton = skeletonize(np.pad(mask, 1))
+    strokes = skeleton_strokes(skeleton)
+    if strokes:
+        zoomed = _drawn(strokes, skeleton.shape, zoom=4)
+
+        assert ndimage.label(zoomed, EIGHT)[1] == ndimage.label(skeleton, EIGHT)[1]
+
+
+def test_strokes_close_a_ring(ring: NDArray[np.bool_]) -> None:
+    """One stroke that parts the hole from the outside on a finer grid, too."""
+    (stroke,) = skeleton_strokes(skeleton_squiggle(ring))
+
+    assert stroke[0].tolist() == stroke[-1].tolist()
+    assert ndimage.label(~_drawn([stroke], ring.shape, zoom=4))[1] == 2
+
+
+def test_no_skeleton_has_no_strokes() -> None:
+    """Nothing to draw."""
+    assert skeleton_strokes(np.zeros((4, 4), bool)) == []

@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from skimage.morphology import skeletonize
 
+Pixel = tuple[int, int]  # row, col
+
 CLICK_MARGIN_PX = 2.0  # distance of a training click from the boundary; Koohbanani 2020, section 3.3.1
 
 
@@ -101,6 +103,37 @@ def skeleton_squiggle(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return squiggle
 
 
+def skeleton_strokes(skeleton: NDArray[np.bool_]) -> list[NDArray[np.intp]]:
+    """Take a skeleton apart into the strokes that a hand would draw it with.
+
+    Parameters
+    ----------
+    skeleton
+        (H, W) bool, one pixel wide; loops, branches and several parts are fine.
+
+    Returns
+    -------
+    list of (K, 2) int arrays
+        Row, col of vertices, at least two each; one after the other they are neighbours, diagonally
+        too. Drawing all strokes gives the skeleton and nothing else, and no gap opens when they are
+        scaled up: loops are closed, and branches begin on the pixel that they leave from. A pixel
+        by itself is a stroke of two equal vertices.
+
+    Examples
+    --------
+    >>> [stroke.tolist() for stroke in skeleton_strokes(np.eye(3, dtype=bool))]
+    [[[0, 0], [1, 1], [2, 2]]]
+    """
+    links = _pixel_links(skeleton)
+    strokes = [[pixel, pixel] for pixel, linked in links.items() if not linked]
+    # A trail from a pixel with an odd number of links ends at another such pixel, which saves a
+    # stroke; what is left when none remains are closed trails.
+    odd_first = sorted((pixel for pixel, linked in links.items() if len(linked) % 2), key=lambda pixel: len(links[pixel]))
+    strokes += [_walk(pixel, links) for pixel in odd_first if len(links[pixel]) % 2]
+    strokes += [_walk(pixel, links) for pixel in links if links[pixel]]
+    return [np.array(stroke, np.intp) for stroke in strokes]
+
+
 def distance_inside(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Give for each pixel of a mask the distance to the nearest pixel outside it, else 0.
 
@@ -108,6 +141,33 @@ def distance_inside(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
     """
     depth: NDArray[np.float64] = ndimage.distance_transform_edt(np.pad(mask, 1))
     return depth[1:-1, 1:-1]
+
+
+def _pixel_links(skeleton: NDArray[np.bool_]) -> dict[Pixel, list[Pixel]]:
+    """Link the pixels of a skeleton, diagonally only where no way along a side joins them."""
+    links: dict[Pixel, list[Pixel]] = {(row, col): [] for row, col in np.argwhere(skeleton).tolist()}
+    for (row, col), linked in links.items():
+        below, right = (row + 1, col), (row, col + 1)
+        ahead = [pixel for pixel in (right, below) if pixel in links]
+        if not ahead and (row + 1, col + 1) in links:
+            ahead.append((row + 1, col + 1))
+        if (row + 1, col - 1) in links and below not in links and (row, col - 1) not in links:
+            ahead.append((row + 1, col - 1))
+        for pixel in ahead:
+            linked.append(pixel)
+            links[pixel].append((row, col))
+    return links
+
+
+def _walk(start: Pixel, links: dict[Pixel, list[Pixel]]) -> list[Pixel]:
+    """Follow links until there is none left where the way has led, and take them away."""
+    here, way = start, [start]
+    while links[here]:
+        there = links[here].pop()
+        links[there].remove(here)
+        way.append(there)
+        here = there
+    return way
 
 
 def _box(mask: NDArray[np.bool_]) -> tuple[slice, slice]:
