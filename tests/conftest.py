@@ -41,6 +41,25 @@ def draw_discs(tmp_path: Path) -> Callable[..., Path]:
 
 
 @pytest.fixture
+def draw_pair(tmp_path: Path, draw_discs: Callable[..., Path]) -> Callable[..., Path]:
+    """Give a function that draws discs as FOLDER/NAME.png, with FOLDER/NAME_label.png, and gives FOLDER.
+
+    Discs are numbered from 1; those in `unseen` are labelled, but not in the image.
+    """
+
+    def draw(name: str, discs: list[tuple[float, float, float]], *, unseen: tuple[tuple[float, float, float], ...] = ()) -> Path:
+        labels: NDArray[np.uint8] = np.zeros((300, 400), np.uint8)
+        for number, (x, y, radius) in enumerate((*discs, *unseen), start=1):
+            labels[disk((y - 0.5, x - 0.5), radius, shape=labels.shape)] = number
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True, parents=True)
+        Image.fromarray(labels).save(path.with_name(f"{path.name}_label.png"))
+        return draw_discs(discs, name=f"{name}.png").parent
+
+    return draw
+
+
+@pytest.fixture
 def study(tmp_path: Path) -> Path:
     """Copy a project that QuPath 0.6 wrote, to be written to."""
     return Path(shutil.copytree(DATA / "0.6.0" / "ihc", tmp_path / "study"))

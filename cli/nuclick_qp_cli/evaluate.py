@@ -7,27 +7,22 @@ import typer
 
 
 def evaluate(
-    data: Annotated[Path, typer.Argument(help="Folder of NAME.png|jpg with NAME_label.png.", show_default=False)],
+    data: Annotated[list[Path], typer.Argument(help="Folders of NAME.png|jpg with NAME_label.png.", show_default=False)],
     model: Annotated[str, typer.Option(help="Name of the model.")] = "nuclei",
     pattern: Annotated[str, typer.Option(help="Only images that match this glob.")] = "*",
     mpp: Annotated[float | None, typer.Option(help="um per pixel of the images; default: that of the model.", min=1e-3)] = None,
-    jitter: Annotated[float, typer.Option(help="Standard deviation of the clicks around the centroids, in px.", min=0)] = 0.0,
-    exclusion: Annotated[bool, typer.Option("--exclusion/--no-exclusion", help="Show the network the other clicks.")] = True,
+    jitter: Annotated[float, typer.Option(help="Standard deviation by which prompts are moved, in px.", min=0)] = 0.0,
+    exclusion: Annotated[bool, typer.Option("--exclusion/--no-exclusion", help="Show the network the other prompts.")] = True,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Click on the centroid of every labelled object, and compare outlines with labels."""
-    from nuclick_qp.evaluation.clicks import evaluate_image
+    """Click on every labelled object, or draw its skeleton for a model of lines, and compare outlines with labels."""
+    from nuclick_qp.evaluation.protocol import Protocol, evaluate_folders
     from nuclick_qp.evaluation.tables import summarise
-    from nuclick_qp.labels import find_pairs
     from nuclick_qp.segment.image import SegmentOptions
     from nuclick_qp.segment.predictor import Predictor
 
     predictor = Predictor.load(model, device=device)
-    options = SegmentOptions(use_exclusion=exclusion)
-    scores = [
-        evaluate_image(image, labels, predictor=predictor, mpp=mpp or predictor.card.mpp, jitter_px=jitter, options=options)
-        for image, labels in find_pairs(data, pattern)
-    ]
-    summary = summarise(predictor.card.short_id, scores)
+    protocol = Protocol(mpp=mpp, jitter_px=jitter, segment=SegmentOptions(use_exclusion=exclusion))
+    summary = summarise(predictor.card.short_id, evaluate_folders(data, predictor=predictor, pattern=pattern, protocol=protocol))
     print(summary.model_dump_json(indent=2) if as_json else summary.table())

@@ -10,10 +10,9 @@ import argparse
 import os
 from pathlib import Path
 
-from nuclick_qp.evaluation.clicks import evaluate_image
+from nuclick_qp.evaluation.protocol import Protocol, evaluate_folders
 from nuclick_qp.evaluation.tables import OverallFigures, summarise
 from nuclick_qp.files import write_atomically
-from nuclick_qp.labels import find_pairs
 from nuclick_qp.model.cards import find_card
 from nuclick_qp.segment.predictor import Precision, Predictor
 
@@ -44,7 +43,7 @@ def main() -> None:
 
 def measure(predictor: Predictor, folder: Path, pattern: str) -> OverallFigures:
     """Print the table of one data set, and give its means."""
-    scores = [evaluate_image(image, labels, predictor=predictor, mpp=MPP) for image, labels in find_pairs(folder, pattern)]
+    scores = evaluate_folders([folder], predictor=predictor, pattern=pattern, protocol=Protocol(mpp=MPP))
     summary = summarise(predictor.card.short_id, scores)
     print(summary.table())
     return summary.overall

@@ -5,10 +5,20 @@ from dataclasses import asdict
 
 from pydantic import BaseModel, ConfigDict
 
-from nuclick_qp.evaluation.clicks import ImageScores
 from nuclick_qp.evaluation.metrics import mean_scores
+from nuclick_qp.evaluation.protocol import ImageScores
 
-SHOWN = {"aji": "AJI", "dice": "Dice", "sq": "SQ", "dq": "DQ", "pq": "PQ", "hausdorff": "Haus."}
+SHOWN = {
+    "aji": "AJI",
+    "dice": "Dice",
+    "sq": "SQ",
+    "dq": "DQ",
+    "pq": "PQ",
+    "hausdorff": "Haus.",
+    "f1": "F1",
+    "dice_obj": "Dice/o",
+    "hausdorff_obj": "Haus/o",
+}
 
 
 class Figures(BaseModel):

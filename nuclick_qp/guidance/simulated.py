@@ -67,6 +67,28 @@ def label_centroids(labels: NDArray[np.int32]) -> NDArray[np.intp]:
     return np.array(clicks, np.intp).reshape(-1, 3)
 
 
+def label_strokes(labels: NDArray[np.int32]) -> list[tuple[int, list[NDArray[np.intp]]]]:
+    """Give label and squiggle of every object of a label image: the strokes of its skeleton.
+
+    Parameters
+    ----------
+    labels
+        As for `label_centroids`; the parts of an object need not touch.
+
+    Returns
+    -------
+    list of (int, strokes)
+        By rising label; strokes as `skeleton_strokes` gives them, in rows and cols of the image.
+    """
+    squiggles = []
+    for number, box in enumerate(ndimage.find_objects(labels), start=1):
+        if box is not None:
+            strokes = skeleton_strokes(skeleton_squiggle(labels[box] == number))
+            corner = np.array([box[0].start, box[1].start])
+            squiggles.append((number, [stroke + corner for stroke in strokes]))
+    return squiggles
+
+
 def random_squiggle(mask: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.bool_]:
     """Draw the inclusion signal of a gland: the skeleton of a randomly shrunken mask.
 

@@ -1,0 +1,183 @@
+"""The evaluation protocol: simulated prompts on labelled images, through the very code of a run."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from shapely import MultiPolygon, Polygon
+from skimage.draw import polygon as draw_polygon
+
+from nuclick_qp.errors import OptionError
+from nuclick_qp.evaluation.metrics import Scores, score
+from nuclick_qp.guidance.simulated import label_centroids, label_strokes
+from nuclick_qp.labels import find_pairs, read_pair
+from nuclick_qp.prompts import Outcome, Prompt, PromptKind
+from nuclick_qp.segment.image import SegmentOptions, segment_prompts
+from nuclick_qp.segment.predictor import Predictor
+from nuclick_qp.slides import open_slide
+
+MOVES_TRIED = 200  # draws before a prompt that fits nowhere else stays where it is
+LEAST_ON_OBJECT = 0.5  # share of a moved squiggle that has to lie on its object; a click has one pixel, so all of it
+
+
+@dataclass(frozen=True, slots=True)
+class Protocol:
+    """How a model is measured.
+
+    Attributes
+    ----------
+    mpp
+        Micrometres per pixel of the images; None is the resolution of the model.
+    jitter_px
+        Standard deviation by which prompts are moved in x and y (Table 8 of the paper).
+    seed
+        Of those moves; each image starts anew with it.
+    segment
+        What a run is told as well: exclusion, test-time augmentation, batches.
+    """
+
+    mpp: float | None = None
+    jitter_px: float = 0.0
+    seed: int = 0
+    segment: SegmentOptions = field(default_factory=SegmentOptions)
+
+
+@dataclass(frozen=True, slots=True)
+class ImageScores:
+    """The scores of one image; `missed` counts the prompts without an outline."""
+
+    image: str
+    objects: int
+    missed: int
+    scores: Scores
+
+
+def evaluate_folders(
+    folders: Sequence[Path], *, predictor: Predictor, pattern: str = "*", protocol: Protocol | None = None
+) -> list[ImageScores]:
+    """Measure a model on all labelled images of some folders.
+
+    Parameters
+    ----------
+    folders
+        Each holds NAME.png|jpg|tif with NAME_label.png.
+    pattern
+        Glob of image names; some of each folder have to match.
+
+    Returns
+    -------
+    list of ImageScores
+        Folder by folder. An image goes by its name, or by its path where there are several folders.
+
+    Raises
+    ------
+    OptionError
+        If a folder is named twice.
+    TrainingDataError
+        If a folder has no image, or an image no labels, before any work is done; else as `read_pair`.
+    """
+    if len({folder.resolve() for folder in folders}) < len(folders):
+        raise OptionError(f"one of the folders {', '.join(map(str, folders))} is named twice; its images would count double")
+    pairs = [pair for folder in folders for pair in find_pairs(folder, pattern)]
+    scores = [evaluate_image(image, labels, predictor=predictor, protocol=protocol) for image, labels in pairs]
+    if len(folders) == 1:
+        return scores
+    return [replace(one, image=image.as_posix()) for one, (image, _) in zip(scores, pairs, strict=True)]
+
+
+def evaluate_image(image: Path, labels: Path, *, predictor: Predictor, protocol: Protocol | None = None) -> ImageScores:
+    """Set a prompt for every object of an image, and compare the outlines with the labels.
+
+    Raises
+    ------
+    TrainingDataError
+        As `read_pair`.
+    """
+    protocol, card = protocol or Protocol(), predictor.card
+    _, truth = read_pair(image, labels)
+    prompts = prompts_of_truth(truth, card.prompt, jitter_px=protocol.jitter_px, rng=np.random.default_rng(protocol.seed))
+    with open_slide(image) as slide:
+        outcomes = segment_prompts(prompts, slide, predictor=predictor, mpp=protocol.mpp or card.mpp, options=protocol.segment)
+    found = paint_outcomes(outcomes, truth.shape)
+    missed = sum(outcome.detection is None for outcome in outcomes)
+    return ImageScores(image.name, len(prompts), missed, score(truth, found))
+
+
+def prompts_of_truth(truth: NDArray[np.int32], kind: PromptKind, *, jitter_px: float, rng: np.random.Generator) -> list[Prompt]:
+    """Give one prompt per object of a label image.
+
+    Parameters
+    ----------
+    truth
+        (H, W) int, 0 background.
+    kind
+        ``point``: a click on the centroid, moved inside when that lies outside. ``line``: the
+        strokes of the morphological skeleton.
+    jitter_px
+        Standard deviation of the one normal draw, in x and in y, by which a prompt is moved as a
+        whole. As a user's would, a click stays on its object, and at least half of a squiggle on
+        its; a move that does not is drawn anew.
+
+    Returns
+    -------
+    list of Prompt
+        By rising label, in the slide frame, through the centres of pixels.
+
+    References
+    ----------
+    Koohbanani et al. 2020, section 4: centroids for nuclei and cells, skeletons for glands.
+    """
+    if kind == "point":
+        drawn = [(number, [np.array([(row, col)])]) for number, row, col in label_centroids(truth).tolist()]
+    else:
+        drawn = label_strokes(truth)
+    if jitter_px:
+        drawn = [(number, _moved(strokes, truth == number, jitter_px=jitter_px, rng=rng)) for number, strokes in drawn]
+    return [_prompt(kind, strokes) for _, strokes in drawn]
+
+
+def paint_outcomes(outcomes: Sequence[Outcome], shape: tuple[int, ...]) -> NDArray[np.int32]:
+    """Paint outlines in the slide frame as a label image at level 0; outcome i becomes i + 1."""
+    canvas = np.zeros(shape, np.int32)
+    for number, outcome in enumerate(outcomes, start=1):
+        if outcome.detection is not None:
+            canvas[paint_outline(outcome.detection.outline, shape)] = number
+    return canvas
+
+
+def paint_outline(outline: Polygon | MultiPolygon, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Give the (H, W) mask of the pixels whose centres lie inside an outline."""
+    mask = np.zeros(shape, bool)
+    for polygon in outline.geoms if isinstance(outline, MultiPolygon) else [outline]:
+        part = np.zeros(shape, bool)  # by itself: a part may lie in the hole of another
+        part[_inside(np.asarray(polygon.exterior.coords), shape)] = True
+        for ring in polygon.interiors:
+            part[_inside(np.asarray(ring.coords), shape)] = False
+        mask |= part
+    return mask
+
+
+def _moved(
+    strokes: list[NDArray[np.intp]], mask: NDArray[np.bool_], *, jitter_px: float, rng: np.random.Generator
+) -> list[NDArray[np.intp]]:
+    """Move the strokes of one object to where they still mark it; where they are when no draw does."""
+    pixels = np.unique(np.concatenate(strokes), axis=0)
+    for move in np.rint(rng.normal(0, jitter_px, (MOVES_TRIED, 2))).astype(np.intp):
+        rows, cols = (pixels + move).T
+        on_image = (rows >= 0) & (rows < mask.shape[0]) & (cols >= 0) & (cols < mask.shape[1])
+        if on_image.all() and mask[rows, cols].mean() >= LEAST_ON_OBJECT:
+            return [stroke + move for stroke in strokes]
+    return strokes
+
+
+def _prompt(kind: PromptKind, strokes: list[NDArray[np.intp]]) -> Prompt:
+    """Turn array indices into a prompt; the centres of pixels lie at + 0.5 in the slide frame."""
+    return Prompt(kind, tuple(tuple((col + 0.5, row + 0.5) for row, col in stroke.tolist()) for stroke in strokes))
+
+
+def _inside(ring: NDArray[np.float64], shape: tuple[int, ...]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Give rows and cols inside a ring; skimage puts pixel centres at whole numbers, we at + 0.5."""
+    rows, cols = draw_polygon(ring[:, 1] - 0.5, ring[:, 0] - 0.5, shape[:2])
+    return rows, cols
