@@ -1,7 +1,6 @@
-"""Scores of label images: figures worked out by hand, laws, and a second way to the same figures, pixel by pixel."""
+"""Scores of label images: figures worked out by hand, and laws. `test_metrics_by_definition` has a second way to the same figures."""
 
 from dataclasses import astuple
-from itertools import product
 
 import numpy as np
 import pytest
@@ -9,7 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
-from skimage.metrics import hausdorff_distance
 
 from nuclick_qp.evaluation.metrics import (
     PanopticQuality,
@@ -271,67 +269,3 @@ def test_no_scores_have_no_mean() -> None:
     """An evaluation without images must not look like a result."""
     with pytest.raises(ValueError, match="no scores"):
         mean_scores([])
-
-
-def pixels_of(image: Labels) -> dict[int, set[tuple[int, int]]]:
-    """Objects as sets of (row, col), read pixel by pixel."""
-    objects: dict[int, set[tuple[int, int]]] = {}
-    for row, col in product(range(image.shape[0]), range(image.shape[1])):
-        if image[row, col]:
-            objects.setdefault(int(image[row, col]), set()).add((row, col))
-    return objects
-
-
-@pytest.mark.parametrize("seed", SEEDS)
-def test_panoptic_quality_equals_its_definition_on_sets(seed: int) -> None:
-    """Kirillov 2019, eq. 1, by brute force over all pairs."""
-    truth, prediction = scattered(seed)
-    truths, predictions = pixels_of(truth), pixels_of(prediction)
-    ious = [len(t & p) / len(t | p) for t in truths.values() for p in predictions.values()]
-    matched = [iou for iou in ious if iou > 0.5]
-
-    found = panoptic_quality(truth, prediction)
-
-    misses = len(truths) + len(predictions) - 2 * len(matched)
-    assert found.pq == pytest.approx(sum(matched) / (len(matched) + misses / 2), abs=ROUNDING)
-    assert found.sq == pytest.approx(sum(matched) / len(matched), abs=ROUNDING)
-    assert found.dq == pytest.approx(len(matched) / (len(matched) + misses / 2), abs=ROUNDING)
-
-
-@pytest.mark.parametrize("seed", SEEDS)
-def test_aji_equals_its_definition_on_sets(seed: int) -> None:
-    """Kumar 2017, algorithm 1, by brute force; the seeds have no ties of IoU that matter."""
-    truth, prediction = scattered(seed)
-    truths, predictions = pixels_of(truth), pixels_of(prediction)
-    shared = union = 0
-    unused = set(predictions)
-    for t in truths.values():
-        ious = {label: len(t & p) / len(t | p) for label, p in predictions.items()}
-        best = max(ious, key=ious.__getitem__)
-        hit = t & predictions[best]
-        shared += len(hit)
-        union += len(t | predictions[best]) if hit else len(t)
-        unused -= {best} if hit else set()
-    union += sum(len(predictions[label]) for label in unused)
-
-    assert aji(truth, prediction) == pytest.approx(shared / union, abs=ROUNDING)
-
-
-@pytest.mark.parametrize("seed", SEEDS)
-def test_object_hausdorff_equals_its_definition_with_scikit_image(seed: int) -> None:
-    """Sirinukunwattana 2017, eq. 8 to 10: every distance measured by another library, no candidate left out."""
-    truth, prediction = scattered(seed)
-
-    def one_side(own: Labels, other: Labels) -> float:
-        total = 0.0
-        for label in np.unique(own[own > 0]):
-            mask = own == label
-            touching = other[mask & (other > 0)]
-            candidates = [np.bincount(touching).argmax()] if touching.size else np.unique(other[other > 0])
-            nearest = min(hausdorff_distance(mask, other == c) for c in candidates)
-            total += mask.sum() / (own > 0).sum() * nearest
-        return total
-
-    expected = (one_side(truth, prediction) + one_side(prediction, truth)) / 2
-
-    assert object_hausdorff(truth, prediction) == pytest.approx(expected, abs=1e-9)  # both take roots of whole numbers
