@@ -48,7 +48,8 @@ def segment_file(
             raise OptionError(f"{output} would be overwritten by its own result; name another file for the outlines")
     content = read_prompts(prompts_path)
     cards = {kind: predictor.card for kind, predictor in predictors.items()}
-    wishes = Wishes(cards, options.left_out, options.classes, overwrite=True, kind=options.kind, mpp=options.mpp)
+    o = options
+    wishes = Wishes(cards, o.left_out, o.classes, overwrite=True, kind=o.kind, mpp=o.mpp, tta=o.segment.tta)
     plan = plan_prompts(content, wishes)
     if not (plan.todo or plan.settled or content.bad_prompts):
         raise PromptError(nothing_to_do(prompts_path, 1, options))

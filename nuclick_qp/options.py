@@ -38,7 +38,7 @@ class RunOptions:
     geojson
         Folder for one GeoJSON file per image: outlines of this run, added to those of earlier runs.
     segment
-        Batches, tiles, exclusion.
+        Batches, tiles, exclusion, test-time augmentation.
     """
 
     images: str = "*"

@@ -87,7 +87,7 @@ class _Job:
     def wishes(self) -> Wishes:
         cards = {kind: predictor.card for kind, predictor in self.predictors.items()}
         o = self.options
-        return Wishes(cards, o.left_out, o.classes, o.overwrite, o.kind, self.entry.mpp or o.mpp)
+        return Wishes(cards, o.left_out, o.classes, o.overwrite, o.kind, self.entry.mpp or o.mpp, o.segment.tta)
 
 
 def _choose_images(project: Project, options: RunOptions) -> list[ImageEntry]:

@@ -29,6 +29,8 @@ class Wishes:
         What outlines are written as.
     mpp
         Micrometres per pixel as the project or the user states it; None leaves it to the file.
+    tta
+        Whether probabilities are averaged over several views of each patch.
     """
 
     cards: Mapping[PromptKind, Card]
@@ -37,6 +39,7 @@ class Wishes:
     overwrite: bool = False
     kind: ObjectKind = "detection"
     mpp: float | None = None
+    tta: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +87,9 @@ def plan_prompts(content: EntryContent, wishes: Wishes) -> Plan:
 def options_digest(prompt: Prompt, wishes: Wishes) -> str:
     """Give a short hash of all but the model that a result of this prompt depends on."""
     card = wishes.cards[prompt.kind]
-    parts = (wishes.kind, wishes.mpp, prompt.class_name, card.mpp, card.threshold, card.min_object_px, card.max_hole_px)
+    parts: tuple[object, ...] = (wishes.kind, wishes.mpp, prompt.class_name, card.mpp, card.threshold, card.min_object_px, card.max_hole_px)
+    if wishes.tta:  # appended, so that results from before there was a choice still hold
+        parts = (*parts, "tta")
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:12]
 
 

@@ -22,6 +22,7 @@ from nuclick_qp.projects.qupath_files.data_file import parse_data_file
 from nuclick_qp.projects.qupath_files.new_objects import NewAnnotation
 from nuclick_qp.projects.qupath_files.path_objects import PathObject
 from nuclick_qp.report import RECORD_FOLDER, RunReport
+from nuclick_qp.segment.image import SegmentOptions
 from nuclick_qp.segment.predictor import Predictor
 
 DrawDiscs = Callable[..., Path]
@@ -110,6 +111,18 @@ def test_second_run_has_nothing_to_do(make_project: Callable[..., Path], predict
 
     assert (report.ok, report.skipped, report.all_ok) == (0, 4, True)
     assert _files(project.parent) == before
+
+
+def test_other_augmentation_is_done_again(make_project: Callable[..., Path], predictors: Predictors) -> None:
+    """With and without test-time augmentation are two results, of which a project has the last."""
+    project = make_project(*ALL)
+    augmented = SegmentOptions(tta=True)
+
+    reports = [_run(project, predictors, segment=segment) for segment in (SegmentOptions(), augmented, augmented, SegmentOptions())]
+
+    assert [(report.ok, report.skipped) for report in reports] == [(4, 0), (4, 0), (0, 4), (4, 0)]
+    assert len(_ours(project)) == 4
+    assert "tta=True" in reports[1].options["segment"]
 
 
 def test_overwrite_replaces_own_detections_only(make_project: Callable[..., Path], predictors: Predictors) -> None:

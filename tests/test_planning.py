@@ -47,11 +47,21 @@ def test_another_model_resolution_class_or_kind_is_done_again() -> None:
         replace(WISHES, cards={"point": make_card(min_object_px=20)}),
         replace(WISHES, kind="annotation"),
         replace(WISHES, mpp=0.5),
+        replace(WISHES, tta=True),
     ]
 
     assert all(_plan(TUMOR, results=(_done(TUMOR),), wishes=wishes).todo == (TUMOR,) for wishes in stale)
     reclassified = replace(TUMOR, class_name="Stroma")
     assert _plan(reclassified, results=(_done(TUMOR),)).todo == (reclassified,)
+
+
+def test_results_with_augmentation_hold_as_long_as_it_is_asked_for() -> None:
+    """A run without it is another run, and does the prompt again."""
+    augmented = replace(WISHES, tta=True)
+    results = (_done(TUMOR, augmented),)
+
+    assert _plan(TUMOR, results=results, wishes=augmented).todo == ()
+    assert _plan(TUMOR, results=results).todo == (TUMOR,)
 
 
 def test_classes_choose_prompts() -> None:

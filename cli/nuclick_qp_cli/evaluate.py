@@ -13,6 +13,7 @@ def evaluate(
     mpp: Annotated[float | None, typer.Option(help="um per pixel of the images; default: that of the model.", min=1e-3)] = None,
     jitter: Annotated[float, typer.Option(help="Standard deviation by which prompts are moved, in px.", min=0)] = 0.0,
     exclusion: Annotated[bool, typer.Option("--exclusion/--no-exclusion", help="Show the network the other prompts.")] = True,
+    tta: Annotated[bool, typer.Option("--tta", help="Average over five views of each patch: better, and five times the work.")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
@@ -23,6 +24,6 @@ def evaluate(
     from nuclick_qp.segment.predictor import Predictor
 
     predictor = Predictor.load(model, device=device)
-    protocol = Protocol(mpp=mpp, jitter_px=jitter, segment=SegmentOptions(use_exclusion=exclusion))
+    protocol = Protocol(mpp=mpp, jitter_px=jitter, segment=SegmentOptions(use_exclusion=exclusion, tta=tta))
     summary = summarise(predictor.card.short_id, evaluate_folders(data, predictor=predictor, pattern=pattern, protocol=protocol))
     print(summary.model_dump_json(indent=2) if as_json else summary.table())

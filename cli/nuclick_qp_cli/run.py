@@ -39,6 +39,7 @@ def run(
     mpp: Annotated[float | None, typer.Option(help="um per pixel where neither project nor slide say it.", min=1e-3)] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
     batch_size: Annotated[int, typer.Option(help="Clicks that go through the network at once.", min=1)] = 32,
+    tta: Annotated[bool, typer.Option("--tta", help="Average over five views of each patch: better, and five times the work.")] = False,
     overwrite: Annotated[bool, typer.Option(help="Also segment prompts whose results still hold.")] = False,
     dry_run: Annotated[bool, typer.Option(help="Segment and report, but write nothing.")] = False,
     geojson: Annotated[Path | None, typer.Option(help="Folder for one GeoJSON file of outlines per image.")] = None,
@@ -63,7 +64,7 @@ def run(
         overwrite=overwrite,
         dry_run=dry_run,
         geojson=geojson,
-        segment=SegmentOptions(batch_size=batch_size),
+        segment=SegmentOptions(batch_size=batch_size, tta=tta),
     )
     with open_project(project, engine=engine.value) as opened, show_progress() as progress:
         report = segment_project(opened, predictors, options=options, progress=progress)

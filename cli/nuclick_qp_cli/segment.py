@@ -20,6 +20,7 @@ def segment(
     mpp: Annotated[float | None, typer.Option(help="um per pixel, where the file does not say it.", min=1e-3)] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
     batch_size: Annotated[int, typer.Option(help="Clicks that go through the network at once.", min=1)] = 32,
+    tta: Annotated[bool, typer.Option("--tta", help="Average over five views of each patch: better, and five times the work.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as one JSON object.")] = False,
 ) -> None:
     """Turn every point and line of a GeoJSON file into an outline."""
@@ -35,7 +36,7 @@ def segment(
         left_out=left_out,
         kind=kind.value,
         mpp=mpp,
-        segment=SegmentOptions(batch_size=batch_size),
+        segment=SegmentOptions(batch_size=batch_size, tta=tta),
     )
     with show_progress() as progress:
         report = segment_file(slide, prompts, output, predictors=predictors, options=options, progress=progress)

@@ -127,7 +127,7 @@ def prompts_of_truth(truth: NDArray[np.int32], kind: PromptKind, *, jitter_px: f
 
     References
     ----------
-    Koohbanani et al. 2020, section 4: centroids for nuclei and cells, skeletons for glands.
+    Koohbanani et al. 2020, section 4.5: centroids for nuclei and cells, skeletons for glands.
     """
     if kind == "point":
         drawn = [(number, [np.array([(row, col)])]) for number, row, col in label_centroids(truth).tolist()]

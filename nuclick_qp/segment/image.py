@@ -15,6 +15,7 @@ from shapely.geometry.base import BaseGeometry
 from nuclick_qp.geometry import Window
 from nuclick_qp.guidance.signals import build_inputs
 from nuclick_qp.prompts import Detection, Outcome, Prompt, Status, points_xy
+from nuclick_qp.segment.augmented import predict_augmented
 from nuclick_qp.segment.outlines import trace_outline
 from nuclick_qp.segment.overlaps import Candidate, settle_overlaps, take_out_standing
 from nuclick_qp.segment.postprocess import MaskRules, extract_mask, reconstruct, touches_edge
@@ -33,7 +34,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class SegmentOptions:
-    """How prompts are worked off; none of it changes the result but `use_exclusion`.
+    """How prompts are worked off; none of it changes the result but `use_exclusion` and `tta`.
 
     Attributes
     ----------
@@ -43,11 +44,14 @@ class SegmentOptions:
         See `plan_tiles`.
     use_exclusion
         Show the network the neighbours of each prompt.
+    tta
+        Average over several views of each patch, see `predict_augmented`: better, and five times the work.
     """
 
     batch_size: int = 32
     tile_px: int = TILE_PX
     use_exclusion: bool = True
+    tta: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +125,7 @@ def segment_prompts(
     scene = _Scene(kept, slide, predictor, card.mpp / mpp, others, rules, options)
     candidates: dict[int, Candidate] = {}
     for job in read_ahead(_read_jobs(scene), READ_AHEAD):
-        probabilities = predictor.predict(job.inputs, batch_size=options.batch_size)
+        probabilities = _predict(scene, job.inputs)
         for index, window, inputs, probability in zip(job.indices, job.windows, job.inputs, probabilities, strict=True):
             found = _to_candidate(scene, kept[index], window=window, marker=inputs[3] > 0, probability=probability)
             if isinstance(found, Outcome):
@@ -204,6 +208,13 @@ def _read_patches(scene: _Scene) -> Iterator[tuple[Patch, NDArray[np.uint8]]]:
     patch_px = scene.predictor.card.patch_px
     for tile in plan_tiles(scene.prompts, patch_px=patch_px, scale=scene.scale, tile_px=scene.options.tile_px):
         yield from zip(tile.patches, tile.cut(scene.slide.read(tile.window)), strict=True)
+
+
+def _predict(scene: _Scene, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Give the (N, P, P) probabilities of (N, 5, P, P) inputs, as the options ask for them."""
+    if scene.options.tta:
+        return predict_augmented(scene.predictor, inputs, batch_size=scene.options.batch_size)
+    return scene.predictor.predict(inputs, batch_size=scene.options.batch_size)
 
 
 def _to_candidate(

@@ -1,0 +1,81 @@
+"""Test-time augmentation: the network sees each patch in several views, and its answers are averaged."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nuclick_qp.segment.predictor import Predictor
+
+MOVE_PX = 2  # how far a click is moved, in pixels of the network; Koohbanani 2020
+INCLUSION, EXCLUSION = 3, 4  # channels of the input, see `build_inputs`
+ROWS, COLS = -2, -1  # axes of inputs and of probabilities
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One way to see a patch.
+
+    Attributes
+    ----------
+    move
+        Rows and columns by which the click is moved, in patch pixels.
+    mirrored
+        Axes along which pixels and signals are mirrored.
+    """
+
+    move: tuple[int, int] = (0, 0)
+    mirrored: tuple[int, ...] = ()
+
+    def of(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Give (N, 5, P, P) inputs as this view shows them; the given ones stay as they are."""
+        if any(self.move):
+            inputs = inputs.copy()
+            # clicks lie in the middle of their patch, so none comes back in on the other side
+            inputs[:, INCLUSION] = np.roll(inputs[:, INCLUSION], self.move, (ROWS, COLS))
+            inputs[:, EXCLUSION][inputs[:, INCLUSION] > 0] = 0
+        return np.flip(inputs, self.mirrored)
+
+    def back(self, probability: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Turn (N, P, P) probabilities of this view back to how the patch lies."""
+        return np.flip(probability, self.mirrored)
+
+
+# Moves and mirrors at once: five looks instead of the twenty of all their pairs.
+CLICK_VIEWS = (
+    View(),
+    View((MOVE_PX, 0), (ROWS,)),
+    View((-MOVE_PX, 0), (COLS,)),
+    View((0, MOVE_PX), (ROWS, COLS)),
+    View((0, -MOVE_PX)),
+)
+# A squiggle is drawn through the middle of its object and needs no moving.
+SQUIGGLE_VIEWS = (View(), View(mirrored=(ROWS,)), View(mirrored=(COLS,)), View(mirrored=(ROWS, COLS)))
+
+
+def predict_augmented(predictor: Predictor, inputs: NDArray[np.float32], *, batch_size: int) -> NDArray[np.float32]:
+    """Give the mean probability over several views of each patch, one view after the other.
+
+    Takes five times as long as `Predictor.predict` for clicks and four times for squiggles, and
+    the memory of one view more. Moves are the same for every patch, so results repeat.
+
+    Parameters
+    ----------
+    inputs, batch_size
+        As for `Predictor.predict`.
+
+    Returns
+    -------
+    (N, P, P) float32 array
+
+    References
+    ----------
+    Koohbanani et al. 2020, section 3.3.1: clicks are disturbed by 2 px in a random direction. Here
+    the directions are fixed, and patches are mirrored as well.
+    """
+    views = CLICK_VIEWS if predictor.card.prompt == "point" else SQUIGGLE_VIEWS
+    total = np.zeros((len(inputs), *inputs.shape[2:]), np.float32)
+    for view in views:
+        total += view.back(predictor.predict(view.of(inputs), batch_size=batch_size))
+    total /= len(views)
+    return total

@@ -1,0 +1,124 @@
+"""Tests of `nuclick_qp.segment.augmented`: several views of a patch, one answer."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from fakes import DarkIsObject, make_card
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from nuclick_qp.model.network import NetworkSettings, NuClickNet
+from nuclick_qp.prompts import Status, click_at
+from nuclick_qp.segment.augmented import predict_augmented
+from nuclick_qp.segment.image import SegmentOptions, segment_prompts
+from nuclick_qp.segment.predictor import Predictor
+from nuclick_qp.slides import open_slide
+
+ROUNDING = 1e-6  # sums of up to five probabilities in single precision
+
+
+class _SaysWhereAsked(nn.Module):
+    """A network whose object is the prompt itself, and that keeps what it was shown."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[Tensor] = []
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.seen.append(x.clone())
+        return x[:, 3:4] * 100 - 50
+
+
+def _predictor(net: nn.Module, prompt: str) -> Predictor:
+    return Predictor(make_card(prompt=prompt), net, device="cpu", precision="float32")
+
+
+def _inputs(*, count: int = 3) -> NDArray[np.float32]:
+    """Noise, a click in the middle of each patch, and neighbours, one of them two pixels below the click."""
+    rng = np.random.default_rng(0)
+    inputs = rng.random((count, 5, 32, 32), dtype=np.float32)
+    inputs[:, 3:] = 0
+    inputs[:, 3, 16, 16] = 1
+    inputs[:, 4, 18, 16] = inputs[:, 4, 3, 29] = 1
+    return inputs
+
+
+def test_clicks_are_moved_by_two_pixels_in_four_directions() -> None:
+    """A fifth of the answer each, mirrored back to where the patch lies."""
+    probability = predict_augmented(_predictor(_SaysWhereAsked(), "point"), _inputs(count=1), batch_size=8)
+
+    expected = np.zeros((1, 32, 32))
+    for row, col in ((16, 16), (14, 16), (18, 16), (16, 14), (16, 18)):
+        expected[0, row, col] = 0.2
+    assert probability.dtype == np.float32
+    assert probability == pytest.approx(expected, abs=ROUNDING)
+
+
+def test_squiggles_are_mirrored_and_not_moved() -> None:
+    """Four looks at the same squiggle give the same pixels."""
+    inputs = _inputs(count=1)
+    inputs[0, 3, 5:12, 7] = 1
+
+    probability = predict_augmented(_predictor(_SaysWhereAsked(), "line"), inputs, batch_size=8)
+
+    assert probability == pytest.approx(inputs[:, 3], abs=ROUNDING)
+
+
+@pytest.mark.parametrize(("prompt", "views"), [("point", 5), ("line", 4)])
+def test_every_view_is_another(prompt: str, views: int) -> None:
+    """Pixels and signals differ between any two views, and the first is the patch as it lies."""
+    net, inputs = _SaysWhereAsked(), _inputs(count=1)
+
+    predict_augmented(_predictor(net, prompt), inputs, batch_size=8)
+
+    assert len({view.numpy().tobytes() for view in net.seen}) == len(net.seen) == views
+    assert np.array_equal(net.seen[0].numpy(), inputs)
+
+
+def test_moved_click_is_never_excluded() -> None:
+    """A click that comes to lie on a neighbour's place takes it; the inputs stay as they are."""
+    net, inputs = _SaysWhereAsked(), _inputs()
+    before = inputs.copy()
+
+    predict_augmented(_predictor(net, "point"), inputs, batch_size=8)
+
+    seen = torch.cat(net.seen)
+    assert (seen[:, 3] * seen[:, 4]).max() == 0
+    assert sorted({int(patch.sum()) for patch in seen[:, 4]}) == [1, 2]
+    assert np.array_equal(inputs, before)
+
+
+@pytest.mark.parametrize("prompt", ["point", "line"])
+@pytest.mark.parametrize("batch_size", [1, 2, 64])
+def test_batch_size_does_not_change_the_mean(prompt: str, batch_size: int) -> None:
+    """As without augmentation: only float32 rounding of differently shaped products may differ."""
+    torch.manual_seed(0)
+    predictor = _predictor(NuClickNet(NetworkSettings(width=0.1)), prompt)
+
+    whole = predict_augmented(predictor, _inputs(count=5), batch_size=5)
+
+    assert np.allclose(predict_augmented(predictor, _inputs(count=5), batch_size=batch_size), whole, atol=1e-5)
+
+
+def test_no_patches_give_no_probabilities() -> None:
+    """As `Predictor.predict` does."""
+    assert predict_augmented(_predictor(DarkIsObject(), "point"), _inputs(count=0), batch_size=8).shape == (0, 32, 32)
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 64])
+def test_object_is_marked_by_the_click_that_was_set(draw_discs: Callable[..., Path], dark_predictor: Predictor, batch_size: int) -> None:
+    """A network that does not care for clicks: on the rim of a disc moved clicks miss it, yet it is found as without moves."""
+    discs = [(60.0, 60.0, 9.0), (100.0, 70.0, 7.0), (300.0, 200.0, 10.0)]
+    prompts = [click_at(x + radius - 1, y) for x, y, radius in discs]
+
+    with open_slide(draw_discs(discs)) as slide:
+        plain, augmented = (
+            segment_prompts(prompts, slide, predictor=dark_predictor, mpp=0.25, options=SegmentOptions(batch_size=batch_size, tta=tta))
+            for tta in (False, True)
+        )
+
+    assert [outcome.status for outcome in augmented] == [Status.OK] * 3
+    assert [o.detection.outline for o in augmented if o.detection] == [o.detection.outline for o in plain if o.detection]
