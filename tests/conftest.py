@@ -1,7 +1,9 @@
-"""What tests share: drawn slides, and a network that everybody can predict."""
+"""What tests share: drawn slides, a network that everybody can predict, and the command line."""
 
+import logging
 import shutil
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,7 @@ from PIL import Image
 from skimage.draw import disk
 
 from nuclick_qp.segment.predictor import Predictor
+from nuclick_qp_cli.main import main
 
 DARK, LIGHT = 40, 230
 
@@ -63,6 +66,20 @@ def draw_pair(tmp_path: Path, draw_discs: Callable[..., Path]) -> Callable[..., 
 def study(tmp_path: Path) -> Path:
     """Copy a project that QuPath 0.6 wrote, to be written to."""
     return Path(shutil.copytree(DATA / "0.6.0" / "ihc", tmp_path / "study"))
+
+
+@pytest.fixture
+def command_line(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., int]]:
+    """Give a function that runs the command line in this process, and gives its exit code."""
+
+    def call(*arguments: str | Path) -> int:
+        monkeypatch.setattr(sys, "argv", ["nuclick-qp", *map(str, arguments)])
+        with pytest.raises(SystemExit) as done:
+            main()
+        return int(done.value.code or 0)
+
+    yield call
+    logging.getLogger().handlers.clear()  # the one that `main` adds holds the captured stream of its test
 
 
 @pytest.fixture(autouse=True)

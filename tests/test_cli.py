@@ -143,6 +143,23 @@ def test_segment_writes_outlines_of_points(tmp_path: Path, draw_discs: DrawDiscs
     assert len(json.loads((tmp_path / "out.geojson").read_text())["features"]) == 2
 
 
+def test_run_and_segment_average_over_views_when_asked(
+    project: Path, tmp_path: Path, draw_discs: DrawDiscs, command_line: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`--tta` stands in the report, and a run with it does not take the results of one without for its own."""
+    prompts = tmp_path / "prompts.geojson"
+    prompts.write_text(json.dumps({"type": "MultiPoint", "coordinates": [[x, y] for x, y, _ in DISCS]}))
+    one_image = ["segment", draw_discs(DISCS), "--prompts", prompts, "-o", tmp_path / "out.geojson", "--mpp", "0.25"]
+
+    reports = []
+    for arguments in (["run", project], ["run", project, "--tta"], [*one_image, "--tta"]):
+        assert command_line(*arguments, "--json", "--device", "cpu") == 0
+        reports.append(json.loads(capsys.readouterr().out))
+
+    assert [report["ok"] for report in reports] == [2, 2, 2]
+    assert ["tta=True" in report["options"]["segment"] for report in reports] == [False, True, True]
+
+
 def test_segment_without_pixel_size_says_what_to_do(tmp_path: Path, draw_discs: DrawDiscs) -> None:
     """Exit code 3, and no output file."""
     prompts = tmp_path / "prompts.geojson"

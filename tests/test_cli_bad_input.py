@@ -2,10 +2,8 @@
 
 import errno
 import json
-import logging
 import os
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,9 +11,9 @@ import pytest
 
 from nuclick_qp.projects.qupath_files.create import NewImage, create_project
 from nuclick_qp.projects.qupath_files.new_objects import NewAnnotation
-from nuclick_qp_cli.main import main
 
 DrawDiscs = Callable[..., Path]
+CommandLine = Callable[..., int]
 DISCS = [(100.0, 100.0, 12.0), (200.0, 150.0, 12.0)]
 GOOD = NewAnnotation("Points", tuple((x, y) for x, y, _ in DISCS))
 
@@ -48,21 +46,6 @@ def make_scene(tmp_path: Path, draw_discs: DrawDiscs) -> Callable[..., Scene]:
         return Scene(create_project(tmp_path / "project", [image]), slide)
 
     return make
-
-
-@pytest.fixture(autouse=True)
-def quiet_logging() -> Iterator[None]:
-    """Take away the handler that `main` adds: it holds the captured stream of its test."""
-    yield
-    logging.getLogger().handlers.clear()
-
-
-def _call(*arguments: str | Path, monkeypatch: pytest.MonkeyPatch) -> int:
-    """Run the command line in this process, and give its exit code."""
-    monkeypatch.setattr(sys, "argv", ["nuclick-qp", *map(str, arguments)])
-    with pytest.raises(SystemExit) as done:
-        main()
-    return int(done.value.code or 0)
 
 
 def _truncate(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -117,6 +100,7 @@ def _read_only(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_image_that_cannot_be_done_fails_and_nothing_is_lost(
     make_scene: Callable[..., Scene],
+    command_line: CommandLine,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     spoil: Callable[[Scene, pytest.MonkeyPatch], None],
@@ -128,7 +112,7 @@ def test_image_that_cannot_be_done_fails_and_nothing_is_lost(
     spoil(scene, monkeypatch)
     before = scene.files()
 
-    code = _call("run", scene.project, "--json", "--device", "cpu", monkeypatch=monkeypatch)
+    code = command_line("run", scene.project, "--json", "--device", "cpu")
 
     (image,) = json.loads(capsys.readouterr().out)["images"]
     assert code == 1
@@ -140,25 +124,25 @@ def test_image_that_cannot_be_done_fails_and_nothing_is_lost(
 
 
 def test_no_pixel_size_anywhere_says_what_to_do(
-    make_scene: Callable[..., Scene], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    make_scene: Callable[..., Scene], command_line: CommandLine, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Exit code 1 without, 0 with `--mpp`."""
     scene = make_scene(mpp=None)
     before = scene.files()
 
-    assert _call("run", scene.project, "--json", "--device", "cpu", monkeypatch=monkeypatch) == 1
+    assert command_line("run", scene.project, "--json", "--device", "cpu") == 1
     assert "pass --mpp, or set it in the Image tab" in json.loads(capsys.readouterr().out)["images"][0]["error"]
     assert scene.files() == before
-    assert _call("run", scene.project, "--mpp", "0.25", "--device", "cpu", monkeypatch=monkeypatch) == 0
+    assert command_line("run", scene.project, "--mpp", "0.25", "--device", "cpu") == 0
 
 
 def test_nan_coordinates_fail_by_themselves(
-    make_scene: Callable[..., Scene], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    make_scene: Callable[..., Scene], command_line: CommandLine, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Exit code 1, the bad point with its reason, the good ones done."""
     scene = make_scene(GOOD, NewAnnotation("Points", ((float("nan"), 5.0),), name="odd one"))
 
-    code = _call("run", scene.project, "--json", "--device", "cpu", monkeypatch=monkeypatch)
+    code = command_line("run", scene.project, "--json", "--device", "cpu")
 
     report = json.loads(capsys.readouterr().out)
     assert (code, report["ok"], report["failed"]) == (1, 2, 1)
@@ -166,24 +150,24 @@ def test_nan_coordinates_fail_by_themselves(
 
 
 def test_no_prompts_is_an_error_with_a_remedy(
-    make_scene: Callable[..., Scene], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    make_scene: Callable[..., Scene], command_line: CommandLine, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Exit code 3; a polygon is no prompt."""
     scene = make_scene(NewAnnotation("Polygon", ((1.0, 1.0), (50.0, 1.0), (50.0, 50.0))))
     before = scene.files()
 
-    assert _call("run", scene.project, "--device", "cpu", monkeypatch=monkeypatch) == 3
+    assert command_line("run", scene.project, "--device", "cpu") == 3
     assert "put a point in each nucleus" in capsys.readouterr().err
     assert scene.files() == before
 
 
 @pytest.mark.parametrize("name", ["a [/x] b.png", "Präparat 日本.png", "[red]x.png"])
 def test_image_names_may_hold_anything(
-    tmp_path: Path, draw_discs: DrawDiscs, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str
+    tmp_path: Path, draw_discs: DrawDiscs, command_line: CommandLine, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
     """Square brackets are no markup, and letters of any script are printed."""
     slide = draw_discs(DISCS)
     project = create_project(tmp_path / "project", [NewImage(slide, name, 400, 300, 0.25, (GOOD,))])
 
-    assert _call("run", project, "--device", "cpu", monkeypatch=monkeypatch) == 0
+    assert command_line("run", project, "--device", "cpu") == 0
     assert f"{name}: 2 ok" in capsys.readouterr().out
