@@ -210,6 +210,33 @@ def test_shipped_model_gives_the_same_outlines_in_any_batch(tmp_path: Path) -> N
             assert first.intersection(second).area / first.union(second).area > 0.999
 
 
+def test_a_gland_much_larger_than_its_squiggle_is_shown_whole(draw_discs: DrawDiscs) -> None:
+    """A disc of 110 px under a stroke of 4 px does not fit into 64 px; at twice the scale it does. A click stays `too-large`."""
+    slide = draw_discs([(150, 150, 55), (300, 150, 9)])
+    squiggles = [Prompt("line", (((148.0, 150.0), (152.0, 151.0)),)), Prompt("line", (((298.0, 150.0), (302.0, 151.0)),))]
+    predictor = Predictor(make_card(prompt="line"), DarkIsObject(), device="cpu", precision="float32")
+
+    large, small = _segment(slide, squiggles, predictor)
+    (clicked,) = _segment(slide, [click_at(150, 150)], Predictor(make_card(), DarkIsObject(), device="cpu", precision="float32"))
+
+    assert large.detection is not None
+    assert large.detection.outline.area == pytest.approx(np.pi * 55**2, rel=0.03)
+    assert small.detection is not None
+    assert small.detection.outline.area == pytest.approx(np.pi * 81, rel=0.04)
+    assert clicked.status is Status.TOO_LARGE
+    assert [_segment(slide, [squiggle], predictor) for squiggle in squiggles] == [[large], [small]]
+
+
+def test_a_gland_larger_than_four_patches_is_too_large(draw_discs: DrawDiscs) -> None:
+    """The scale is not made coarser for ever: what is found there would be no gland."""
+    predictor = Predictor(make_card(prompt="line", patch_px=32), DarkIsObject(), device="cpu", precision="float32")
+
+    (outcome,) = _segment(draw_discs([(150, 150, 80)]), [Prompt("line", (((148.0, 150.0), (152.0, 151.0)),))], predictor)
+
+    assert outcome.status is Status.TOO_LARGE
+    assert "32 um" in outcome.detail
+
+
 def test_squiggle_that_spans_the_country_is_too_large(draw_discs: DrawDiscs) -> None:
     """A slip of the hand fails by itself, before it fills the memory."""
     predictor = Predictor(make_card(prompt="line"), DarkIsObject(), device="cpu", precision="float32")

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TypeVar
 
@@ -26,6 +26,9 @@ from nuclick_qp.slides import Slide
 # A detection this close to a click is taken for an older outline of the same object, not for a
 # neighbour: telling the network to keep out of it would cut the object in two.
 NEIGHBOUR_CLEARANCE_UM = 3.0
+# A gland may be much larger than its squiggle. Where its mask reaches the border of the patch, the same
+# squiggle is shown with twice and four times as much around it. Clicks are for objects of one size.
+ZOOM_OUTS = {"point": (1.0,), "line": (1.0, 2.0, 4.0)}
 MAX_COARSENING = 16  # a longer squiggle than that many patches is a slip of the hand, and would fill the memory
 READ_AHEAD = 2  # batches that are read while the network works on another
 
@@ -73,7 +76,8 @@ class _Scene:
     scale: float
     others: "_Others"
     rules: MaskRules
-    options: SegmentOptions = field(default_factory=SegmentOptions)
+    options: SegmentOptions
+    zoom_out: float = 1.0
 
 
 def segment_prompts(
@@ -124,15 +128,11 @@ def segment_prompts(
     rules = MaskRules(card.threshold, card.min_object_px, card.max_hole_px)
     scene = _Scene(kept, slide, predictor, card.mpp / mpp, others, rules, options)
     candidates: dict[int, Candidate] = {}
-    for job in read_ahead(_read_jobs(scene), READ_AHEAD):
-        probabilities = _predict(scene, job.inputs)
-        for index, window, inputs, probability in zip(job.indices, job.windows, job.inputs, probabilities, strict=True):
-            found = _to_candidate(scene, kept[index], window=window, marker=inputs[3] > 0, probability=probability)
-            if isinstance(found, Outcome):
-                outcomes[inside[index]] = found
-            else:
-                candidates[inside[index]] = found
-        on_done(len(job.indices))
+    for number, found in _segment_all(scene, on_done):
+        if isinstance(found, Outcome):
+            outcomes[inside[number]] = found
+        else:
+            candidates[inside[number]] = found
     outcomes.update(_finish(candidates, rules, standing))
     return [outcomes[i] for i in range(len(prompts))]
 
@@ -145,6 +145,27 @@ def read_ahead(items: Iterable[T], depth: int) -> Iterator[T]:
         while (item := waiting.pop(0).result()) is not None:
             waiting.append(pool.submit(next, source, None))
             yield item
+
+
+def _segment_all(scene: _Scene, on_done: Callable[[int], None]) -> Iterator[tuple[int, Candidate | Outcome]]:
+    """Give what is found under each prompt of a scene, with the number of the prompt, in any order."""
+    left = list(range(len(scene.prompts)))
+    zoom_outs = ZOOM_OUTS[scene.predictor.card.prompt]
+    for zoom_out in zoom_outs:
+        seen = replace(scene, prompts=[scene.prompts[i] for i in left], zoom_out=zoom_out)
+        cut_off: list[int] = []
+        for job in read_ahead(_read_jobs(seen), READ_AHEAD):
+            waiting = len(cut_off)
+            probabilities = _predict(seen, job.inputs)
+            for index, window, inputs, probability in zip(job.indices, job.windows, job.inputs, probabilities, strict=True):
+                found = _to_candidate(seen, seen.prompts[index], window=window, marker=inputs[3] > 0, probability=probability)
+                may_zoom = zoom_out != zoom_outs[-1] and 2 * window.scale <= MAX_COARSENING * scene.scale
+                if may_zoom and isinstance(found, Outcome) and found.status is Status.TOO_LARGE:
+                    cut_off.append(left[index])
+                else:
+                    yield left[index], found
+            on_done(len(job.indices) - len(cut_off) + waiting)
+        left = cut_off
 
 
 class _Others:
@@ -205,8 +226,8 @@ def _read_jobs(scene: _Scene) -> Iterator[_Job]:
 
 
 def _read_patches(scene: _Scene) -> Iterator[tuple[Patch, NDArray[np.uint8]]]:
-    patch_px = scene.predictor.card.patch_px
-    for tile in plan_tiles(scene.prompts, patch_px=patch_px, scale=scene.scale, tile_px=scene.options.tile_px):
+    patch_px, tile_px = scene.predictor.card.patch_px, scene.options.tile_px
+    for tile in plan_tiles(scene.prompts, patch_px=patch_px, scale=scene.scale, zoom_out=scene.zoom_out, tile_px=tile_px):
         yield from zip(tile.patches, tile.cut(scene.slide.read(tile.window)), strict=True)
 
 

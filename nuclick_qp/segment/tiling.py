@@ -69,7 +69,7 @@ class Tile:
             yield pixels[row : row + patch.window.height, col : col + patch.window.width]
 
 
-def patch_window(prompt: Prompt, *, patch_px: int, scale: float) -> Window:
+def patch_window(prompt: Prompt, *, patch_px: int, scale: float, zoom_out: float = 1.0) -> Window:
     """Give the patch of a prompt.
 
     A click lies in the pixel [P/2, P/2]. A squiggle's bounding box lies in the middle; when it does
@@ -79,6 +79,8 @@ def patch_window(prompt: Prompt, *, patch_px: int, scale: float) -> Window:
     ----------
     scale
         Level-0 pixels per pixel of the network.
+    zoom_out
+        How many times more of the slide the patch shows than its prompt asks for.
 
     References
     ----------
@@ -86,21 +88,23 @@ def patch_window(prompt: Prompt, *, patch_px: int, scale: float) -> Window:
     """
     left, top, right, bottom = prompt.bounds
     extent = max(right - left, bottom - top) / (scale * patch_px * (1 - 2 * LINE_MARGIN))
-    scale *= max(extent, 1.0)
+    scale *= max(extent, 1.0) * zoom_out
     col = math.floor((left + right) / 2 / scale) - patch_px // 2
     row = math.floor((top + bottom) / 2 / scale) - patch_px // 2
     return Window(col * scale, row * scale, patch_px, patch_px, scale)
 
 
-def plan_tiles(prompts: Sequence[Prompt], *, patch_px: int, scale: float, tile_px: int = TILE_PX) -> list[Tile]:
+def plan_tiles(
+    prompts: Sequence[Prompt], *, patch_px: int, scale: float, zoom_out: float = 1.0, tile_px: int = TILE_PX
+) -> list[Tile]:
     """Plan which regions are read, and which patches are cut from each.
 
     Parameters
     ----------
     prompts
         Prompts inside the slide, in the slide frame.
-    scale
-        Level-0 pixels per pixel of the network.
+    scale, zoom_out
+        See `patch_window`.
     tile_px
         Patches whose corners lie in the same square of this side share a tile.
 
@@ -111,7 +115,7 @@ def plan_tiles(prompts: Sequence[Prompt], *, patch_px: int, scale: float, tile_p
     """
     cells: dict[tuple[float, int, int], list[Patch]] = defaultdict(list)
     for index, prompt in enumerate(prompts):
-        window = patch_window(prompt, patch_px=patch_px, scale=scale)
+        window = patch_window(prompt, patch_px=patch_px, scale=scale, zoom_out=zoom_out)
         cell_px = tile_px * window.scale
         cell = (window.scale, math.floor(window.y / cell_px), math.floor(window.x / cell_px))
         cells[cell].append(Patch(index, window))
