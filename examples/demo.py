@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from ihc_project import BAD, EPITHELIUM, GLAND, PROMPTS, STROMA, make_ihc_project, read_annotations
-from overlay import draw_overlay
-
 from nuclick_qp.projects.protocol import PROMPT_KEY
 from nuclick_qp.projects.qupath_files.data_file import parse_data_file
+from overlay import draw_overlay
 
 LEAST_OK = 0.95  # share of the good points that must get an outline
 MARKER = "made-by-nuclick-qp-demo"

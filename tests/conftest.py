@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from fakes import DarkIsObject, make_card
-from fixture_projects import DATA
 from numpy.typing import NDArray
 from PIL import Image
 from skimage.draw import disk
 
+from fakes import DarkIsObject, make_card
+from fixture_projects import DATA
 from nuclick_qp.segment.predictor import Predictor
 from nuclick_qp_cli.main import main
 

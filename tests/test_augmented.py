@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from fakes import DarkIsObject, make_card
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from fakes import DarkIsObject, make_card
 from nuclick_qp.model.network import NetworkSettings, NuClickNet
 from nuclick_qp.prompts import Status, click_at
 from nuclick_qp.segment.augmented import predict_augmented

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from fakes import make_card
 
+from fakes import make_card
 from nuclick_qp.errors import ModelNotFoundError, WeightsError
 from nuclick_qp.model.cards import Card, default_model, find_card, list_cards, read_card, user_models_folder, weights_folder
 from nuclick_qp.model.checkpoints import load_network, save_weights

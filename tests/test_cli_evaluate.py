@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fakes import DarkIsObject, make_card
 from PIL import Image
 from torch import Tensor, nn
 
+from fakes import DarkIsObject, make_card
 from nuclick_qp.segment.predictor import Predictor
 
 DrawPair = Callable[..., Path]

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fixture_projects import DATA, VERSIONS, drawn_in, entry_of, prompts_in, snapshot
 from shapely import Polygon
 
+from fixture_projects import DATA, VERSIONS, drawn_in, entry_of, prompts_in, snapshot
 from nuclick_qp.errors import UnreadableDataError
 from nuclick_qp.projects.protocol import MODEL_KEY, PROMPT_KEY, Changes, Project, ResultObject
 from nuclick_qp.projects.qupath_files.data_file import parse_data_file

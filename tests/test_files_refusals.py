@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fixture_projects import DATA, entry_of, snapshot
 from shapely import Point
 
+from fixture_projects import DATA, entry_of, snapshot
 from nuclick_qp.errors import UnreadableDataError, WriteRefusedError
 from nuclick_qp.projects.protocol import PROMPT_KEY, Changes, Project, ResultObject
 from nuclick_qp.projects.qupath_files.engine import ABSENT, open_files_project

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from port_network import PortNet, flat_tensors, make_lively
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -23,6 +22,7 @@ from nuclick_qp.model.foreign import BLOCKS, convert, foreign_key, import_checkp
 from nuclick_qp.model.import_options import ImportOptions
 from nuclick_qp.model.network import NetworkSettings, NuClickNet
 from nuclick_qp_cli.main import main
+from port_network import PortNet, flat_tensors, make_lively
 
 
 @dataclass(frozen=True)

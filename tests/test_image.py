@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import skimage.data
 import torch
-from fakes import DarkIsObject, make_card
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
+from fakes import DarkIsObject, make_card
 from nuclick_qp.prompts import Outcome, Prompt, Status, click_at
 from nuclick_qp.segment.image import SegmentOptions, read_ahead, segment_prompts
 from nuclick_qp.segment.predictor import Predictor

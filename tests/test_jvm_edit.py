@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fixture_projects import DATA, entry_of, open_with_qupath, snapshot
 from shapely import Polygon, box
 
+from fixture_projects import DATA, entry_of, open_with_qupath, snapshot
 from nuclick_qp.errors import WriteRefusedError
 from nuclick_qp.projects.jvm_data import HIERARCHY, Java, read_data, write_data
 from nuclick_qp.projects.jvm_edit import edited

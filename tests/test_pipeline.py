@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fakes import DarkIsObject, make_card
 
+from fakes import DarkIsObject, make_card
 from nuclick_qp.errors import OptionError, PromptError, WriteRefusedError
 from nuclick_qp.one_image import segment_file
 from nuclick_qp.options import Predictors, RunOptions

@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 from fakes import make_card
-
 from nuclick_qp.planning import Plan, Wishes, options_digest, plan_prompts
 from nuclick_qp.projects.protocol import EarlierResult, EntryContent
 from nuclick_qp.prompts import Prompt, Status, click_at

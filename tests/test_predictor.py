@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import torch
-from fakes import DarkIsObject, make_card
 from torch import Tensor, nn
 
+from fakes import DarkIsObject, make_card
 from nuclick_qp.errors import DeviceError
 from nuclick_qp.model.network import NetworkSettings, NuClickNet
 from nuclick_qp.segment.predictor import Predictor, choose_device, choose_precision

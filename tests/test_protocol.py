@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fakes import DarkIsObject, make_card
 from numpy.typing import NDArray
 from shapely import MultiPolygon, Point, Polygon
 from skimage.draw import disk
 
+from fakes import DarkIsObject, make_card
 from nuclick_qp.errors import OptionError, TrainingDataError
 from nuclick_qp.evaluation.metrics import Scores
 from nuclick_qp.evaluation.protocol import Protocol, evaluate_folders, evaluate_image, paint_outline, prompts_of_truth

@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from fixture_projects import DATA, NO_QUPATH, VERSIONS, drawn_in, entry_of, open_with_qupath, prompts_in, snapshot
 
+from fixture_projects import DATA, NO_QUPATH, VERSIONS, drawn_in, entry_of, open_with_qupath, prompts_in, snapshot
 from nuclick_qp.errors import EngineUnavailableError, ProjectNotFoundError, UnreadableDataError
 from nuclick_qp.projects.qupath_jvm import JvmProject, find_qupath, open_jvm_project
 

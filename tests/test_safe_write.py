@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fixture_projects import snapshot
 
+from fixture_projects import snapshot
 from nuclick_qp.errors import WriteRefusedError
 from nuclick_qp.projects.qupath_files.safe_write import backup_of, replace_data_file
 

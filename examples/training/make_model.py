@@ -1,0 +1,158 @@
+"""Make a shipped model: train it part by part, put it into the package, measure it, write the figures into its card.
+
+    python examples/training/make_model.py NAME DATA [--runs runs] [--device auto] [--measure-only] [--dry-run]
+
+NAME is one of nuclei, nuclei-monuseg, cells, glands. DATA holds nuclei, pap, cells and glands, each with the folders
+train and test of NAME.png|jpg with NAME_label.png. A training that was stopped goes on. With --measure-only the model
+in the package is measured; with --dry-run its figures are only printed. Test images were never trained on, and
+nothing is chosen by their figures.
+"""
+
+import argparse
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from nuclick_qp.evaluation.protocol import Protocol, evaluate_folders
+from nuclick_qp.evaluation.tables import OverallFigures, summarise
+from nuclick_qp.files import write_atomically
+from nuclick_qp.model.cards import find_card, weights_folder
+from nuclick_qp.segment.predictor import Precision, Predictor, choose_device
+from nuclick_qp.training.config import read_config
+from nuclick_qp.training.loop import TrainingRun, train
+
+PRECISION: Precision = "float32"  # the same figures on every machine
+CONFIGS = Path(__file__).parent
+
+
+@dataclass(frozen=True, slots=True)
+class TestSet:
+    """Labelled images that a model is measured on.
+
+    Attributes
+    ----------
+    name
+        What its figures are called in the card.
+    folder, pattern
+        Folder in DATA, and glob of its images.
+    mpp
+        Micrometres per pixel of the images.
+    jitter_px
+        How far prompts are moved from centroids and skeletons (Table 8 of the paper).
+    """
+
+    name: str
+    folder: str
+    pattern: str
+    mpp: float
+    jitter_px: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """The configurations that make a model, each going on from the last, and what it is measured on.
+
+    Attributes
+    ----------
+    init
+        Model that the first part starts from; None starts from random weights.
+    """
+
+    parts: tuple[str, ...]
+    init: str | None
+    tests: tuple[TestSet, ...]
+
+
+TNBC = TestSet("tnbc_test", "nuclei/test", "tnbc_*", 0.25)
+MONUSEG = TestSet("monuseg_test", "nuclei/test", "monuseg_*", 0.25)
+RECIPES = {
+    "nuclei": Recipe(
+        ("nuclei-1", "nuclei-2"),
+        None,
+        (
+            TNBC,
+            MONUSEG,
+            TestSet("tnbc_test_moved_1_px", "nuclei/test", "tnbc_*", 0.25, 1.0),
+            TestSet("tnbc_test_moved_5_px", "nuclei/test", "tnbc_*", 0.25, 5.0),
+            TestSet("deepliif_test", "ihc/test", "deepliif_*", 0.25),
+            TestSet("lbc_test", "pap/test", "lbc_*", 0.5),  # down-scaled fields: nuclei have half their width at 0.25
+        ),
+    ),
+    "nuclei-monuseg": Recipe(("nuclei-monuseg",), "nuclei", (MONUSEG,)),
+    "cells": Recipe(
+        ("cells",),
+        "nuclei",
+        (TestSet("wbc1_test", "cells/test", "wbc1_*", 0.2), TestSet("bccd_test", "cells/test", "bccd_*", 0.083)),
+    ),
+    "glands": Recipe(("glands",), "nuclei", (TestSet("glas_test", "glands/test", "glas_*", 0.62),)),
+}
+
+
+def main() -> None:
+    """Train, install, measure, write."""
+    parser = argparse.ArgumentParser(description="Make a shipped model, and write its figures into its card.")
+    shared = os.environ.get("NUCLICK_SHARED")
+    default = Path(shared) / "data" if shared else None
+    parser.add_argument("name", choices=RECIPES, help="which model")
+    parser.add_argument("data", type=Path, nargs="?", default=default, help="default: the folder data of NUCLICK_SHARED")
+    parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder for checkpoints and logs")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
+    parser.add_argument("--measure-only", action="store_true", help="measure the model in the package")
+    parser.add_argument("--dry-run", action="store_true", help="do not write the figures into the card")
+    arguments = parser.parse_args()
+    if arguments.data is None:
+        parser.error("name the folder that holds the data, or set NUCLICK_SHARED")
+    recipe = RECIPES[arguments.name]
+    if not arguments.measure_only:
+        install(arguments.name, make(recipe, arguments.data, arguments.runs, device=arguments.device))
+    measure(arguments.name, recipe, arguments.data, write=not arguments.dry_run)
+
+
+def make(recipe: Recipe, data: Path, runs: Path, *, device: str) -> Path:
+    """Train the parts of a recipe, and give the folder of the last."""
+    init = recipe.init
+    for part in recipe.parts:
+        config = read_config(CONFIGS / f"{part}.toml")
+        run = TrainingRun(data, runs / part, device=str(choose_device(device)), init=init)
+        train(config, run, on_step=lambda progress: print(f"\r{progress.step} of {progress.steps}", end="", flush=True))
+        init = str(runs / part / f"{config.name}.json")
+    return runs / recipe.parts[-1]
+
+
+def install(name: str, folder: Path) -> None:
+    """Put weights, card and learning curve of a finished training where the package has them."""
+    for ending in ("safetensors", "json"):
+        shutil.copyfile(folder / f"{name}.{ending}", weights_folder() / f"{name}.{ending}")
+
+
+def measure(name: str, recipe: Recipe, data: Path, *, write: bool) -> None:
+    """Print the tables of a model's test sets, and write their means into its card."""
+    predictor = Predictor.load(name, precision=PRECISION)
+    metrics = {}
+    for test in recipe.tests:
+        print(test.name)
+        metrics[test.name] = {
+            "prompts": "centroids" if predictor.card.prompt == "point" else "skeletons",
+            "moved_px": test.jitter_px,
+            "mpp": test.mpp,
+            "precision": PRECISION,
+            **measure_set(predictor, test, data).model_dump(),
+        }
+    if write:
+        card, weights = find_card(name)
+        text = card.model_copy(update={"metrics": metrics}).model_dump_json(indent=2)
+        write_atomically(weights.with_suffix(".json"), (text + "\n").encode())
+
+
+def measure_set(predictor: Predictor, test: TestSet, data: Path) -> OverallFigures:
+    """Print the table of one test set, and give its means."""
+    protocol = Protocol(mpp=test.mpp, jitter_px=test.jitter_px)
+    scores = evaluate_folders([data / test.folder], predictor=predictor, pattern=test.pattern, protocol=protocol)
+    summary = summarise(predictor.card.short_id, scores)
+    print(summary.table())
+    return summary.overall
+
+
+if __name__ == "__main__":
+    main()
