@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from nuclick_qp.errors import NuClickError, OptionError, ProjectError, PromptError, SlideError, WriteRefusedError
+from nuclick_qp.errors import NuClickError, OptionError, ProjectError, PromptError, WriteRefusedError
 from nuclick_qp.one_image import segment_by_plane
 from nuclick_qp.options import Predictors, Progress, RunOptions
 from nuclick_qp.planning import UNCLASSIFIED, Plan, Wishes, plan_prompts
 from nuclick_qp.projects.geojson_io import write_objects
-from nuclick_qp.projects.locate import SlidePlaces, find_slide
+from nuclick_qp.projects.locate import SlidePlaces
+from nuclick_qp.projects.open_image import open_image
 from nuclick_qp.projects.protocol import Changes, EntryContent, ImageEntry, Project
 from nuclick_qp.prompts import Outcome, Status
 from nuclick_qp.report import (
@@ -27,7 +28,7 @@ from nuclick_qp.report import (
     write_record,
 )
 from nuclick_qp.results import to_objects
-from nuclick_qp.slides import Slide, check_size, open_slide, resolve_mpp
+from nuclick_qp.slides import resolve_mpp
 
 logger = logging.getLogger(__name__)
 
@@ -124,9 +125,8 @@ def _work_on_image(job: _Job, content: EntryContent, plan: Plan, *, since: float
     job.progress.start_image(job.entry.name, len(plan.todo))
     outcomes, removed = list(plan.settled), 0
     if plan.todo:
-        slide_path = _find_slide(job)
-        with open_slide(slide_path, series=job.entry.series) as slide:
-            mpp = _check_slide(job, slide)
+        with open_image(job.entry, job.places) as slide:
+            mpp = resolve_mpp(project=job.entry.mpp, slide=slide.mpp, option=job.options.mpp, source=str(slide.path))
             outcomes += segment_by_plane(
                 plan.todo,
                 slide,
@@ -139,23 +139,6 @@ def _work_on_image(job: _Job, content: EntryContent, plan: Plan, *, since: float
         removed = _write(job, content, outcomes, mpp=mpp)
     classes = [prompt.class_name or UNCLASSIFIED for prompt in content.prompts]
     return report_image(job.entry.name, outcomes, bad_prompts=content.bad_prompts, removed=removed, classes=classes, since=since)
-
-
-def _find_slide(job: _Job) -> Path:
-    if job.entry.wrapped is not None:
-        raise SlideError(
-            f"{job.project.path}: image {job.entry.name!r} is a {job.entry.wrapped} view of its file, whose coordinates are not those of "
-            "the file; put the points on the original image instead"
-        )
-    return find_slide(job.entry, job.places)
-
-
-def _check_slide(job: _Job, slide: Slide) -> float:
-    """Compare the file with the project entry, and give its micrometres per pixel."""
-    entry = job.entry
-    if entry.width is not None and entry.height is not None:
-        check_size(slide, width=entry.width, height=entry.height, image_name=entry.name)
-    return resolve_mpp(project=entry.mpp, slide=slide.mpp, option=job.options.mpp, source=str(slide.path))
 
 
 def _write(job: _Job, content: EntryContent, outcomes: Sequence[Outcome], *, mpp: float) -> int:

@@ -6,13 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from shapely import MultiPolygon, Point, Polygon
 from skimage.draw import disk
 
 from fakes import DarkIsObject, make_card
 from nuclick_qp.errors import OptionError, TrainingDataError
 from nuclick_qp.evaluation.metrics import Scores
-from nuclick_qp.evaluation.protocol import Protocol, evaluate_folders, evaluate_image, paint_outline, prompts_of_truth
+from nuclick_qp.evaluation.protocol import Protocol, evaluate_folders, evaluate_image, prompts_of_truth
 from nuclick_qp.geometry import Window
 from nuclick_qp.guidance.signals import inclusion_map
 from nuclick_qp.guidance.simulated import skeleton_squiggle
@@ -157,15 +156,3 @@ def test_missing_labels_stop_before_the_work(draw_pair: DrawPair, dark_predictor
 
     with pytest.raises(TrainingDataError, match=r"has no discs_label\.png"):
         evaluate_folders(folders, predictor=dark_predictor)
-
-
-def test_island_in_a_hole_is_painted() -> None:
-    """Parts of one outline are painted each by itself: the hole of one does not wipe out another."""
-    centre = Point(20, 20)
-    island, ring = centre.buffer(4), Polygon(centre.buffer(15).exterior, [centre.buffer(9).exterior])
-
-    one, other = (paint_outline(MultiPolygon(parts), (40, 40)) for parts in ([island, ring], [ring, island]))
-
-    assert np.array_equal(one, other)
-    assert one[20, 20]
-    assert not one[20, 27]

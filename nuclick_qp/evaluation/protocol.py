@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from shapely import MultiPolygon, Polygon
-from skimage.draw import polygon as draw_polygon
 
 from nuclick_qp.errors import OptionError
 from nuclick_qp.evaluation.metrics import Scores, score
+from nuclick_qp.fill import fill_outline
+from nuclick_qp.geometry import Window
 from nuclick_qp.guidance.simulated import label_centroids, label_strokes
 from nuclick_qp.labels import find_pairs, read_pair
 from nuclick_qp.prompts import Outcome, Prompt, PromptKind
@@ -141,22 +141,12 @@ def prompts_of_truth(truth: NDArray[np.int32], kind: PromptKind, *, jitter_px: f
 def paint_outcomes(outcomes: Sequence[Outcome], shape: tuple[int, ...]) -> NDArray[np.int32]:
     """Paint outlines in the slide frame as a label image at level 0; outcome i becomes i + 1."""
     canvas = np.zeros(shape, np.int32)
+    window = Window(0, 0, shape[1], shape[0])
     for number, outcome in enumerate(outcomes, start=1):
         if outcome.detection is not None:
-            canvas[paint_outline(outcome.detection.outline, shape)] = number
+            box, mask = fill_outline(outcome.detection.outline, window)
+            canvas[box][mask] = number
     return canvas
-
-
-def paint_outline(outline: Polygon | MultiPolygon, shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    """Give the (H, W) mask of the pixels whose centres lie inside an outline."""
-    mask = np.zeros(shape, bool)
-    for polygon in outline.geoms if isinstance(outline, MultiPolygon) else [outline]:
-        part = np.zeros(shape, bool)  # by itself: a part may lie in the hole of another
-        part[_inside(np.asarray(polygon.exterior.coords), shape)] = True
-        for ring in polygon.interiors:
-            part[_inside(np.asarray(ring.coords), shape)] = False
-        mask |= part
-    return mask
 
 
 def _moved(
@@ -175,9 +165,3 @@ def _moved(
 def _prompt(kind: PromptKind, strokes: list[NDArray[np.intp]]) -> Prompt:
     """Turn array indices into a prompt; the centres of pixels lie at + 0.5 in the slide frame."""
     return Prompt(kind, tuple(tuple((col + 0.5, row + 0.5) for row, col in stroke.tolist()) for stroke in strokes))
-
-
-def _inside(ring: NDArray[np.float64], shape: tuple[int, ...]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Give rows and cols inside a ring; skimage puts pixel centres at whole numbers, we at + 0.5."""
-    rows, cols = draw_polygon(ring[:, 1] - 0.5, ring[:, 0] - 0.5, shape[:2])
-    return rows, cols

@@ -9,11 +9,20 @@ from typing import Any
 import numpy as np
 import shapely
 from shapely import MultiPolygon, Polygon
-from shapely.geometry.base import BaseGeometry
 
 from nuclick_qp.errors import WriteRefusedError
 from nuclick_qp.projects.jvm_data import PATH_CLASS, Java, own_classes, read_data, write_data
-from nuclick_qp.projects.jvm_objects import PATH_OBJECT, Metadata, class_name_of, describe, metadata_reader, plane_of, prompt_key_of, walk
+from nuclick_qp.projects.jvm_objects import (
+    PATH_OBJECT,
+    Metadata,
+    class_name_of,
+    describe,
+    geometry_of,
+    metadata_reader,
+    plane_of,
+    prompt_key_of,
+    walk,
+)
 from nuclick_qp.projects.parents import Region, find_holders
 from nuclick_qp.projects.prompts_of import FoundKind
 from nuclick_qp.projects.protocol import Changes, ResultObject
@@ -132,17 +141,9 @@ def _parents(java: Java, root: Any, add: Sequence[ResultObject], metadata_of: Me
     """Find for each nested result the smallest annotation of the user that holds its prompt; else the root."""
     closed = [item for item in walk(root) if item.isAnnotation() and item.hasROI() and item.getROI().isArea()]
     closed = [item for item in closed if not prompt_key_of(item, metadata_of)]
-    regions = [Region(_geometry(java, roi), float(roi.getArea()), plane_of(roi)) for roi in (item.getROI() for item in closed)]
+    rois = [item.getROI() for item in closed]
+    regions = [Region(geometry_of(java, roi) or Polygon(), float(roi.getArea()), plane_of(roi)) for roi in rois]
     return [root if i is None else closed[i] for i in find_holders(regions, add)]
-
-
-def _geometry(java: Java, roi: Any) -> BaseGeometry:
-    """Give the shape of a region, an empty one when it has a coordinate that is NaN."""
-    try:
-        shape = shapely.from_wkb(memoryview(java.load("org.locationtech.jts.io.WKBWriter")().write(roi.getGeometry())).tobytes())
-    except java.errors:  # JTS cannot work with NaN
-        return Polygon()
-    return shape if np.isfinite(shapely.get_coordinates(shape)).all() else Polygon()
 
 
 def _object_maker(java: Java, colours: Mapping[str, int]) -> MakeObject:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import shapely
 from numpy.typing import NDArray
+from shapely.geometry.base import BaseGeometry
 
 from nuclick_qp.projects.jvm_data import Java
 from nuclick_qp.projects.prompts_of import FoundKind, FoundObject, Shape
@@ -40,12 +41,18 @@ def walk(root: Any) -> Iterator[Any]:
         yield item
 
 
-def found_objects(java: Java, root: Any) -> Iterator[FoundObject]:
-    """Give every object below the root as `sort_objects` wants it."""
+def found_objects(java: Java, root: Any, *, with_outlines: bool = False) -> Iterator[FoundObject]:
+    """Give every object below the root as `sort_objects` and `closed_annotations` want it.
+
+    Parameters
+    ----------
+    with_outlines
+        Ask for the outlines of all closed annotations, not only of results of ours.
+    """
     metadata_of = metadata_reader(java)
     for item in walk(root):
         if item.hasROI():
-            yield _found(item, item.getROI(), metadata_of(item))
+            yield _found(java, item, metadata_of(item), with_outlines=with_outlines)
 
 
 def kind_of(item: Any) -> FoundKind:
@@ -68,6 +75,15 @@ def class_name_of(item: Any) -> str | None:
 def plane_of(roi: Any) -> Plane:
     """Give the slice and time point of a region."""
     return Plane(int(roi.getZ()), int(roi.getT()))
+
+
+def geometry_of(java: Java, roi: Any) -> BaseGeometry | None:
+    """Give the shape of a region, None when it has a coordinate that is NaN."""
+    try:
+        shape = shapely.from_wkb(memoryview(java.load("org.locationtech.jts.io.WKBWriter")().write(roi.getGeometry())).tobytes())
+    except java.errors:  # JTS cannot work with NaN
+        return None
+    return shape if np.isfinite(shapely.get_coordinates(shape)).all() else None
 
 
 def metadata_reader(java: Java) -> Metadata:
@@ -98,18 +114,19 @@ def describe(root: Any) -> list[Described]:
     ]
 
 
-def _found(item: Any, roi: Any, metadata: dict[str, str]) -> FoundObject:
-    kind = kind_of(item)
+def _found(java: Java, item: Any, metadata: dict[str, str], *, with_outlines: bool) -> FoundObject:
+    kind, roi = kind_of(item), item.getROI()
     shape, strokes = _drawn(roi)
     name = item.getName()
     # QuPath works out centroids of regions when it is first asked; only some are of use.
     wants_centroid = shape == "area" and (kind in ("detection", "cell") or PROMPT_KEY in metadata)
+    wants_outline = shape == "area" and (PROMPT_KEY in metadata or (with_outlines and kind == "annotation"))
     return FoundObject(
         kind=kind,
         shape=shape,
         strokes=strokes,
         centroid=(float(roi.getCentroidX()), float(roi.getCentroidY())) if wants_centroid else NOWHERE,
-        outline=shapely.from_wkt(str(roi.getGeometry().toText())) if shape == "area" and PROMPT_KEY in metadata else None,
+        outline=geometry_of(java, roi) if wants_outline else None,
         name=None if name is None else str(name),
         class_name=class_name_of(item),
         plane=plane_of(roi),

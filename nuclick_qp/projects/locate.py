@@ -31,6 +31,8 @@ class SlidePlaces:
         Where it was when QuPath last saved it; None when unknown.
     image_root
         Folder to search for slides that are elsewhere; None for no search.
+    root_option
+        Option that names this folder, for messages.
 
     Raises
     ------
@@ -41,10 +43,11 @@ class SlidePlaces:
     project: Path
     stored_uri: str | None = None
     image_root: Path | None = None
+    root_option: str = "--image-root"
 
     def __post_init__(self) -> None:
         if self.image_root is not None and not self.image_root.is_dir():
-            raise OptionError(f"--image-root {self.image_root} is not a folder; give the folder that holds the slides")
+            raise OptionError(f"{self.root_option} {self.image_root} is not a folder; give the folder that holds the slides")
 
     @cached_property
     def files_by_name(self) -> dict[str, tuple[Path, ...]]:
@@ -84,7 +87,7 @@ def find_slide(entry: ImageEntry, places: SlidePlaces) -> Path:
         return _search(entry, wanted, places)
     looked = " and ".join(str(p) for p in tried) if tried else str(wanted)
     raise SlideNotFoundError(
-        f"{places.project}: image {entry.name!r} is not at {looked}; pass --image-root with the folder that holds it, "
+        f"{places.project}: image {entry.name!r} is not at {looked}; pass {places.root_option} with the folder that holds it, "
         "or open the project in QuPath and correct the path"
     )
 
@@ -148,7 +151,7 @@ def _search(entry: ImageEntry, wanted: PurePath, places: SlidePlaces) -> Path:
     candidates = places.files_by_name.get(_one_form(wanted.name), ())
     if not candidates:
         raise SlideNotFoundError(
-            f"{places.project}: image {entry.name!r} ({wanted}) is not below --image-root {root} either; "
+            f"{places.project}: image {entry.name!r} ({wanted}) is not below {places.root_option} {root} either; "
             f"check the folder, it must hold a file called {wanted.name}"
         )
     common = [_common_end(path, names) for path in candidates]
@@ -156,8 +159,8 @@ def _search(entry: ImageEntry, wanted: PurePath, places: SlidePlaces) -> Path:
     if len(best) > 1:
         listed = ", ".join(str(p) for p in best[:SHOWN]) + (", ..." if len(best) > SHOWN else "")
         raise SlideNotFoundError(
-            f"{places.project}: image {entry.name!r} ({wanted}) could be any of {len(best)} files below --image-root {root}: {listed}; "
-            "give a folder that holds only one of them"
+            f"{places.project}: image {entry.name!r} ({wanted}) could be any of {len(best)} files below {places.root_option} {root}: "
+            f"{listed}; give a folder that holds only one of them"
         )
     return best[0]
 

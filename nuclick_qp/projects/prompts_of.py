@@ -33,7 +33,8 @@ class FoundObject:
     centroid
         In the slide frame; asked of areas of detections, cells, and objects with `PROMPT_KEY`.
     outline
-        In the slide frame; asked of areas with `PROMPT_KEY` only.
+        In the slide frame; asked of areas with `PROMPT_KEY`, and of those of annotations where
+        closed annotations are wanted. None when there is no shape.
     class_name
         Full class (``Tumor: Positive``), None when unclassified.
     nested

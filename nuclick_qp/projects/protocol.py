@@ -1,4 +1,4 @@
-"""What an engine does: list the images of a QuPath project, read prompts, write results.
+"""What an engine does: list the images of a QuPath project, read prompts and annotations, write results.
 
 The engines are `qupath_files` (no Java) and `qupath_jvm` (paquo). The same prompts, the same result
 and the same rules of safety are expected of both.
@@ -105,6 +105,24 @@ class EntryContent:
 
 
 @dataclass(frozen=True, slots=True)
+class ClosedAnnotation:
+    """A closed annotation: polygon, rectangle, ellipse, or a shape with holes or several parts.
+
+    Attributes
+    ----------
+    outline
+        In the slide frame, valid; empty when it encloses nothing or has a coordinate that is no
+        number.
+    class_name
+        Full class (``Tumor: Positive``), None when unclassified.
+    """
+
+    outline: Polygon | MultiPolygon
+    class_name: str | None = None
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ResultObject:
     """One object to be written.
 
@@ -188,6 +206,19 @@ class Project(Protocol):
         ------
         UnreadableDataError
             If its ``data.qpdata`` is truncated, foreign, or of an unknown version.
+        """
+        ...
+
+    def read_closed_annotations(self, entry: ImageEntry) -> tuple[ClosedAnnotation, ...]:
+        """Read the closed annotations of one image, results of ours that are annotations included.
+
+        In the order of the hierarchy. Points, lines, detections, cells, tiles and tissue cores are
+        none.
+
+        Raises
+        ------
+        UnreadableDataError
+            As `read` does.
         """
         ...
 

@@ -26,11 +26,12 @@ from pathlib import Path
 from typing import Any
 
 from nuclick_qp.errors import EngineUnavailableError, UnreadableDataError, WriteRefusedError
+from nuclick_qp.projects.closed import closed_annotations
 from nuclick_qp.projects.jvm_data import CLASS_POOL, PATH_CLASS, Java, own_classes, private_field, read_data
 from nuclick_qp.projects.jvm_edit import edited
 from nuclick_qp.projects.jvm_objects import found_objects
 from nuclick_qp.projects.prompts_of import sort_objects
-from nuclick_qp.projects.protocol import Changes, EntryContent, ImageEntry
+from nuclick_qp.projects.protocol import Changes, ClosedAnnotation, EntryContent, ImageEntry
 from nuclick_qp.projects.qupath_files.engine import FilesProject, fingerprint_of, refuse_unsafe
 from nuclick_qp.projects.qupath_files.java_build import colour_of
 from nuclick_qp.projects.qupath_files.project_json import find_project_file, read_project_file
@@ -137,13 +138,27 @@ class JvmProject(FilesProject):
             If `data.qpdata` cannot be read, is truncated, foreign, or of an unknown version, or
             QuPath stopped while it was saving.
         """
-        path = self.data_path(entry)
-        data = _content(path)
+        data = self.read_data(entry)
         if data is None:
-            return FilesProject.read(self, entry)  # nothing, or why there is nothing
+            return EntryContent((), fingerprint=fingerprint_of(None))
         with own_classes(self.java):
-            objects = found_objects(self.java, read_data(self.java, data, source=path).root)
+            objects = found_objects(self.java, read_data(self.java, data, source=self.data_path(entry)).root)
             return sort_objects(objects, fingerprint=fingerprint_of(data))
+
+    def read_closed_annotations(self, entry: ImageEntry) -> tuple[ClosedAnnotation, ...]:
+        """Read the closed annotations of one image; none when it was never saved.
+
+        Raises
+        ------
+        UnreadableDataError
+            As `read` does.
+        """
+        data = self.read_data(entry)
+        if data is None:
+            return ()
+        with own_classes(self.java):
+            root = read_data(self.java, data, source=self.data_path(entry)).root
+            return closed_annotations(found_objects(self.java, root, with_outlines=True))
 
     def write(self, entry: ImageEntry, changes: Changes, *, fingerprint: str) -> None:
         """Write results into one image: one write, verified, all or nothing.

@@ -17,8 +17,10 @@ MICROMETRES = {
 }  # fmt: skip
 
 
-def resolve_mpp(*, project: float | None, slide: float | None, option: float | None, source: str) -> float:
-    """Choose the pixel size: the project's, then the slide's, then that of ``--mpp``.
+def resolve_mpp(
+    *, project: float | None, slide: float | None, option: float | None, source: str, option_name: str = "--mpp"
+) -> float:
+    """Choose the pixel size: the project's, then the slide's, then that of an option.
 
     Parameters
     ----------
@@ -27,6 +29,8 @@ def resolve_mpp(*, project: float | None, slide: float | None, option: float | N
         positive and finite count as unknown.
     source
         Name of the image, for messages.
+    option_name
+        Name of the option, for messages.
 
     Raises
     ------
@@ -36,14 +40,14 @@ def resolve_mpp(*, project: float | None, slide: float | None, option: float | N
         If the option is not a positive number.
     """
     if option is not None and not _is_positive(option):
-        raise OptionError(f"--mpp {option} is not a pixel size; give micrometres per pixel, such as 0.25")
+        raise OptionError(f"{option_name} {option} is not a pixel size; give micrometres per pixel, such as 0.25")
     for value, place in ((project, "the project"), (slide, "the slide")):
         if value is not None and _is_positive(value):
             if option is not None and abs(option - value) > NOTABLE_DIFFERENCE * value:
-                logger.warning("%s has %.4g um per pixel in %s; --mpp %.4g is not used", source, value, place, option)
+                logger.warning("%s has %.4g um per pixel in %s; %s %.4g is not used", source, value, place, option_name, option)
             return value
     if option is None:
-        raise NoPixelSizeError(f"{source} has no pixel size; pass --mpp, or set it in the Image tab of QuPath")
+        raise NoPixelSizeError(f"{source} has no pixel size; pass {option_name}, or set it in the Image tab of QuPath")
     return option
 
 

@@ -13,8 +13,9 @@ from types import TracebackType
 from typing import Self
 
 from nuclick_qp.errors import UnreadableDataError, WriteRefusedError
+from nuclick_qp.projects.closed import closed_annotations
 from nuclick_qp.projects.prompts_of import sort_objects
-from nuclick_qp.projects.protocol import Changes, EntryContent, ImageEntry
+from nuclick_qp.projects.protocol import Changes, ClosedAnnotation, EntryContent, ImageEntry
 from nuclick_qp.projects.qupath_files.data_file import DataFile, parse_data_file
 from nuclick_qp.projects.qupath_files.editing import prompt_key
 from nuclick_qp.projects.qupath_files.found_objects import found_objects
@@ -68,19 +69,25 @@ class FilesProject:
             If `data.qpdata` cannot be read, is truncated, foreign, or of an unknown version, or
             QuPath stopped while it was saving.
         """
-        path = self.data_path(entry)
-        try:
-            data = content_of(path)
-        except OSError as err:
-            raise UnreadableDataError(f"{path} cannot be read ({err.strerror}); check its permissions") from err
-        if data is not None:
-            return sort_objects(found_objects(parse_data_file(data, source=path).root), fingerprint=fingerprint_of(data))
-        if qupath_backup_of(path).exists():
-            raise UnreadableDataError(
-                f"{path} is missing and {qupath_backup_of(path).name} is there: QuPath stopped while saving image {entry.name!r}; "
-                "open the image in QuPath, save it, and run again"
-            )
-        return EntryContent((), fingerprint=fingerprint_of(None))
+        data = self.read_data(entry)
+        if data is None:
+            return EntryContent((), fingerprint=fingerprint_of(None))
+        root = parse_data_file(data, source=self.data_path(entry)).root
+        return sort_objects(found_objects(root), fingerprint=fingerprint_of(data))
+
+    def read_closed_annotations(self, entry: ImageEntry) -> tuple[ClosedAnnotation, ...]:
+        """Read the closed annotations of one image; none when it was never saved.
+
+        Raises
+        ------
+        UnreadableDataError
+            As `read` does.
+        """
+        data = self.read_data(entry)
+        if data is None:
+            return ()
+        root = parse_data_file(data, source=self.data_path(entry)).root
+        return closed_annotations(found_objects(root, with_outlines=True))
 
     def write(self, entry: ImageEntry, changes: Changes, *, fingerprint: str) -> None:
         """Write results into one image: one write, verified, all or nothing.
@@ -120,6 +127,26 @@ class FilesProject:
     def data_path(self, entry: ImageEntry) -> Path:
         """Give the place of the data file of an image, whether it is there or not."""
         return self.path.parent / "data" / entry.entry_id / "data.qpdata"
+
+    def read_data(self, entry: ImageEntry) -> bytes | None:
+        """Give the bytes of the data file of an image; None when it was never saved.
+
+        Raises
+        ------
+        UnreadableDataError
+            If it cannot be read, or QuPath stopped while it was saving.
+        """
+        path = self.data_path(entry)
+        try:
+            data = content_of(path)
+        except OSError as err:
+            raise UnreadableDataError(f"{path} cannot be read ({err.strerror}); check its permissions") from err
+        if data is None and qupath_backup_of(path).exists():
+            raise UnreadableDataError(
+                f"{path} is missing and {qupath_backup_of(path).name} is there: QuPath stopped while saving image {entry.name!r}; "
+                "open the image in QuPath, save it, and run again"
+            )
+        return data
 
     def empty_data(self, entry: ImageEntry) -> bytes:
         """Make the data file of an image that QuPath has never saved.

@@ -1,4 +1,4 @@
-"""The objects of a data file, as `sort_objects` wants them."""
+"""The objects of a data file, as `sort_objects` and `closed_annotations` want them."""
 
 import math
 from collections.abc import Iterator
@@ -16,25 +16,32 @@ from nuclick_qp.prompts import Plane
 _NOWHERE = (math.nan, math.nan)
 
 
-def found_objects(root: PathObject) -> Iterator[FoundObject]:
-    """Give each object below the root, before its children, in the order of the file."""
+def found_objects(root: PathObject, *, with_outlines: bool = False) -> Iterator[FoundObject]:
+    """Give each object below the root, before its children, in the order of the file.
+
+    Parameters
+    ----------
+    with_outlines
+        Work out the outlines of all closed annotations, not only of results of ours.
+    """
     for item, parent in root.walk():
         if item.kind == "root" or item.roi is None:
             continue
-        yield _found(item, item.kind, item.roi, nested=parent is not root)
+        yield _found(item, item.kind, item.roi, nested=parent is not root, with_outlines=with_outlines)
 
 
-def _found(item: PathObject, kind: FoundKind, roi: Roi, *, nested: bool) -> FoundObject:
+def _found(item: PathObject, kind: FoundKind, roi: Roi, *, nested: bool, with_outlines: bool) -> FoundObject:
     shape, strokes = _drawn(roi)
     metadata = dict(item.metadata)
     # Centroids cost a geometry each; only those that `sort_objects` looks at are worked out.
     wants_centroid = shape == "area" and (kind in ("detection", "cell") or PROMPT_KEY in metadata)
+    wants_outline = shape == "area" and (PROMPT_KEY in metadata or (with_outlines and kind == "annotation"))
     return FoundObject(
         kind=kind,
         shape=shape,
         strokes=strokes,
         centroid=roi.centroid if wants_centroid else _NOWHERE,
-        outline=roi.geometry if shape == "area" and PROMPT_KEY in metadata else None,
+        outline=roi.geometry if wants_outline else None,
         name=item.name,
         class_name=item.class_name,
         plane=Plane(roi.z, roi.t),

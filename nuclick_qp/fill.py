@@ -1,0 +1,48 @@
+"""Outlines to pixels: those whose centres lie inside."""
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+from shapely import MultiPolygon, Polygon
+from skimage.draw import polygon as draw_polygon
+
+from nuclick_qp.geometry import Window
+
+Box = tuple[slice, slice]
+
+
+def fill_outline(outline: Polygon | MultiPolygon, window: Window) -> tuple[Box, NDArray[np.bool_]]:
+    """Give the pixels of a window whose centres lie inside an outline.
+
+    Every ring turns what it holds from outside to inside or back, so holes, several parts, and a part
+    in the hole of another need no care.
+
+    Parameters
+    ----------
+    outline
+        Valid, in the slide frame.
+
+    Returns
+    -------
+    box, mask
+        Rows and columns of the window that the outline may reach, and the (H, W) mask of this box.
+        Both have no pixels when it does not reach any.
+    """
+    rings = [window.to_window(shapely.get_coordinates(ring)) for ring in shapely.get_rings(shapely.get_parts(outline))]
+    if not rings:
+        return (slice(0, 0), slice(0, 0)), np.zeros((0, 0), np.bool_)
+    xy = np.concatenate(rings)
+    box = (_pixels(xy[:, 1], window.height), _pixels(xy[:, 0], window.width))
+    mask = np.zeros([part.stop - part.start for part in box], np.bool_)
+    corner = np.array([box[1].start, box[0].start]) + 0.5  # skimage puts the centres of pixels at whole numbers, we at + 0.5
+    for ring in rings:
+        x, y = (ring - corner).T
+        inside = draw_polygon(y, x, mask.shape)
+        mask[inside] = ~mask[inside]
+    return box, mask
+
+
+def _pixels(along: NDArray[np.float64], limit: int) -> slice:
+    """Give the pixels of one axis whose centres lie between the least and the greatest coordinate."""
+    first, stop = np.clip([np.ceil(along.min() - 0.5), np.floor(along.max() + 0.5)], 0, limit).astype(int).tolist()
+    return slice(first, stop)

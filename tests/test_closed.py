@@ -1,0 +1,80 @@
+"""Closed annotations of an image, read without Java."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+import shapely
+from shapely.geometry.base import BaseGeometry
+
+from fixture_projects import DATA, VERSIONS, entry_of
+from nuclick_qp.projects.closed import closed_annotations
+from nuclick_qp.projects.prompts_of import FoundKind, FoundObject, Shape
+from nuclick_qp.projects.qupath_files.engine import open_files_project
+
+CLOSED_ROIS = {"Polygon", "Rectangle", "Ellipse", "Geometry", "Area"}
+
+
+def found(outline: BaseGeometry | None, *, kind: FoundKind = "annotation", shape: Shape = "area") -> FoundObject:
+    """Give an object as an engine finds it."""
+    return FoundObject(kind=kind, shape=shape, outline=outline, class_name="Tumor", name="one")
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_closed_annotations_are_those_that_qupath_reads(version: str) -> None:
+    """All of them in order, with class, name and area; no line, point, cell, tile, detection or core."""
+    project = open_files_project(DATA / version / "ihc")
+    entries = json.loads((DATA / version / "expected.json").read_text("utf-8"))["entries"]
+    expected = {
+        entry["entry_id"]: [o for o in entry["objects"] if o["type"] == "PathAnnotationObject" and o["roi"] in CLOSED_ROIS]
+        for entry in entries
+        if entry["has_data"]
+    }
+
+    closed = {entry_id: project.read_closed_annotations(entry_of(project, entry_id)) for entry_id in expected}
+
+    assert {key: [(a.class_name, a.name) for a in value] for key, value in closed.items()} == {
+        key: [(o["class"], o["name"]) for o in value] for key, value in expected.items()
+    }
+    areas = [[annotation.outline.area for annotation in closed["1"]], [o["area"] for o in expected["1"]]]
+    assert len(areas[0]) == 6
+    assert areas[0] == pytest.approx(areas[1], rel=1e-3)  # an ellipse is a polygon of 128 corners here
+    assert sum(shapely.get_num_interior_rings(shapely.get_parts(a.outline)).sum() for a in closed["1"]) == 1
+
+
+def test_image_that_was_never_saved_has_no_annotations() -> None:
+    """No data.qpdata is not an error."""
+    project = open_files_project(DATA / "0.6.0" / "ihc")
+
+    assert project.read_closed_annotations(entry_of(project, "6")) == ()
+
+
+def test_only_closed_annotations_are_taken() -> None:
+    """Not what is of another kind, nor points and lines."""
+    square = shapely.box(0, 0, 2, 2)
+
+    closed = closed_annotations([found(square), found(square, kind="detection"), found(None, shape="lines"), found(None, shape="points")])
+
+    assert [(a.outline, a.class_name, a.name) for a in closed] == [(square, "Tumor", "one")]
+
+
+def test_crossing_outlines_become_valid() -> None:
+    """A bow tie of two triangles, as a hand draws it; a spike is cut off."""
+    bow_tie, spike = shapely.Polygon([(0, 0), (2, 2), (2, 0), (0, 2)]), shapely.Polygon([(0, 0), (4, 0), (4, 4), (8, 8), (4, 4), (0, 4)])
+
+    tie, square = closed_annotations([found(bow_tie), found(spike)])
+
+    assert tie.outline.is_valid
+    assert (tie.outline.geom_type, tie.outline.area) == ("MultiPolygon", 2)
+    assert (square.outline.is_valid, square.outline.area) == (True, 16)
+
+
+def test_broken_outlines_are_empty() -> None:
+    """Nothing at all, too few points, NaN, points only: told by an empty outline, not left out."""
+    with np.errstate(invalid="ignore"):
+        spoilt = shapely.Polygon([(0, 0), (math.nan, 1), (1, 1)])
+
+    closed = closed_annotations([found(outline) for outline in (None, spoilt, shapely.MultiPoint([(0, 0), (1, 1)]))])
+
+    assert [a.outline.is_empty for a in closed] == [True, True, True]
