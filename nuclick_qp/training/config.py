@@ -26,7 +26,8 @@ class Source(_Strict):
         Glob of the images, by file name or by their name in the project; label images are never
         taken for images.
     classes
-        Only annotations of these classes are objects; empty takes all. For projects.
+        Only annotations of these classes are objects (``""`` for unclassified ones); empty takes all
+        but those whose class ends in ``*``, which QuPath ignores as well. For projects.
     mpp
         Micrometres per pixel of the images; a project mostly knows it itself.
     object_area_px

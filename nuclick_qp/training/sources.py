@@ -6,6 +6,7 @@ import numpy as np
 
 from nuclick_qp.errors import TrainingDataError
 from nuclick_qp.training.config import TrainingConfig
+from nuclick_qp.training.from_project import load_project
 from nuclick_qp.training.images import LabelledImage, load_folder
 from nuclick_qp.training.touching import touching_cells
 
@@ -33,7 +34,8 @@ def load_images(config: TrainingConfig, root: Path) -> tuple[list[LabelledImage]
     training: list[LabelledImage] = []
     validation: list[LabelledImage] = []
     for number, source in enumerate(config.sources):
-        train_part, validation_part = load_folder(source, root=root, mpp=config.mpp)
+        load = load_folder if source.project is None else load_project
+        train_part, validation_part = load(source, root=root, mpp=config.mpp)
         training += train_part
         validation += validation_part
         if config.touching is not None and train_part:
@@ -41,5 +43,8 @@ def load_images(config: TrainingConfig, root: Path) -> tuple[list[LabelledImage]
             rng = np.random.default_rng([config.seed, TOUCHING_STREAM, number])
             training += touching_cells(train_part, config.touching, share=share, rng=rng)
     if not training or not validation:
-        raise TrainingDataError(f"{len(training)} images to train on and {len(validation)} to validate on; correct `validation`")
+        raise TrainingDataError(
+            f"{len(training)} images to train on and {len(validation)} to validate on; correct `validation`, "
+            "or draw rectangles of class Training and Validation in the project"
+        )
     return training, validation

@@ -1,0 +1,152 @@
+"""Training images from a QuPath project: its closed annotations become the truth."""
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+from shapely import Polygon
+
+from nuclick_qp.errors import TrainingDataError
+from nuclick_qp.fill import fill_outline
+from nuclick_qp.geometry import Window
+from nuclick_qp.projects.locate import SlidePlaces
+from nuclick_qp.projects.open_image import open_image
+from nuclick_qp.projects.open_project import open_project
+from nuclick_qp.projects.protocol import ClosedAnnotation, ImageEntry, Project
+from nuclick_qp.slides import Slide, resolve_mpp
+from nuclick_qp.training.config import Source
+from nuclick_qp.training.images import LabelledImage, labelled_image
+
+Part = Literal["Training", "Validation"]
+REGION_CLASSES: tuple[Part, Part] = ("Training", "Validation")
+IGNORED_ENDING = "*"  # QuPath's mark of classes that are no objects, such as Ignore* and Region*
+LARGEST_REGION_PX = 50_000_000  # 150 MB of pixels and 200 MB of labels
+RECTANGLE_TOLERANCE = 1e-3  # share of its bounding box that a rectangle may lack, for rounding
+
+
+@dataclass(frozen=True, slots=True)
+class _Drawn:
+    """What one image of a project holds: its objects, and the rectangles that limit the area."""
+
+    entry: ImageEntry
+    objects: tuple[ClosedAnnotation, ...]
+    rectangles: tuple[tuple[Part, Polygon], ...]
+
+
+def load_project(source: Source, *, root: Path, mpp: float) -> tuple[list[LabelledImage], list[LabelledImage]]:
+    """Read the annotated regions of a source that is a QuPath project.
+
+    Every closed annotation of the source's classes is one object; where they overlap, the smaller
+    one lies on top. If any image has rectangles of class Training or Validation, exactly what they
+    hold is used. If none has, every image with objects is used as a whole: whatever is
+    not annotated in it counts as background.
+
+    Parameters
+    ----------
+    root
+        Folder that the source's project is relative to; slides that have moved are searched below it.
+    mpp
+        Micrometres per pixel of the network.
+
+    Returns
+    -------
+    training, validation
+        The second holds rectangles of class Validation, and images that match one of the source's
+        validation globs.
+
+    Raises
+    ------
+    TrainingDataError
+        If no image matches, nothing is annotated, a rectangle holds no object or is none, or a
+        region is too large; the message names the image.
+    NuClickError
+        If the project, an image's data, or a slide cannot be read, as in a run.
+    """
+    assert source.project is not None
+    with open_project(root / source.project) as project:
+        drawn = [_sort(entry, project, source) for entry in project.images() if fnmatchcase(entry.name, source.pattern)]
+        if not drawn:
+            raise TrainingDataError(f"{project.path} has no image that matches {source.pattern!r}; correct `pattern`")
+        if not any(image.objects for image in drawn):
+            of_classes = f" of the classes {', '.join(source.classes)}" if source.classes else ""
+            raise TrainingDataError(f"{project.path} holds no closed annotation{of_classes}; outline every object in some region")
+        has_rectangles = any(image.rectangles for image in drawn)
+        used = [image for image in drawn if (image.rectangles if has_rectangles else image.objects)]
+        places = SlidePlaces(project.path, project.stored_uri, root, root_option="--data")
+        regions = [region for image in used for region in _regions(image, source, places, mpp=mpp)]
+    parts: tuple[list[LabelledImage], list[LabelledImage]] = ([], [])
+    for part, region in regions:
+        parts[part == "Validation"].append(replace(region, weight=source.weight / len(regions)))
+    return parts
+
+
+def _sort(entry: ImageEntry, project: Project, source: Source) -> _Drawn:
+    """Tell objects from rectangles that limit the area, and leave out what is neither."""
+    closed = project.read_closed_annotations(entry)
+    objects = tuple(a for a in closed if a.class_name not in REGION_CLASSES and _is_object(a.class_name, source.classes))
+    rectangles = tuple((part, _rectangle(a, entry, project)) for part in REGION_CLASSES for a in closed if a.class_name == part)
+    return _Drawn(entry, objects, rectangles)
+
+
+def _is_object(class_name: str | None, classes: Sequence[str]) -> bool:
+    if classes:
+        return (class_name or "") in classes
+    return not (class_name or "").endswith(IGNORED_ENDING)
+
+
+def _rectangle(annotation: ClosedAnnotation, entry: ImageEntry, project: Project) -> Polygon:
+    box = shapely.box(*annotation.outline.bounds) if not annotation.outline.is_empty else Polygon()
+    if box.is_empty or annotation.outline.area < (1 - RECTANGLE_TOLERANCE) * box.area:
+        raise TrainingDataError(
+            f"{project.path}: image {entry.name!r} has an annotation of class {annotation.class_name} that is no upright rectangle; "
+            "draw it anew with the rectangle tool"
+        )
+    return box
+
+
+def _regions(image: _Drawn, source: Source, places: SlidePlaces, *, mpp: float) -> Iterator[tuple[Part, LabelledImage]]:
+    """Read what the rectangles of an image hold, or all of it when it has none."""
+    with ExitStack() as stack:
+        slide = stack.enter_context(open_image(image.entry, places))
+        mpp_slide = resolve_mpp(
+            project=image.entry.mpp, slide=slide.mpp, option=source.mpp, source=str(slide.path), option_name="`mpp` of the source"
+        )
+        held_out = any(fnmatchcase(image.entry.name, glob) for glob in source.validation)
+        name = f"{places.project}: image {image.entry.name!r}"
+        whole: tuple[tuple[Part, Polygon], ...] = (("Training", shapely.box(0, 0, slide.width, slide.height)),)
+        for part, box in image.rectangles or whole:
+            where = f"{name}, the {part} rectangle at {box.bounds[0]:.0f}, {box.bounds[1]:.0f}," if image.rectangles else name
+            window = _window(box, slide, scale=max(1.0, mpp / mpp_slide), where=where)
+            pixels, labels = slide.read(window), paint_annotations(image.objects, window)
+            region = labelled_image(where, pixels, labels, zoom=max(1.0, mpp_slide / mpp), weight=source.weight)
+            yield ("Validation" if held_out else part), region
+
+
+def _window(box: Polygon, slide: Slide, *, scale: float, where: str) -> Window:
+    """Give the window of a region, cut to the slide."""
+    left, top, right, bottom = np.clip(box.bounds, 0, [slide.width, slide.height] * 2).tolist()
+    width, height = (math.floor((high - low) / scale) for low, high in ((left, right), (top, bottom)))
+    if width < 1 or height < 1:
+        raise TrainingDataError(f"{where} lies outside the image; draw it anew")
+    if width * height > LARGEST_REGION_PX:
+        raise TrainingDataError(
+            f"{where} has {width} x {height} px at the resolution of the network, more than {LARGEST_REGION_PX:,} in all; "
+            "draw smaller rectangles of class Training and Validation"
+        )
+    return Window(left, top, width, height, scale)
+
+
+def paint_annotations(annotations: Sequence[ClosedAnnotation], window: Window) -> NDArray[np.int32]:
+    """Give the (H, W) labels of a window, one number per annotation, the smaller on top of the larger."""
+    labels = np.zeros((window.height, window.width), np.int32)
+    for number, annotation in enumerate(sorted(annotations, key=lambda a: -a.outline.area), start=1):
+        box, mask = fill_outline(annotation.outline, window)
+        labels[box][mask] = number
+    return labels
