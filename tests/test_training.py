@@ -15,7 +15,7 @@ from scipy import ndimage
 from skimage.draw import disk
 
 from nuclick_qp.errors import NuClickError, OptionError, TrainingDataError, WeightsError
-from nuclick_qp.model.cards import Card, list_cards, read_card
+from nuclick_qp.model.cards import read_card
 from nuclick_qp.model.checkpoints import load_network
 from nuclick_qp.training import loop
 from nuclick_qp.training.augment import augment_colours
@@ -23,7 +23,6 @@ from nuclick_qp.training.config import Augmentation, TrainingConfig, read_config
 from nuclick_qp.training.images import load_folder
 from nuclick_qp.training.loop import TrainingRun, train
 from nuclick_qp.training.patches import draw_batch
-from training.make_model import CONFIGS, RECIPES
 
 CENTRES = [(30, 30), (30, 90), (90, 30), (90, 90), (60, 60)]
 
@@ -242,23 +241,6 @@ def test_bad_configurations_are_one_clear_line(tmp_path: Path, text: str | None,
     assert isinstance(error.value, NuClickError)
     assert "config.toml" in str(error.value)
     assert "\n" not in str(error.value)
-
-
-def test_every_recipe_reads_and_makes_its_model() -> None:
-    """Each part is a configuration of the recipe's model; the parts agree on the network."""
-    for name, recipe in RECIPES.items():
-        parts = [read_config(CONFIGS / f"{part}.toml") for part in recipe.parts]
-
-        assert {part.name for part in parts} == {name}
-        assert len({(part.prompt, part.width, part.ms_blocks) for part in parts}) == 1
-
-
-@pytest.mark.parametrize("card", list_cards(), ids=lambda card: card.name)
-def test_shipped_models_come_from_configurations_in_the_repository(card: Card) -> None:
-    """A card holds the configuration of the last part of its recipe."""
-    last = read_config(CONFIGS / f"{RECIPES[card.name].parts[-1]}.toml")
-
-    assert TrainingConfig.model_validate(card.training["config"]) == last
 
 
 def test_squiggle_patches_hold_the_whole_gland(data: Path) -> None:

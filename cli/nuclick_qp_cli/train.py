@@ -1,5 +1,6 @@
 """`nuclick-qp train`: train a model from a configuration."""
 
+import signal
 from pathlib import Path
 from typing import Annotated
 
@@ -14,14 +15,16 @@ def train(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
     workers: Annotated[int, typer.Option(help="Processes that make training patches.", min=0)] = 1,
 ) -> None:
-    """Train a model on images with instance labels; Ctrl-C stops, the same command goes on."""
+    """Train a model on images with instance labels, or on a QuPath project; Ctrl-C stops, the same command goes on."""
     from nuclick_qp.segment.predictor import choose_device
     from nuclick_qp.training.config import read_config
     from nuclick_qp.training.loop import TrainingRun
     from nuclick_qp.training.loop import train as run_training
     from nuclick_qp_cli.progress import show_training
 
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what a cluster sends before it kills: stop as after Ctrl-C
+    settings = read_config(config)
     run = TrainingRun(data, out, device=str(choose_device(device)), workers=workers, init=init)
     with show_training() as on_step:
-        card = run_training(read_config(config), run, on_step=on_step)
+        card = run_training(settings, run, on_step=on_step)
     print(f"{out / card.name}.safetensors ({card.parameters:,} parameters, sha256 {card.sha256[:12]})")

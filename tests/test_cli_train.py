@@ -1,0 +1,72 @@
+"""`nuclick-qp train` as it is called on a cluster."""
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+DISCS = [(60, 60, 12), (140, 60, 12), (60, 200, 12), (340, 200, 12)]
+CONFIG = """
+name = "discs"
+prompt = "point"
+description = "drawn discs"
+licence = "GPL-3.0-or-later"
+patch_px = 32
+width = 0.07
+steps = 100000
+batch_size = 2
+validate_every = 2
+
+[[sources]]
+folder = "discs"
+mpp = 0.25
+validation = ["two*"]
+"""
+
+
+@pytest.fixture
+def arguments(tmp_path: Path, draw_pair: Callable[..., Path]) -> list[str]:
+    """Give the arguments of a training on two drawn images that would take an hour."""
+    for name in ("discs/one", "discs/two"):
+        draw_pair(name, DISCS)
+    config = tmp_path / "discs.toml"
+    config.write_text(CONFIG)
+    return ["train", str(config), "--data", str(tmp_path), "--out", str(tmp_path / "run"), "--device", "cpu"]
+
+
+@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT])
+def test_a_stopped_training_leaves_a_checkpoint(arguments: list[str], tmp_path: Path, sent: signal.Signals) -> None:
+    """Ctrl-C, and what a cluster sends before it kills: exit code 130, no traceback, nothing lost but the step at hand."""
+    log = tmp_path / "run" / "log.csv"
+    training = subprocess.Popen([sys.executable, "-m", "nuclick_qp_cli.main", *arguments], stderr=subprocess.PIPE, text=True)
+    try:
+        until = time.monotonic() + 120
+        while not log.exists() and training.poll() is None and time.monotonic() < until:
+            time.sleep(0.1)
+        training.send_signal(sent)
+        _, errors = training.communicate(timeout=60)
+    finally:
+        training.kill()
+
+    assert training.returncode == 130
+    assert "Traceback" not in errors
+    assert torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)["step"] >= 2
+
+
+def test_wrong_configurations_are_told_in_one_line(
+    arguments: list[str], tmp_path: Path, command_line: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """File, key and reason; nothing is written."""
+    (tmp_path / "discs.toml").write_text(CONFIG.replace("batch_size = 2", "batch_size = 0"))
+
+    assert command_line(*arguments) == 2
+
+    error = capsys.readouterr().err
+    assert "discs.toml: batch_size: " in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "run").exists()
