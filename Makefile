@@ -11,7 +11,7 @@ INSTALLED := .venv/.installed
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-7s %s\n", $$1, $$2}' Makefile
 
-demo: $(INSTALLED) ## outline the nuclei of an example project, results in demo-out
+demo: $(INSTALLED) ## outline the nuclei and glands of an example project, results in demo-out
 	$(BIN)/python examples/demo.py --out demo-out
 
 test: $(INSTALLED) ## run the tests and the examples in docstrings
