@@ -149,7 +149,8 @@ class TrainingConfig(_Strict):
         Share of the clicks that hit no object: the network learns to answer them with nothing. Only
         for points: a squiggle beside all glands is not simulated.
     max_ratio
-        Upper bound of the factor a of eq. 1; None is the paper's, without a bound.
+        Upper bound of the factor a of eq. 1. The paper has none, which a very large number gives;
+        in crowded patches outlines grow then, see `hybrid_loss`.
     """
 
     name: str
@@ -174,7 +175,7 @@ class TrainingConfig(_Strict):
     exclusion_drop: float = Field(default=0.15, ge=0, le=1)
     exclusion_keep: float = Field(default=0.6, ge=0, le=1)
     background_share: float = Field(default=0.0, ge=0, lt=1)
-    max_ratio: float | None = Field(default=None, gt=0)
+    max_ratio: float = Field(default=1.0, gt=0)
     validate_every: int = Field(default=250, gt=0)
     checkpoint_minutes: float = Field(default=3.0, gt=0)
     augmentation: Augmentation = Augmentation()
