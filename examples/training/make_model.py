@@ -3,7 +3,8 @@
     python examples/training/make_model.py NAME DATA [--runs runs] [--device auto] [--measure-only] [--dry-run]
 
 NAME is one of nuclei, nuclei-monuseg, cells, glands. DATA holds nuclei, pap, cells and glands, each with the folders
-train and test of NAME.png|jpg with NAME_label.png. A training that was stopped goes on. With --measure-only the model
+train and test of NAME.png|jpg with NAME_label.png. A training that was stopped goes on; its learning curve lies in
+curves. With --measure-only the model
 in the package is measured; with --dry-run its figures are only printed. Test images were never trained on, and
 nothing is chosen by their figures.
 """
@@ -24,6 +25,7 @@ from nuclick_qp.training.loop import TrainingRun, train
 
 PRECISION: Precision = "float32"  # the same figures on every machine
 CONFIGS = Path(__file__).parent
+CURVES = CONFIGS / "curves"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,7 @@ TNBC = TestSet("tnbc_test", "nuclei/test", "tnbc_*", 0.25)
 MONUSEG = TestSet("monuseg_test", "nuclei/test", "monuseg_*", 0.25)
 RECIPES = {
     "nuclei": Recipe(
-        ("nuclei-1", "nuclei-2"),
+        ("nuclei-1", "nuclei-2", "nuclei-3", "nuclei-4"),
         None,
         (
             TNBC,
@@ -112,16 +114,18 @@ def main() -> None:
 def make(recipe: Recipe, data: Path, runs: Path, *, device: str) -> Path:
     """Train the parts of a recipe, and give the folder of the last."""
     init = recipe.init
+    CURVES.mkdir(exist_ok=True)
     for part in recipe.parts:
         config = read_config(CONFIGS / f"{part}.toml")
         run = TrainingRun(data, runs / part, device=str(choose_device(device)), init=init)
         train(config, run, on_step=lambda progress: print(f"\r{progress.step} of {progress.steps}", end="", flush=True))
         init = str(runs / part / f"{config.name}.json")
+        shutil.copyfile(runs / part / "curve.png", CURVES / f"{part}.png")
     return runs / recipe.parts[-1]
 
 
 def install(name: str, folder: Path) -> None:
-    """Put weights, card and learning curve of a finished training where the package has them."""
+    """Put weights and card of a finished training where the package has them."""
     for ending in ("safetensors", "json"):
         shutil.copyfile(folder / f"{name}.{ending}", weights_folder() / f"{name}.{ending}")
 
