@@ -148,6 +148,15 @@ def test_engines_read_the_same(pair: Pair) -> None:
         assert one.fingerprint == other.fingerprint
 
 
+def test_engines_read_the_same_closed_annotations(pair: Pair) -> None:
+    """In the same order; ellipses, which are polygons in both, differ by a thousandth of their area at most."""
+    for entry in pair.entries:
+        one, other = pair.files.read_closed_annotations(entry), pair.qupath.read_closed_annotations(entry)
+        assert [(a.class_name, a.name) for a in one] == [(a.class_name, a.name) for a in other]
+        for a, b in zip(one, other, strict=True):
+            assert a.outline.symmetric_difference(b.outline).area <= 1e-3 * b.outline.area
+
+
 def test_each_reads_what_the_other_wrote(pair: Pair) -> None:
     """Results to 0.01 px, to which QuPath rounds outlines with holes."""
     written = 0
