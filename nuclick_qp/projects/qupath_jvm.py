@@ -26,16 +26,15 @@ from pathlib import Path
 from typing import Any
 
 from nuclick_qp.errors import EngineUnavailableError, UnreadableDataError, WriteRefusedError
-from nuclick_qp.projects.closed import closed_annotations
 from nuclick_qp.projects.jvm_data import CLASS_POOL, PATH_CLASS, Java, own_classes, private_field, read_data
 from nuclick_qp.projects.jvm_edit import edited
 from nuclick_qp.projects.jvm_objects import found_objects
-from nuclick_qp.projects.prompts_of import sort_objects
-from nuclick_qp.projects.protocol import Changes, ClosedAnnotation, EntryContent, ImageEntry
-from nuclick_qp.projects.qupath_files.engine import FilesProject, fingerprint_of, refuse_unsafe
+from nuclick_qp.projects.prompts_of import FoundObject
+from nuclick_qp.projects.protocol import Changes, ImageEntry
+from nuclick_qp.projects.qupath_files.engine import FilesProject, data_content, refuse_unsafe
 from nuclick_qp.projects.qupath_files.java_build import colour_of
 from nuclick_qp.projects.qupath_files.project_json import find_project_file, read_project_file
-from nuclick_qp.projects.qupath_files.safe_write import content_of, replace_data_file
+from nuclick_qp.projects.qupath_files.safe_write import replace_data_file
 from nuclick_qp.projects.qupath_files.side_files import ClassColour, add_classes, listed_colours, update_summary
 
 REMEDY = "install QuPath 0.4 or later, set PAQUO_QUPATH_DIR to its folder, or use --engine files"
@@ -129,36 +128,17 @@ class JvmProject(FilesProject):
         """Name of this engine."""
         return "qupath"
 
-    def read(self, entry: ImageEntry) -> EntryContent:
-        """Read prompts and earlier results of one image; nothing when it was never saved.
+    def objects_in(self, data: bytes, entry: ImageEntry, *, with_outlines: bool = False) -> list[FoundObject]:
+        """Give the objects that QuPath reads from the bytes of a data file; `with_outlines` as for `found_objects`.
 
         Raises
         ------
         UnreadableDataError
-            If `data.qpdata` cannot be read, is truncated, foreign, or of an unknown version, or
-            QuPath stopped while it was saving.
+            If QuPath cannot read the bytes.
         """
-        data = self.read_data(entry)
-        if data is None:
-            return EntryContent((), fingerprint=fingerprint_of(None))
-        with own_classes(self.java):
-            objects = found_objects(self.java, read_data(self.java, data, source=self.data_path(entry)).root)
-            return sort_objects(objects, fingerprint=fingerprint_of(data))
-
-    def read_closed_annotations(self, entry: ImageEntry) -> tuple[ClosedAnnotation, ...]:
-        """Read the closed annotations of one image; none when it was never saved.
-
-        Raises
-        ------
-        UnreadableDataError
-            As `read` does.
-        """
-        data = self.read_data(entry)
-        if data is None:
-            return ()
         with own_classes(self.java):
             root = read_data(self.java, data, source=self.data_path(entry)).root
-            return closed_annotations(found_objects(self.java, root, with_outlines=True))
+            return list(found_objects(self.java, root, with_outlines=with_outlines))
 
     def write(self, entry: ImageEntry, changes: Changes, *, fingerprint: str) -> None:
         """Write results into one image: one write, verified, all or nothing.
@@ -171,7 +151,7 @@ class JvmProject(FilesProject):
         """
         path = self.data_path(entry)
         try:
-            old = _content(path)
+            old = data_content(path)
             refuse_unsafe(path, old, fingerprint=fingerprint)
             new = edited(
                 self.java,
@@ -188,14 +168,6 @@ class JvmProject(FilesProject):
         # Last, and never a reason to fail: the objects are on disk now.
         add_classes(self.path.parent, [ClassColour(name, colour_of(name)) for name in new.new_classes])
         update_summary(path, new.objects)
-
-
-def _content(path: Path) -> bytes | None:
-    """Read a data file; None when there is none."""
-    try:
-        return content_of(path)
-    except OSError as err:
-        raise UnreadableDataError(f"{path} cannot be read ({err.strerror}); check its permissions") from err
 
 
 @cache

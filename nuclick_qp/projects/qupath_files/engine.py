@@ -6,7 +6,7 @@ QuPath saved it and where, which would no longer be true, and QuPath needs nothi
 
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -14,7 +14,7 @@ from typing import Self
 
 from nuclick_qp.errors import UnreadableDataError, WriteRefusedError
 from nuclick_qp.projects.closed import closed_annotations
-from nuclick_qp.projects.prompts_of import sort_objects
+from nuclick_qp.projects.prompts_of import FoundObject, sort_objects
 from nuclick_qp.projects.protocol import Changes, ClosedAnnotation, EntryContent, ImageEntry
 from nuclick_qp.projects.qupath_files.data_file import DataFile, parse_data_file
 from nuclick_qp.projects.qupath_files.editing import prompt_key
@@ -72,8 +72,7 @@ class FilesProject:
         data = self.read_data(entry)
         if data is None:
             return EntryContent((), fingerprint=fingerprint_of(None))
-        root = parse_data_file(data, source=self.data_path(entry)).root
-        return sort_objects(found_objects(root), fingerprint=fingerprint_of(data))
+        return sort_objects(self.objects_in(data, entry), fingerprint=fingerprint_of(data))
 
     def read_closed_annotations(self, entry: ImageEntry) -> tuple[ClosedAnnotation, ...]:
         """Read the closed annotations of one image; none when it was never saved.
@@ -84,10 +83,7 @@ class FilesProject:
             As `read` does.
         """
         data = self.read_data(entry)
-        if data is None:
-            return ()
-        root = parse_data_file(data, source=self.data_path(entry)).root
-        return closed_annotations(found_objects(root, with_outlines=True))
+        return () if data is None else closed_annotations(self.objects_in(data, entry, with_outlines=True))
 
     def write(self, entry: ImageEntry, changes: Changes, *, fingerprint: str) -> None:
         """Write results into one image: one write, verified, all or nothing.
@@ -137,16 +133,23 @@ class FilesProject:
             If it cannot be read, or QuPath stopped while it was saving.
         """
         path = self.data_path(entry)
-        try:
-            data = content_of(path)
-        except OSError as err:
-            raise UnreadableDataError(f"{path} cannot be read ({err.strerror}); check its permissions") from err
+        data = data_content(path)
         if data is None and qupath_backup_of(path).exists():
             raise UnreadableDataError(
                 f"{path} is missing and {qupath_backup_of(path).name} is there: QuPath stopped while saving image {entry.name!r}; "
                 "open the image in QuPath, save it, and run again"
             )
         return data
+
+    def objects_in(self, data: bytes, entry: ImageEntry, *, with_outlines: bool = False) -> Iterable[FoundObject]:
+        """Give the objects in the bytes of a data file; `with_outlines` as for `found_objects`.
+
+        Raises
+        ------
+        UnreadableDataError
+            If the bytes are truncated, foreign, or of an unknown version.
+        """
+        return found_objects(parse_data_file(data, source=self.data_path(entry)).root, with_outlines=with_outlines)
 
     def empty_data(self, entry: ImageEntry) -> bytes:
         """Make the data file of an image that QuPath has never saved.
@@ -182,6 +185,20 @@ def open_files_project(path: Path) -> FilesProject:
         If the project file is not what QuPath writes, or the folder holds several.
     """
     return FilesProject(read_project_file(find_project_file(path)))
+
+
+def data_content(path: Path) -> bytes | None:
+    """Read a data file; None when there is none.
+
+    Raises
+    ------
+    UnreadableDataError
+        If it is there and cannot be read.
+    """
+    try:
+        return content_of(path)
+    except OSError as err:
+        raise UnreadableDataError(f"{path} cannot be read ({err.strerror}); check its permissions") from err
 
 
 def fingerprint_of(data: bytes | None) -> str:
