@@ -1,5 +1,7 @@
 """Outlines to pixels: those whose centres lie inside."""
 
+from collections.abc import Iterable
+
 import numpy as np
 import shapely
 from numpy.typing import NDArray
@@ -9,6 +11,16 @@ from skimage.draw import polygon as draw_polygon
 from nuclick_qp.geometry import Window
 
 Box = tuple[slice, slice]
+
+
+def paint_outlines(outlines: Iterable[Polygon | MultiPolygon | None], window: Window) -> NDArray[np.int32]:
+    """Give the (H, W) labels of a window: i + 1 where outline i lies, later ones on top; None paints nothing."""
+    labels = np.zeros((window.height, window.width), np.int32)
+    for number, outline in enumerate(outlines, start=1):
+        if outline is not None:
+            box, mask = fill_outline(outline, window)
+            labels[box][mask] = number
+    return labels
 
 
 def fill_outline(outline: Polygon | MultiPolygon, window: Window) -> tuple[Box, NDArray[np.bool_]]:

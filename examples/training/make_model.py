@@ -4,9 +4,8 @@
 
 NAME is one of nuclei, nuclei-monuseg, cells, glands. DATA holds nuclei, pap, cells and glands, each with the folders
 train and test of NAME.png|jpg with NAME_label.png. A training that was stopped goes on; its learning curve lies in
-curves. With --measure-only the model
-in the package is measured; with --dry-run its figures are only printed. Test images were never trained on, and
-nothing is chosen by their figures.
+curves. With --measure-only the model in the package is measured; with --dry-run its figures are only printed. Test
+images were never trained on, and nothing is chosen by their figures.
 """
 
 import argparse
@@ -18,7 +17,7 @@ from pathlib import Path
 from nuclick_qp.evaluation.protocol import Protocol, evaluate_folders
 from nuclick_qp.evaluation.tables import OverallFigures, summarise
 from nuclick_qp.files import write_atomically
-from nuclick_qp.model.cards import find_card, weights_folder
+from nuclick_qp.model.cards import weights_folder
 from nuclick_qp.segment.predictor import Precision, Predictor, choose_device
 from nuclick_qp.training.config import read_config
 from nuclick_qp.training.loop import TrainingRun, train
@@ -144,9 +143,8 @@ def measure(name: str, recipe: Recipe, data: Path, *, write: bool) -> None:
             **measure_set(predictor, test, data).model_dump(),
         }
     if write:
-        card, weights = find_card(name)
-        text = card.model_copy(update={"metrics": metrics}).model_dump_json(indent=2)
-        write_atomically(weights.with_suffix(".json"), (text + "\n").encode())
+        text = predictor.card.model_copy(update={"metrics": metrics}).model_dump_json(indent=2)
+        write_atomically(weights_folder() / f"{name}.json", (text + "\n").encode())
 
 
 def measure_set(predictor: Predictor, test: TestSet, data: Path) -> OverallFigures:

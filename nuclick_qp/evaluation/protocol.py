@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from nuclick_qp.errors import OptionError
 from nuclick_qp.evaluation.metrics import Scores, score
-from nuclick_qp.fill import fill_outline
+from nuclick_qp.fill import paint_outlines
 from nuclick_qp.geometry import Window
 from nuclick_qp.guidance.simulated import label_centroids, label_strokes
 from nuclick_qp.labels import find_pairs, read_pair
@@ -140,13 +140,8 @@ def prompts_of_truth(truth: NDArray[np.int32], kind: PromptKind, *, jitter_px: f
 
 def paint_outcomes(outcomes: Sequence[Outcome], shape: tuple[int, ...]) -> NDArray[np.int32]:
     """Paint outlines in the slide frame as a label image at level 0; outcome i becomes i + 1."""
-    canvas = np.zeros(shape, np.int32)
-    window = Window(0, 0, shape[1], shape[0])
-    for number, outcome in enumerate(outcomes, start=1):
-        if outcome.detection is not None:
-            box, mask = fill_outline(outcome.detection.outline, window)
-            canvas[box][mask] = number
-    return canvas
+    outlines = (None if outcome.detection is None else outcome.detection.outline for outcome in outcomes)
+    return paint_outlines(outlines, Window(0, 0, shape[1], shape[0]))
 
 
 def _moved(

@@ -2,8 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Literal
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 from shapely import Polygon
 
 from nuclick_qp.errors import TrainingDataError
-from nuclick_qp.fill import fill_outline
+from nuclick_qp.fill import paint_outlines
 from nuclick_qp.geometry import Window
 from nuclick_qp.projects.locate import SlidePlaces
 from nuclick_qp.projects.open_image import open_image
@@ -80,10 +79,11 @@ def load_project(source: Source, *, root: Path, mpp: float) -> tuple[list[Labell
         has_rectangles = any(image.rectangles for image in drawn)
         used = [image for image in drawn if (image.rectangles if has_rectangles else image.objects)]
         places = SlidePlaces(project.path, project.stored_uri, root, root_option="--data")
-        regions = [region for image in used for region in _regions(image, source, places, mpp=mpp)]
-    parts: tuple[list[LabelledImage], list[LabelledImage]] = ([], [])
-    for part, region in regions:
-        parts[part == "Validation"].append(replace(region, weight=source.weight / len(regions)))
+        share = source.weight / sum(len(image.rectangles) or 1 for image in used)
+        parts: tuple[list[LabelledImage], list[LabelledImage]] = ([], [])
+        for image in used:
+            for part, region in _regions(image, source, places, mpp=mpp, weight=share):
+                parts[part == "Validation"].append(region)
     return parts
 
 
@@ -111,10 +111,11 @@ def _rectangle(annotation: ClosedAnnotation, entry: ImageEntry, project: Project
     return box
 
 
-def _regions(image: _Drawn, source: Source, places: SlidePlaces, *, mpp: float) -> Iterator[tuple[Part, LabelledImage]]:
+def _regions(
+    image: _Drawn, source: Source, places: SlidePlaces, *, mpp: float, weight: float
+) -> Iterator[tuple[Part, LabelledImage]]:
     """Read what the rectangles of an image hold, or all of it when it has none."""
-    with ExitStack() as stack:
-        slide = stack.enter_context(open_image(image.entry, places))
+    with open_image(image.entry, places) as slide:
         mpp_slide = resolve_mpp(
             project=image.entry.mpp, slide=slide.mpp, option=source.mpp, source=str(slide.path), option_name="`mpp` of the source"
         )
@@ -125,7 +126,7 @@ def _regions(image: _Drawn, source: Source, places: SlidePlaces, *, mpp: float) 
             where = f"{name}, the {part} rectangle at {box.bounds[0]:.0f}, {box.bounds[1]:.0f}," if image.rectangles else name
             window = _window(box, slide, scale=max(1.0, mpp / mpp_slide), where=where)
             pixels, labels = slide.read(window), paint_annotations(image.objects, window)
-            region = labelled_image(where, pixels, labels, zoom=max(1.0, mpp_slide / mpp), weight=source.weight)
+            region = labelled_image(where, pixels, labels, zoom=max(1.0, mpp_slide / mpp), weight=weight)
             yield ("Validation" if held_out else part), region
 
 
@@ -145,8 +146,4 @@ def _window(box: Polygon, slide: Slide, *, scale: float, where: str) -> Window:
 
 def paint_annotations(annotations: Sequence[ClosedAnnotation], window: Window) -> NDArray[np.int32]:
     """Give the (H, W) labels of a window, one number per annotation, the smaller on top of the larger."""
-    labels = np.zeros((window.height, window.width), np.int32)
-    for number, annotation in enumerate(sorted(annotations, key=lambda a: -a.outline.area), start=1):
-        box, mask = fill_outline(annotation.outline, window)
-        labels[box][mask] = number
-    return labels
+    return paint_outlines([a.outline for a in sorted(annotations, key=lambda a: -a.outline.area)], window)

@@ -9,14 +9,13 @@ from PIL import Image
 from scipy import ndimage
 
 from nuclick_qp.errors import TrainingDataError
+from nuclick_qp.fill import Box
 from nuclick_qp.guidance.simulated import label_centroids
 from nuclick_qp.labels import find_pairs, read_pair
 from nuclick_qp.training.config import Source
 
 LARGEST_RESCALE = 2.0
 SMALLEST_OBJECT_PX = 10
-
-Box = tuple[slice, slice]
 
 
 @dataclass(frozen=True, slots=True)
