@@ -2,6 +2,7 @@
 
 import logging
 import shutil
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -94,3 +95,11 @@ def own_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def one_thread() -> None:
     """Keep torch to one thread: tests are small, and two cores share them."""
     torch.set_num_threads(1)
+
+
+@pytest.fixture
+def heed_ctrl_c() -> Iterator[None]:
+    """Undo what a shell does to programs in the background: they, and what they start, ignore Ctrl-C."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)

@@ -1,10 +1,11 @@
 """`nuclick-qp train` as it is called on a cluster."""
 
+import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -39,25 +40,17 @@ def arguments(tmp_path: Path, draw_pair: Callable[..., Path]) -> list[str]:
     return ["train", str(config), "--data", str(tmp_path), "--out", str(tmp_path / "run"), "--device", "cpu"]
 
 
-@pytest.fixture
-def heed_ctrl_c() -> Iterator[None]:
-    """Undo what a shell does to programs in the background: they, and what they start, ignore Ctrl-C."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 @pytest.mark.usefixtures("heed_ctrl_c")
 @pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT])
 def test_a_stopped_training_leaves_a_checkpoint(arguments: list[str], tmp_path: Path, sent: signal.Signals) -> None:
     """Ctrl-C, and what a cluster sends before it kills: exit code 130, no traceback, nothing lost but the step at hand."""
     log = tmp_path / "run" / "log.csv"
     command = [sys.executable, "-m", "nuclick_qp_cli.main", *arguments]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as training:
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as training:
         until = time.monotonic() + 120
         while not log.exists() and training.poll() is None and time.monotonic() < until:
             time.sleep(0.1)
-        training.send_signal(sent)
+        os.killpg(training.pid, sent)  # a terminal and a cluster reach the processes that make batches too
         try:
             _, errors = training.communicate(timeout=60)
         finally:

@@ -17,12 +17,12 @@ from skimage.draw import disk
 from nuclick_qp.errors import NuClickError, OptionError, TrainingDataError, WeightsError
 from nuclick_qp.model.cards import read_card
 from nuclick_qp.model.checkpoints import load_network
-from nuclick_qp.training import loop
 from nuclick_qp.training.augment import augment_colours
 from nuclick_qp.training.config import Augmentation, TrainingConfig, read_config
 from nuclick_qp.training.images import load_folder
 from nuclick_qp.training.loop import TrainingRun, train
 from nuclick_qp.training.patches import draw_batch
+from nuclick_qp.training.state import TrainingState
 
 CENTRES = [(30, 30), (30, 90), (90, 30), (90, 90), (60, 60)]
 
@@ -174,23 +174,26 @@ def test_network_learns_drawn_discs(data: Path, tmp_path: Path) -> None:
     assert card.training["config"]["steps"] == 60
 
 
-def test_stopped_run_ends_like_one_that_was_not(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Stop in the middle, start again: the same weights, bit for bit, as without the stop."""
+@pytest.mark.usefixtures("heed_ctrl_c")
+@pytest.mark.parametrize("workers", [0, 1])
+def test_stopped_run_ends_like_one_that_was_not(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int) -> None:
+    """Ctrl-C between optimizer and average, start again: the same weights, bit for bit, as without the stop."""
     whole = train(_config(), TrainingRun(data, tmp_path / "whole", workers=0))
-    take_step, steps = loop._take_step, iter(range(3))
+    follow = TrainingState.follow
 
-    def stop_after_three(state: Any, batch: Any) -> float:
-        if next(steps, None) is None:
-            raise KeyboardInterrupt
-        return take_step(state, batch)
+    def interrupt(state: TrainingState) -> None:
+        if state.step == 3:
+            signal.raise_signal(signal.SIGINT)
+        follow(state)
 
-    monkeypatch.setattr(loop, "_take_step", stop_after_three)
+    parts = TrainingRun(data, tmp_path / "parts", workers=workers)
+    monkeypatch.setattr(TrainingState, "follow", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        train(_config(), TrainingRun(data, tmp_path / "parts", workers=0))
-    monkeypatch.setattr(loop, "_take_step", take_step)
-    parts = train(_config(), TrainingRun(data, tmp_path / "parts", workers=0))
+        train(_config(), parts)
+    monkeypatch.setattr(TrainingState, "follow", follow)
 
-    assert parts.sha256 == whole.sha256
+    assert torch.load(tmp_path / "parts" / "checkpoint.pt", weights_only=True)["step"] == 3
+    assert train(_config(), parts).sha256 == whole.sha256
 
 
 def test_checkpoint_of_another_configuration_is_refused(data: Path, tmp_path: Path) -> None:

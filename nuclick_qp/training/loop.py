@@ -24,6 +24,7 @@ from nuclick_qp.training.log import LogRow, TrainingLog
 from nuclick_qp.training.patches import Batch, draw_batch
 from nuclick_qp.training.sources import load_images
 from nuclick_qp.training.state import TrainingState
+from nuclick_qp.training.stopping import hold_back_stops, ignore_stops
 
 VALIDATION_PATCHES = 256
 VALIDATION_SEED = 1_000_003
@@ -71,9 +72,9 @@ def train(
     """Train a network from its configuration, or go on where a stopped run was.
 
     Writes ``checkpoint.pt``, ``log.csv``, ``curve.png`` and, at the end, ``NAME.safetensors`` with
-    ``NAME.json`` into the output folder. Ctrl-C writes a checkpoint before it stops the run; after a
-    kill the run goes on from the last checkpoint. Either way it ends with the weights of an
-    undisturbed one, to the bit on a CPU.
+    ``NAME.json`` into the output folder. Ctrl-C ends the step at hand and writes a checkpoint before it
+    stops the run; after a kill the run goes on from the last checkpoint. Either way it ends with the
+    weights of an undisturbed one, to the bit on a CPU.
 
     Raises
     ------
@@ -81,6 +82,8 @@ def train(
         Before the first step, if an image or label cannot be learned from.
     WeightsError
         If the folder holds the checkpoint of another configuration.
+    KeyboardInterrupt
+        After Ctrl-C, when the checkpoint is written.
     """
     training, validation = load_images(config, run.data)
     state, start = TrainingState.new(config, run.device), None
@@ -93,10 +96,11 @@ def train(
         state.restore(checkpoint)
     log = TrainingLog(run.out, name=config.name)
     log.drop_after(state.step)
-    try:
-        _run_steps(state, run, (training, validation), log=log, on_step=on_step)
-    finally:
+    with hold_back_stops() as stopped:
+        _run_steps(state, run, (training, validation), log=log, on_step=on_step, stopped=stopped)
         state.store(checkpoint)
+    if stopped():
+        raise KeyboardInterrupt
     return export(state.average, config, run.out, start=start)
 
 
@@ -121,15 +125,16 @@ def _run_steps(
     *,
     log: TrainingLog,
     on_step: Callable[[TrainingProgress], None],
+    stopped: Callable[[], bool],
 ) -> None:
-    """Take all steps that are left, with validations and checkpoints between them."""
+    """Take the steps that are left, until a stop, with validations and checkpoints between them."""
     config = state.config
     check = _validation_batches(images[1], config)
     batches = _load_batches(_Batches(images[0], config, seed=config.seed, augment=True), run.workers, range(state.step, config.steps))
     stored_at = since = time.monotonic()
     losses: list[float] = []
     waited, row = 0.0, None
-    while state.step < config.steps:
+    while state.step < config.steps and not stopped():
         asked = time.monotonic()
         batch = next(batches)
         waited += time.monotonic() - asked
@@ -154,7 +159,13 @@ def _validation_batches(images: list[LabelledImage], config: TrainingConfig) -> 
 
 def _load_batches(batches: _Batches, workers: int, steps: range) -> Iterator[Batch]:
     loader = DataLoader(
-        batches, batch_size=None, sampler=steps, num_workers=workers, prefetch_factor=4 if workers else None, collate_fn=_as_is  # type: ignore[arg-type]  # with batch_size=None it gets a sample, not a list
+        batches,
+        batch_size=None,
+        sampler=steps,
+        num_workers=workers,
+        prefetch_factor=4 if workers else None,
+        worker_init_fn=ignore_stops,
+        collate_fn=_as_is,  # type: ignore[arg-type]  # with batch_size=None it gets a sample, not a list
     )
     yield from loader
 
