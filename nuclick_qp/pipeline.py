@@ -5,13 +5,13 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from pathlib import Path
 
-from nuclick_qp.errors import NuClickError, OptionError, ProjectError, PromptError, WriteRefusedError
+from nuclick_qp.errors import NuClickError, PromptError, WriteRefusedError
 from nuclick_qp.one_image import segment_by_plane
 from nuclick_qp.options import Predictors, Progress, RunOptions
 from nuclick_qp.planning import UNCLASSIFIED, Plan, Wishes, plan_prompts
+from nuclick_qp.projects.choosing import choose_images, file_stem
 from nuclick_qp.projects.geojson_io import write_objects
 from nuclick_qp.projects.locate import SlidePlaces
 from nuclick_qp.projects.open_image import open_image
@@ -60,7 +60,7 @@ def segment_project(
     """
     options, progress = options or RunOptions(), progress or Progress()
     since = time.perf_counter()
-    entries = _choose_images(project, options)
+    entries = choose_images(project, options.images)
     places = SlidePlaces(project.path, project.stored_uri, options.image_root)
     if options.geojson is not None and not options.dry_run:
         _make_folder(options.geojson)
@@ -89,17 +89,6 @@ class _Job:
         cards = {kind: predictor.card for kind, predictor in self.predictors.items()}
         o = self.options
         return Wishes(cards, o.left_out, o.classes, o.overwrite, o.kind, self.entry.mpp or o.mpp, o.segment.tta)
-
-
-def _choose_images(project: Project, options: RunOptions) -> list[ImageEntry]:
-    entries = project.images()
-    if not entries:
-        raise ProjectError(f"{project.path} holds no images; add some in QuPath and put a point in each nucleus")
-    chosen = [entry for entry in entries if fnmatchcase(entry.name, options.images)]
-    if not chosen:
-        names = ", ".join(repr(entry.name) for entry in entries[:3])
-        raise OptionError(f"{project.path} has no image that matches --images {options.images!r}; its first images are {names}")
-    return chosen
 
 
 def _try_image(job: _Job) -> ImageReport:
@@ -154,7 +143,7 @@ def _write(job: _Job, content: EntryContent, outcomes: Sequence[Outcome], *, mpp
     if objects and not job.options.dry_run:
         job.project.write(job.entry, Changes(objects, replaced), fingerprint=content.fingerprint)
         if job.options.geojson is not None:
-            write_objects(_geojson_path(job.options.geojson, job.entry), objects, merge=True)
+            write_objects(job.options.geojson / f"{file_stem(job.entry)}.geojson", objects, merge=True)
     return sum(key in replaced for key in standing)
 
 
@@ -166,9 +155,3 @@ def _make_folder(folder: Path) -> None:
             pass
     except OSError as err:
         raise WriteRefusedError(f"{folder} cannot hold files ({err.strerror}); choose another folder for --geojson") from err
-
-
-def _geojson_path(folder: Path, entry: ImageEntry) -> Path:
-    """Name a file after an image; the entry's number keeps images of one name apart."""
-    safe = "".join(c if c.isalnum() or c in "-_. " else "_" for c in entry.name).strip(". ")
-    return folder / f"{safe or 'image'}-{entry.entry_id}.geojson"

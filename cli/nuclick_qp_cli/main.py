@@ -9,7 +9,7 @@ import typer
 
 from nuclick_qp import __version__
 from nuclick_qp.errors import NuClickError, OptionError
-from nuclick_qp_cli import doctor, evaluate, models, run, segment, train
+from nuclick_qp_cli import doctor, evaluate, models, restore, run, segment, train
 
 EXIT_USAGE = 2
 EXIT_ERROR = 3
@@ -27,6 +27,7 @@ app.add_typer(models.app, name="models")
 app.command("doctor")(doctor.doctor)
 app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
+app.command("restore")(restore.restore)
 
 
 def _print_version(wanted: bool) -> None:

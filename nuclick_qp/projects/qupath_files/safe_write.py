@@ -53,7 +53,7 @@ def replace_data_file(path: Path, new: bytes, *, old: bytes | None) -> None:
     except BaseException as err:
         attempt.undo()
         if isinstance(err, OSError):
-            raise WriteRefusedError(_refusal(path, err)) from err
+            raise WriteRefusedError(write_refusal(path, err)) from err
         raise
 
 
@@ -122,7 +122,8 @@ class _Attempt:
             backup_of(self.path).replace(self.path)  # needs no room on the disk
 
 
-def _refusal(path: Path, err: OSError) -> str:
+def write_refusal(path: Path, err: OSError) -> str:
+    """Say why a file could not be written, and what helps."""
     remedy = REMEDIES.get(err.errno or 0, "check the disk and run again")
     return f"{path} could not be written ({_reason(err)}); it is as it was: {remedy}"
 

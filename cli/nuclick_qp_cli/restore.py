@@ -1,0 +1,51 @@
+"""`nuclick-qp restore`: bring back what a project held before the first run."""
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:  # the reader of projects takes a while to load
+    from nuclick_qp.projects.qupath_files.restore import Restored
+
+
+def restore(
+    project: Annotated[Path, typer.Argument(help="The project.qpproj file, or its folder.", show_default=False)],
+    images: Annotated[str, typer.Option(help="Only images whose name matches this glob.")] = "*",
+    dry_run: Annotated[bool, typer.Option(help="Tell what would be brought back, but write nothing.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Bring back the data file that each image had before nuclick-qp first wrote into it; what it holds now is kept beside it."""
+    from nuclick_qp.projects.choosing import choose_images
+    from nuclick_qp.projects.qupath_files.engine import open_files_project
+    from nuclick_qp.projects.qupath_files.restore import restore_images
+
+    opened = open_files_project(project)
+    restored = restore_images(opened, choose_images(opened, images), dry_run=dry_run)
+    if as_json:
+        print(json.dumps({"project": str(opened.path), "dry_run": dry_run, "images": [asdict(image) for image in restored]}, indent=2))
+    else:
+        for image in restored:
+            print(f"{image.image}: {_meaning(image, dry_run=dry_run)}")
+        print(f"{sum(image.status == 'restored' for image in restored)} of {len(restored)} images {_done(dry_run)}")
+    sys.exit(1 if any(image.status == "failed" for image in restored) else 0)
+
+
+def _meaning(image: "Restored", *, dry_run: bool) -> str:
+    match image.status:
+        case "restored":
+            kept = f"; what it held lies in {image.detail}" if image.detail and not dry_run else ""
+            return f"{image.objects} objects {_done(dry_run)}{kept}"
+        case "unchanged":
+            return "it holds what its backup holds"
+        case "no-backup":
+            return "it has no backup: no run has changed it, or one has made it from nothing"
+        case "failed":
+            return f"failed: {image.detail}"
+
+
+def _done(dry_run: bool) -> str:
+    return "would be restored" if dry_run else "restored"

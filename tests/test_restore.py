@@ -1,0 +1,106 @@
+"""`nuclick-qp restore`: what was there before us comes back, and what there is now stays at hand."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from shapely import box
+
+from fixture_projects import DATA, entry_of, snapshot
+from nuclick_qp.projects.protocol import PROMPT_KEY, Changes, ResultObject
+from nuclick_qp.projects.qupath_files.engine import open_files_project
+from nuclick_qp.prompts import Plane
+
+CommandLine = Callable[..., int]
+BACKUP = "data/1/data.qpdata.nuclick-backup"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Copy a project of QuPath 0.6."""
+    return Path(shutil.copytree(DATA / "0.6.0" / "ihc", tmp_path / "ihc"))
+
+
+def write_result(folder: Path, key: str) -> None:
+    """Write one detection of ours into the first image."""
+    project = open_files_project(folder)
+    entry = entry_of(project)
+    result = ResultObject(box(10, 10, 30, 30), "detection", "Tumor", Plane(), False, (20.0, 20.0), metadata=((PROMPT_KEY, key),))
+    project.write(entry, Changes((result,)), fingerprint=project.read(entry).fingerprint)
+
+
+def test_the_first_content_comes_back_and_the_last_is_kept(
+    folder: Path, command_line: CommandLine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """After two runs: the file of before the first, byte for byte, with its counts; the work of the runs in a file of its own."""
+    before = snapshot(folder)
+    write_result(folder, "a")
+    write_result(folder, "b")
+    worked = snapshot(folder)
+
+    assert command_line("restore", folder) == 0
+
+    after = snapshot(folder)
+    assert after["data/1/data.qpdata"] == before["data/1/data.qpdata"]
+    counts = [json.loads(files["data/1/summary.json"])["hierarchy"] for files in (before, after)]
+    assert counts[0] == counts[1]
+    (undone,) = after.keys() - worked.keys()
+    assert after[undone] == worked["data/1/data.qpdata"]
+    out = capsys.readouterr().out
+    assert undone in out
+    assert "1 of 6 images restored" in out
+
+
+def test_a_dry_run_tells_and_does_nothing(folder: Path, command_line: CommandLine, capsys: pytest.CaptureFixture[str]) -> None:
+    """Not a byte differs."""
+    write_result(folder, "a")
+    before = snapshot(folder)
+
+    assert command_line("restore", folder, "--dry-run", "--json") == 0
+
+    assert snapshot(folder) == before
+    told = json.loads(capsys.readouterr().out)
+    assert [image["status"] for image in told["images"]] == ["restored"] + ["no-backup"] * 5
+
+
+def test_restoring_twice_changes_nothing_more(folder: Path, command_line: CommandLine, capsys: pytest.CaptureFixture[str]) -> None:
+    """The backup stays, and the second time there is nothing to do."""
+    write_result(folder, "a")
+    command_line("restore", folder)
+    before = snapshot(folder)
+
+    assert command_line("restore", folder) == 0
+
+    assert snapshot(folder) == before
+    assert "it holds what its backup holds" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("trouble", ["QuPath saves", "backup broken"])
+def test_an_image_that_cannot_be_restored_is_left_alone(
+    folder: Path, command_line: CommandLine, capsys: pytest.CaptureFixture[str], trouble: str
+) -> None:
+    """Exit code 1, one line with the reason, every byte as before."""
+    write_result(folder, "a")
+    if trouble == "QuPath saves":
+        (folder / "data/1/data.qpdata.bkp").write_bytes(b"")
+    else:
+        (folder / BACKUP).write_bytes((folder / BACKUP).read_bytes()[:-100])
+    before = snapshot(folder)
+
+    assert command_line("restore", folder) == 1
+
+    assert snapshot(folder) == before
+    assert f"failed: {folder}" in capsys.readouterr().out
+
+
+def test_only_the_images_asked_for_are_restored(folder: Path, command_line: CommandLine) -> None:
+    """A glob of names, as for `run`."""
+    write_result(folder, "a")
+    before = snapshot(folder)
+
+    assert command_line("restore", folder, "--images", "no such*") == 2
+    assert command_line("restore", folder, "--images", entry_of(open_files_project(folder), "2").name) == 0
+
+    assert snapshot(folder) == before
