@@ -33,6 +33,8 @@ class RunOptions:
         Micrometres per pixel of images for which neither project nor file say it.
     overwrite
         Segment prompts anew whose results still hold.
+    prune
+        Remove results of earlier runs whose prompt is gone.
     dry_run
         Segment, but write nothing into the project.
     geojson
@@ -48,6 +50,7 @@ class RunOptions:
     image_root: Path | None = None
     mpp: float | None = None
     overwrite: bool = False
+    prune: bool = False
     dry_run: bool = False
     geojson: Path | None = None
     segment: SegmentOptions = field(default_factory=SegmentOptions)

@@ -3,7 +3,6 @@
 import logging
 import tempfile
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,8 +14,8 @@ from nuclick_qp.projects.choosing import choose_images, file_stem
 from nuclick_qp.projects.geojson_io import write_objects
 from nuclick_qp.projects.locate import SlidePlaces
 from nuclick_qp.projects.open_image import open_image
-from nuclick_qp.projects.protocol import Changes, EntryContent, ImageEntry, Project
-from nuclick_qp.prompts import Outcome, Status
+from nuclick_qp.projects.protocol import Changes, EntryContent, ImageEntry, Project, ResultObject
+from nuclick_qp.prompts import Status
 from nuclick_qp.report import (
     RECORD_FOLDER,
     ImageReport,
@@ -65,10 +64,10 @@ def segment_project(
     if options.geojson is not None and not options.dry_run:
         _make_folder(options.geojson)
     images = [_try_image(_Job(project, entry, predictors, options, progress, places)) for entry in entries]
-    if not any(image.prompts or image.error for image in images):
+    if not any(image.prompts or image.error or image.pruned for image in images):
         raise PromptError(nothing_to_do(project.path, len(images), options))
     report = make_report(project.path, project.engine, predictors, options=options, images=images, since=since)
-    if not options.dry_run and any(image.ok for image in images):
+    if not options.dry_run and any(image.ok or image.pruned for image in images):
         write_record(project.path.parent / RECORD_FOLDER, report)
     return report
 
@@ -112,7 +111,8 @@ def _try_image(job: _Job) -> ImageReport:
 def _work_on_image(job: _Job, content: EntryContent, plan: Plan, *, since: float) -> ImageReport:
     """Segment and write what is to be done in one image."""
     job.progress.start_image(job.entry.name, len(plan.todo))
-    outcomes, removed = list(plan.settled), 0
+    outcomes = list(plan.settled)
+    objects: tuple[ResultObject, ...] = ()
     if plan.todo:
         with open_image(job.entry, job.places) as slide:
             mpp = resolve_mpp(project=job.entry.mpp, slide=slide.mpp, option=job.options.mpp, source=str(slide.path))
@@ -125,26 +125,32 @@ def _work_on_image(job: _Job, content: EntryContent, plan: Plan, *, since: float
                 options=job.options.segment,
                 on_done=job.progress.advance,
             )
-        removed = _write(job, content, outcomes, mpp=mpp)
-    classes = [prompt.class_name or UNCLASSIFIED for prompt in content.prompts]
-    return report_image(job.entry.name, outcomes, bad_prompts=content.bad_prompts, removed=removed, classes=classes, since=since)
+        objects = to_objects(outcomes, job.wishes, mpp=mpp)
+    # A result goes only when its prompt has a new one, or is gone: a prompt that finds nothing this time keeps what it had.
+    replaced = {outcome.prompt.key for outcome in outcomes if outcome.status is Status.OK}
+    pruned: frozenset[str] = plan.orphans if job.options.prune else frozenset()
+    if not job.options.dry_run:
+        standing = frozenset(result.prompt_key for result in content.results)
+        _write(job, content, Changes(objects, standing & (replaced | pruned)))
+    return report_image(
+        job.entry.name,
+        outcomes,
+        bad_prompts=content.bad_prompts,
+        removed=sum(result.prompt_key in replaced for result in content.results),
+        pruned=sum(result.prompt_key in pruned for result in content.results),
+        classes=[prompt.class_name or UNCLASSIFIED for prompt in content.prompts],
+        since=since,
+    )
 
 
-def _write(job: _Job, content: EntryContent, outcomes: Sequence[Outcome], *, mpp: float) -> int:
-    """Write what is new and give the number of earlier results that it replaces.
-
-    An earlier result goes only when its prompt has a new one: a prompt that finds nothing this time
-    keeps what it had.
-    """
-    objects = to_objects(outcomes, job.wishes, mpp=mpp)
-    standing = [result.prompt_key for result in content.results]
-    new = {outcome.prompt.key for outcome in outcomes if outcome.status is Status.OK}
-    replaced = frozenset(new & set(standing))
-    if objects and not job.options.dry_run:
-        job.project.write(job.entry, Changes(objects, replaced), fingerprint=content.fingerprint)
-        if job.options.geojson is not None:
-            write_objects(job.options.geojson / f"{file_stem(job.entry)}.geojson", objects, merge=True)
-    return sum(key in replaced for key in standing)
+def _write(job: _Job, content: EntryContent, changes: Changes) -> None:
+    """Write into the project, and then into the folder for GeoJSON."""
+    if not changes.add and not changes.remove_keys:
+        return
+    job.project.write(job.entry, changes, fingerprint=content.fingerprint)
+    if job.options.geojson is not None:
+        path = job.options.geojson / f"{file_stem(job.entry)}.geojson"
+        write_objects(path, changes.add, merge=True, drop_keys=changes.remove_keys)
 
 
 def _make_folder(folder: Path) -> None:

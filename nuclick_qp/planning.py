@@ -52,10 +52,14 @@ class Plan:
         To be segmented.
     settled
         Those that need no network.
+    orphans
+        Keys of earlier results whose prompt is gone: deleted or moved. Prompts that the user left
+        out are still there.
     """
 
     todo: tuple[Prompt, ...]
     settled: tuple[Outcome, ...]
+    orphans: frozenset[str] = frozenset()
 
 
 def plan_prompts(content: EntryContent, wishes: Wishes) -> Plan:
@@ -68,10 +72,12 @@ def plan_prompts(content: EntryContent, wishes: Wishes) -> Plan:
     todo: list[Prompt] = []
     settled: list[Outcome] = []
     seen: set[str] = set()
+    orphans = set(standing)
     for prompt in content.prompts:
+        key = prompt.key  # a hash, made anew at each call
+        orphans.discard(key)
         if not _is_wanted(prompt, wishes):
             continue
-        key = prompt.key  # a hash, made anew at each call
         if prompt.kind not in wishes.cards:
             settled.append(Outcome(prompt, Status.NO_MODEL, detail=f"no model for {prompt.kind}s"))
         elif key in seen:
@@ -81,7 +87,7 @@ def plan_prompts(content: EntryContent, wishes: Wishes) -> Plan:
         else:
             todo.append(prompt)
         seen.add(key)
-    return Plan(tuple(todo), tuple(settled))
+    return Plan(tuple(todo), tuple(settled), frozenset(orphans))
 
 
 def options_digest(prompt: Prompt, wishes: Wishes) -> str:

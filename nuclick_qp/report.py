@@ -82,8 +82,9 @@ class ImageReport(Counts):
         not be worked on, `error` says why; ``no-prompts``.
     statuses
         Prompts by exact status.
-    removed
-        Earlier results of ours that were replaced, or would be without `--dry-run`.
+    removed, pruned
+        Earlier results of ours that were replaced, and that were removed because their prompt is
+        gone; or would be without `--dry-run`.
     classes
         Full class names of all its prompts, of those left alone too; an empty text is unclassified.
     """
@@ -93,6 +94,7 @@ class ImageReport(Counts):
     seconds: float
     error: str | None = None
     removed: int = 0
+    pruned: int = 0
     classes: tuple[str, ...] = ()
     statuses: dict[str, int]
     without_outline: tuple[PromptReport, ...] = ()
@@ -145,7 +147,14 @@ def count(outcomes: Sequence[Outcome], *, bad_prompts: int = 0) -> Counts:
 
 
 def report_image(
-    image: str, outcomes: Sequence[Outcome], *, bad_prompts: Sequence[str], removed: int, classes: Sequence[str] = (), since: float
+    image: str,
+    outcomes: Sequence[Outcome],
+    *,
+    bad_prompts: Sequence[str],
+    removed: int,
+    pruned: int = 0,
+    classes: Sequence[str] = (),
+    since: float,
 ) -> ImageReport:
     """Give the report of an image that was worked on.
 
@@ -170,6 +179,7 @@ def report_image(
         status=status,
         seconds=round(time.perf_counter() - since, 3),
         removed=removed,
+        pruned=pruned,
         classes=tuple(sorted(set(classes))),
         statuses={name: n for name, n in sorted(statuses.items()) if n},
         without_outline=unread + tuple(_report_prompt(o) for o in missed),

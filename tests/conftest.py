@@ -14,8 +14,12 @@ from numpy.typing import NDArray
 from PIL import Image
 from skimage.draw import disk
 
+from drawn_projects import DISCS
 from fakes import DarkIsObject, make_card
 from fixture_projects import DATA
+from nuclick_qp.options import Predictors
+from nuclick_qp.projects.qupath_files.create import NewImage, create_project
+from nuclick_qp.projects.qupath_files.new_objects import NewAnnotation
 from nuclick_qp.segment.predictor import Predictor
 from nuclick_qp_cli.main import main
 
@@ -103,3 +107,20 @@ def heed_ctrl_c() -> Iterator[None]:
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture
+def predictors(dark_predictor: Predictor) -> Predictors:
+    """Give a model for points, and none for lines."""
+    return {"point": dark_predictor}
+
+
+@pytest.fixture
+def make_project(tmp_path: Path, draw_discs: Callable[..., Path]) -> Callable[..., Path]:
+    """Give a function that makes a project of one image, `DISCS`, with annotations."""
+
+    def make(*annotations: NewAnnotation, mpp: float | None = 0.25, images: int = 1) -> Path:
+        made = [NewImage(draw_discs(DISCS, name=f"discs-{n}.png"), f"discs-{n}.png", 400, 300, mpp, annotations) for n in range(images)]
+        return create_project(tmp_path / "project", made)
+
+    return make

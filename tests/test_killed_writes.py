@@ -73,7 +73,7 @@ def test_a_write_killed_anywhere_leaves_the_old_file_or_the_new_one(tmp_path: Pa
     shutil.copytree(DATA / "0.6.0" / "ihc", original)
     old = (original / "data" / "1" / "data.qpdata").read_bytes()
 
-    command = [sys.executable, "-c", KILL_EVERYWHERE, original, tmp_path / "killed"]
+    command = [sys.executable, "-c", KILL_EVERYWHERE, str(original), str(tmp_path / "killed")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
 
     assert done.returncode == 0, done.stderr

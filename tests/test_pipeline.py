@@ -4,82 +4,31 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
-from fakes import DarkIsObject, make_card
+from drawn_projects import ALL, DISCS, files_of, objects_of, ours_of, points_at, run_on
 from nuclick_qp.errors import OptionError, PromptError, WriteRefusedError
 from nuclick_qp.one_image import segment_file
 from nuclick_qp.options import Predictors, RunOptions
-from nuclick_qp.pipeline import segment_project
-from nuclick_qp.projects import open_project
 from nuclick_qp.projects.geojson_io import read_prompts
 from nuclick_qp.projects.protocol import MODEL_KEY, OPTIONS_KEY, PROMPT_KEY, VERSION_KEY
-from nuclick_qp.projects.qupath_files.create import NewImage, create_project
-from nuclick_qp.projects.qupath_files.data_file import parse_data_file
 from nuclick_qp.projects.qupath_files.new_objects import NewAnnotation
-from nuclick_qp.projects.qupath_files.path_objects import PathObject
-from nuclick_qp.report import RECORD_FOLDER, RunReport
-from nuclick_qp.segment.image import SegmentOptions
-from nuclick_qp.segment.predictor import Predictor
+from nuclick_qp.report import RECORD_FOLDER
 
 DrawDiscs = Callable[..., Path]
-DISCS = [(60.0, 60.0, 9.0), (100.0, 70.0, 7.0), (300.0, 200.0, 10.0), (203.0, 150.0, 8.0)]
-
-
-@pytest.fixture
-def predictors(dark_predictor: Predictor) -> Predictors:
-    """Give a model for points, and none for lines."""
-    return {"point": dark_predictor}
-
-
-def _points(*places: tuple[float, float], class_name: str | None = "Tumor", name: str | None = None) -> NewAnnotation:
-    return NewAnnotation("Points", places, name=name, class_name=class_name)
-
-
-@pytest.fixture
-def make_project(tmp_path: Path, draw_discs: DrawDiscs) -> Callable[..., Path]:
-    """Give a function that makes a project of one image, `DISCS`, with annotations."""
-
-    def make(*annotations: NewAnnotation, mpp: float | None = 0.25, images: int = 1) -> Path:
-        made = [NewImage(draw_discs(DISCS, name=f"discs-{n}.png"), f"discs-{n}.png", 400, 300, mpp, annotations) for n in range(images)]
-        return create_project(tmp_path / "project", made)
-
-    return make
-
-
-def _run(project: Path, predictors: Predictors, **options: Any) -> RunReport:
-    with open_project(project) as opened:
-        return segment_project(opened, predictors, options=RunOptions(**options))
-
-
-def _objects(project: Path, entry: str = "1") -> tuple[PathObject, ...]:
-    path = project.parent / "data" / entry / "data.qpdata"
-    return parse_data_file(path.read_bytes(), source=path).objects
-
-
-def _ours(project: Path, entry: str = "1") -> list[PathObject]:
-    return [item for item in _objects(project, entry) if PROMPT_KEY in dict(item.metadata)]
-
-
-def _files(folder: Path) -> dict[Path, bytes]:
-    return {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
-
-
-ALL = _points((60, 60), (100, 70)), _points((300, 200), class_name="Stroma"), _points((203, 150), class_name=None)
 
 
 def test_every_point_becomes_a_detection_of_its_class(make_project: Callable[..., Path], predictors: Predictors) -> None:
     """Single points and each point of a multi-point annotation; class, measurements and metadata."""
     project = make_project(*ALL)
-    before = _objects(project)
+    before = objects_of(project)
 
-    report = _run(project, predictors)
+    report = run_on(project, predictors)
 
     assert (report.prompts, report.ok, report.images[0].status) == (4, 4, "ok")
-    after = _objects(project)
+    after = objects_of(project)
     assert [repr(item.roi) for item in after[: len(before)]] == [repr(item.roi) for item in before]
     ours = after[len(before) :]
     assert [item.kind for item in ours] == ["detection"] * 4
@@ -95,65 +44,16 @@ def test_outlines_may_be_annotations_or_cells(make_project: Callable[..., Path],
     """And outlines written as annotations are no prompts for the next run."""
     project = make_project(*ALL)
 
-    _run(project, predictors, kind=kind)
+    run_on(project, predictors, kind=kind)
 
-    assert [item.kind for item in _ours(project)] == [kind] * 4
-    assert _run(project, predictors, kind=kind).skipped == 4
-
-
-def test_second_run_has_nothing_to_do(make_project: Callable[..., Path], predictors: Predictors) -> None:
-    """Key, model and options unchanged: all is skipped, and not a byte of the project changes."""
-    project = make_project(*ALL)
-    _run(project, predictors)
-    before = _files(project.parent)
-
-    report = _run(project, predictors)
-
-    assert (report.ok, report.skipped, report.all_ok) == (0, 4, True)
-    assert _files(project.parent) == before
-
-
-def test_other_augmentation_is_done_again(make_project: Callable[..., Path], predictors: Predictors) -> None:
-    """With and without test-time augmentation are two results, of which a project has the last."""
-    project = make_project(*ALL)
-    augmented = SegmentOptions(tta=True)
-
-    reports = [_run(project, predictors, segment=segment) for segment in (SegmentOptions(), augmented, augmented, SegmentOptions())]
-
-    assert [(report.ok, report.skipped) for report in reports] == [(4, 0), (4, 0), (0, 4), (4, 0)]
-    assert len(_ours(project)) == 4
-    assert "tta=True" in reports[1].options["segment"]
-
-
-def test_overwrite_replaces_own_detections_only(make_project: Callable[..., Path], predictors: Predictors) -> None:
-    """As many detections as before, each prompt once, the same bytes."""
-    project = make_project(*ALL)
-    _run(project, predictors)
-    before = (project.parent / "data/1/data.qpdata").read_bytes()
-
-    report = _run(project, predictors, overwrite=True)
-
-    assert (report.ok, report.images[0].removed) == (4, 4)
-    assert len(_ours(project)) == 4
-    assert (project.parent / "data/1/data.qpdata").read_bytes() == before
-
-
-def test_earlier_result_stays_when_the_new_run_finds_nothing(make_project: Callable[..., Path], predictors: Predictors) -> None:
-    """Old results never go before new ones are in hand."""
-    project = make_project(*ALL)
-    _run(project, predictors)
-    blind: Predictors = {"point": Predictor(make_card(min_object_px=60_000), DarkIsObject(), device="cpu", precision="float32")}
-
-    report = _run(project, blind)
-
-    assert report.empty == 4
-    assert len(_ours(project)) == 4
+    assert [item.kind for item in ours_of(project)] == [kind] * 4
+    assert run_on(project, predictors, kind=kind).skipped == 4
 
 
 def test_lines_without_model_are_reported(make_project: Callable[..., Path], predictors: Predictors) -> None:
     """A squiggle is counted as skipped, with its reason, and the run is not all ok."""
     line = NewAnnotation("Polyline", ((50.0, 60.0), (70.0, 60.0)), name="gland", class_name="Gland")
-    report = _run(make_project(*ALL, line), predictors)
+    report = run_on(make_project(*ALL, line), predictors)
 
     assert (report.prompts, report.ok, report.skipped, report.all_ok) == (5, 4, 1, False)
     (missed,) = report.images[0].without_outline
@@ -163,23 +63,23 @@ def test_lines_without_model_are_reported(make_project: Callable[..., Path], pre
 def test_dry_run_writes_nothing(make_project: Callable[..., Path], predictors: Predictors) -> None:
     """Everything is counted, and every byte stays."""
     project = make_project(*ALL)
-    before = _files(project.parent)
+    before = files_of(project.parent)
 
-    report = _run(project, predictors, dry_run=True)
+    report = run_on(project, predictors, dry_run=True)
 
     assert report.ok == 4
-    assert _files(project.parent) == before
+    assert files_of(project.parent) == before
 
 
 def test_images_and_classes_choose_the_work(make_project: Callable[..., Path], predictors: Predictors) -> None:
     """Only the matching image, only the wanted class."""
     project = make_project(*ALL, images=2)
 
-    report = _run(project, predictors, images="*-1.png", classes=("Stroma",))
+    report = run_on(project, predictors, images="*-1.png", classes=("Stroma",))
 
     assert [image.image for image in report.images] == ["discs-1.png"]
     assert report.prompts == report.ok == 1
-    assert (len(_ours(project, "1")), len(_ours(project, "2"))) == (0, 1)
+    assert (len(ours_of(project, "1")), len(ours_of(project, "2"))) == (0, 1)
 
 
 def test_one_bad_image_does_not_stop_the_others(make_project: Callable[..., Path], predictors: Predictors) -> None:
@@ -187,13 +87,13 @@ def test_one_bad_image_does_not_stop_the_others(make_project: Callable[..., Path
     project = make_project(*ALL, images=3)
     data = project.parent / "data/2/data.qpdata"
     data.write_bytes(data.read_bytes()[:200])
-    before = _files(project.parent / "data" / "2")
+    before = files_of(project.parent / "data" / "2")
 
-    report = _run(project, predictors)
+    report = run_on(project, predictors)
 
     assert [image.status for image in report.images] == ["ok", "failed", "ok"]
     assert "data.qpdata" in (report.images[1].error or "")
-    assert _files(project.parent / "data" / "2") == before
+    assert files_of(project.parent / "data" / "2") == before
     assert not report.all_ok
 
 
@@ -214,13 +114,13 @@ def test_slides_that_cannot_be_used_fail_with_a_remedy(
             draw_discs(DISCS, size=(400, 310), name="discs-0.png")
         case "unreadable":
             slide.write_bytes(b"no image at all")
-    before = _files(project.parent)
+    before = files_of(project.parent)
 
-    report = _run(project, predictors)
+    report = run_on(project, predictors)
 
     assert re.search(said, report.images[0].error or "")
     assert report.images[0].status == "failed"
-    assert _files(project.parent) == before
+    assert files_of(project.parent) == before
 
 
 def test_moved_slide_is_found_below_the_image_root(make_project: Callable[..., Path], predictors: Predictors, tmp_path: Path) -> None:
@@ -229,12 +129,12 @@ def test_moved_slide_is_found_below_the_image_root(make_project: Callable[..., P
     (tmp_path / "elsewhere" / "deep").mkdir(parents=True)
     (tmp_path / "discs-0.png").rename(tmp_path / "elsewhere" / "deep" / "discs-0.png")
 
-    assert _run(project, predictors, image_root=tmp_path / "elsewhere").ok == 4
+    assert run_on(project, predictors, image_root=tmp_path / "elsewhere").ok == 4
 
 
 def test_pixel_size_of_the_user_serves_when_nobody_else_knows(make_project: Callable[..., Path], predictors: Predictors) -> None:
     """`--mpp` is the last resort, and enough."""
-    assert _run(make_project(*ALL, mpp=None), predictors, mpp=0.25).ok == 4
+    assert run_on(make_project(*ALL, mpp=None), predictors, mpp=0.25).ok == 4
 
 
 def test_project_without_prompts_is_an_error(make_project: Callable[..., Path], predictors: Predictors) -> None:
@@ -242,26 +142,26 @@ def test_project_without_prompts_is_an_error(make_project: Callable[..., Path], 
     project = make_project()
 
     with pytest.raises(PromptError, match=r"project\.qpproj has no points or lines in its 1 image\(s\); put a point"):
-        _run(project, predictors)
+        run_on(project, predictors)
 
 
 def test_classes_that_nobody_has_are_an_error(make_project: Callable[..., Path], predictors: Predictors) -> None:
     """The message repeats the classes, so that a typing error is seen."""
     with pytest.raises(PromptError, match="'Tumour'"):
-        _run(make_project(*ALL), predictors, classes=("Tumour",))
+        run_on(make_project(*ALL), predictors, classes=("Tumour",))
 
 
 def test_glob_that_matches_no_image_is_an_error(make_project: Callable[..., Path], predictors: Predictors) -> None:
     """The message shows what names there are."""
     with pytest.raises(OptionError, match=r"discs-0\.png"):
-        _run(make_project(*ALL), predictors, images="*.svs")
+        run_on(make_project(*ALL), predictors, images="*.svs")
 
 
 def test_record_of_the_run_lies_beside_the_project(make_project: Callable[..., Path], predictors: Predictors) -> None:
     """Model, checksum, device, counts: what a methods section needs."""
     project = make_project(*ALL)
 
-    report = _run(project, predictors)
+    report = run_on(project, predictors)
 
     (record,) = (project.parent / RECORD_FOLDER).glob("run-*.json")
     assert json.loads(record.read_text()) == json.loads(report.model_dump_json())
@@ -272,11 +172,11 @@ def test_geojson_folder_gets_the_new_outlines(make_project: Callable[..., Path],
     """One file per image, the same outlines as in the project."""
     project = make_project(*ALL)
 
-    _run(project, predictors, geojson=tmp_path / "out")
+    run_on(project, predictors, geojson=tmp_path / "out")
 
     (path,) = (tmp_path / "out").iterdir()
     features = json.loads(path.read_text())["features"]
-    areas = sorted(item.roi.area for item in _ours(project) if item.roi is not None)
+    areas = sorted(item.roi.area for item in ours_of(project) if item.roi is not None)
     assert sorted(feature["properties"]["measurements"]["Area µm^2"] * 16 for feature in features) == pytest.approx(areas, rel=1e-3)
 
 
@@ -285,7 +185,7 @@ def test_segment_and_run_give_the_same_outlines(make_project: Callable[..., Path
     places = [place for annotation in ALL for place in annotation.points]
     prompts = tmp_path / "prompts.geojson"
     prompts.write_text(json.dumps({"type": "MultiPoint", "coordinates": places}))
-    _run(make_project(*ALL), predictors, geojson=tmp_path / "run")
+    run_on(make_project(*ALL), predictors, geojson=tmp_path / "run")
 
     report = segment_file(
         tmp_path / "discs-0.png", prompts, tmp_path / "segment.geojson", predictors=predictors, options=RunOptions(mpp=0.25)
@@ -297,80 +197,20 @@ def test_segment_and_run_give_the_same_outlines(make_project: Callable[..., Path
     assert {f["id"]: f["geometry"] for f in one} == {f["id"]: f["geometry"] for f in two}
 
 
-def test_own_results_are_neither_prompts_nor_neighbours(make_project: Callable[..., Path], predictors: Predictors) -> None:
-    """Results of ours become neither prompts nor neighbours of the next run."""
-    project = make_project(*ALL)
-    _run(project, predictors)
-
-    with open_project(project) as opened:
-        content = opened.read(opened.images()[0])
-
-    assert len(content.prompts) == 4
-    assert content.neighbours == ()
-    assert {result.prompt_key for result in content.results} == {prompt.key for prompt in content.prompts}
-
-
-def test_empty_prompt_stays_empty_when_run_again(make_project: Callable[..., Path], predictors: Predictors) -> None:
-    """Two clicks on one disc: the one without an outline gets none from a second run either."""
-    project = make_project(_points((58, 60), (63, 60)))
-    first = _run(project, predictors)
-    before = _ours(project)
-
-    second = _run(project, predictors)
-
-    assert (first.ok, first.empty) == (1, 1)
-    assert (second.ok, second.empty, second.skipped) == (0, 1, 1)
-    assert [item.object_id for item in _ours(project)] == [item.object_id for item in before]
-
-
-def test_outlines_of_two_runs_do_not_overlap(make_project: Callable[..., Path], predictors: Predictors) -> None:
-    """What stands is not taken away by a prompt of another class that comes later."""
-    project = make_project(_points((58, 60), class_name="Tumor"), _points((63, 60), class_name="Stroma"))
-
-    _run(project, predictors, classes=("Tumor",))
-    report = _run(project, predictors, classes=("Stroma",))
-
-    assert report.empty == 1
-    assert [item.class_name for item in _ours(project)] == ["Tumor"]
-
-
-def test_moved_point_is_not_held_up_by_its_old_outline(make_project: Callable[..., Path], predictors: Predictors, tmp_path: Path) -> None:
-    """An outline whose prompt is gone takes no part: the user moved the click to mend it."""
-    project = make_project(_points((58, 60)))
-    _run(project, predictors)
-    data = (project.parent / "data/1/data.qpdata").read_bytes()
-    place = np.array([58.0], ">f4").tobytes()
-    assert data.count(place) == 1
-    (project.parent / "data/1/data.qpdata").write_bytes(data.replace(place, np.array([62.0], ">f4").tobytes()))
-
-    assert _run(project, predictors).ok == 1
-
-
-def test_geojson_of_several_runs_adds_up(make_project: Callable[..., Path], predictors: Predictors, tmp_path: Path) -> None:
-    """A later run adds its outlines to the file, and replaces those of the same prompts."""
-    project = make_project(*ALL)
-    for classes in (("Tumor",), ("Stroma",), ("Tumor",)):
-        _run(project, predictors, geojson=tmp_path / "out", classes=classes, overwrite=True)
-
-    (path,) = (tmp_path / "out").iterdir()
-    names = [feature["properties"]["classification"]["name"] for feature in json.loads(path.read_text())["features"]]
-    assert sorted(names) == ["Stroma", "Tumor", "Tumor"]
-
-
 def test_geojson_folder_is_tried_before_the_work(make_project: Callable[..., Path], predictors: Predictors, tmp_path: Path) -> None:
     """A file where the folder should be ends the run at once; nothing is changed."""
     project = make_project(*ALL)
     (tmp_path / "taken").write_text("mine")
-    before = _files(project.parent)
+    before = files_of(project.parent)
 
     with pytest.raises(WriteRefusedError, match="--geojson"):
-        _run(project, predictors, geojson=tmp_path / "taken")
-    assert _files(project.parent) == before
+        run_on(project, predictors, geojson=tmp_path / "taken")
+    assert files_of(project.parent) == before
 
 
 def test_misspelt_class_is_told(make_project: Callable[..., Path], predictors: Predictors) -> None:
     """The other classes are done, and the run is not all ok."""
-    report = _run(make_project(*ALL), predictors, classes=("Tumor", "Strooma"))
+    report = run_on(make_project(*ALL), predictors, classes=("Tumor", "Strooma"))
 
     assert (report.ok, report.unknown_classes, report.all_ok) == (2, ("Strooma",), False)
 
@@ -380,7 +220,7 @@ def test_prompts_of_a_failed_image_are_counted(make_project: Callable[..., Path]
     project = make_project(*ALL)
     (tmp_path / "discs-0.png").unlink()
 
-    report = _run(project, predictors)
+    report = run_on(project, predictors)
 
     assert (report.prompts, report.ok, report.failed) == (4, 0, 4)
 
@@ -388,12 +228,12 @@ def test_prompts_of_a_failed_image_are_counted(make_project: Callable[..., Path]
 def test_image_root_that_is_no_folder_is_an_error(make_project: Callable[..., Path], predictors: Predictors, tmp_path: Path) -> None:
     """Before any image is looked at."""
     with pytest.raises(OptionError, match="is not a folder"):
-        _run(make_project(*ALL), predictors, image_root=tmp_path / "gone")
+        run_on(make_project(*ALL), predictors, image_root=tmp_path / "gone")
 
 
 def test_nan_points_fail_and_the_rest_goes_on(make_project: Callable[..., Path], predictors: Predictors) -> None:
     """The bad point is listed with what to do; it stays in the file as it is."""
-    report = _run(make_project(*ALL, _points((float("nan"), 20))), predictors)
+    report = run_on(make_project(*ALL, points_at((float("nan"), 20))), predictors)
 
     assert (report.prompts, report.ok, report.failed) == (5, 4, 1)
     assert "delete it and draw it anew" in report.images[0].without_outline[0].detail
@@ -404,11 +244,11 @@ def test_segment_never_writes_over_what_it_reads(draw_discs: DrawDiscs, predicto
     """A slip in `-o` costs neither slide nor annotations."""
     slide, prompts = draw_discs(DISCS), tmp_path / "prompts.geojson"
     prompts.write_text(json.dumps({"type": "Point", "coordinates": [60, 60]}))
-    before = _files(tmp_path)
+    before = files_of(tmp_path)
 
     with pytest.raises(OptionError, match="overwritten by its own result"):
         segment_file(slide, prompts, slide if taken == "slide" else prompts, predictors=predictors, options=RunOptions(mpp=0.25))
-    assert _files(tmp_path) == before
+    assert files_of(tmp_path) == before
 
 
 def test_segment_needs_prompts(predictors: Predictors, draw_discs: DrawDiscs, tmp_path: Path) -> None:

@@ -61,4 +61,5 @@ def _image_line(image: ImageReport) -> str:
         return f"{image.image}: failed: {image.error}"
     counts = ", ".join(f"{number} {status}" for status, number in image.statuses.items())
     replaced = f"; {image.removed} earlier results replaced" if image.removed else ""
-    return f"{image.image}: {counts or 'no prompts'}{replaced}"
+    pruned = f"; {image.pruned} results whose prompt is gone removed" if image.pruned else ""
+    return f"{image.image}: {counts or 'no prompts'}{replaced}{pruned}"

@@ -4,7 +4,7 @@ import gzip
 import json
 import uuid
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +63,7 @@ def read_prompts(path: Path) -> EntryContent:
     return sort_objects([found for found in objects if found is not None], fingerprint="")
 
 
-def write_objects(path: Path, objects: Sequence[ResultObject], *, merge: bool = False) -> None:
+def write_objects(path: Path, objects: Sequence[ResultObject], *, merge: bool = False, drop_keys: Collection[str] = ()) -> None:
     """Write outlines as a FeatureCollection that QuPath imports; gzipped when the name ends in .gz.
 
     Ids follow from the prompts, so that the same prompts give the same file. Metadata are left out:
@@ -73,6 +73,8 @@ def write_objects(path: Path, objects: Sequence[ResultObject], *, merge: bool = 
     ----------
     merge
         Keep the features of an older file but for those of the same prompts.
+    drop_keys
+        Prompt keys whose features are not kept either.
 
     Raises
     ------
@@ -80,7 +82,7 @@ def write_objects(path: Path, objects: Sequence[ResultObject], *, merge: bool = 
         If the file cannot be written, or merged into; an older file is as it was.
     """
     new = [_feature(result) for result in objects]
-    ids = {feature["id"] for feature in new}
+    ids = {feature["id"] for feature in new} | {_id_of(key) for key in drop_keys}
     kept = [feature for feature in _standing_features(path) if feature["id"] not in ids] if merge else []
     collection = geojson.FeatureCollection([*kept, *new])
     data = geojson.dumps(collection, ensure_ascii=False, separators=(",", ":")).encode()
@@ -193,4 +195,8 @@ def _feature(result: ResultObject) -> geojson.Feature:
         properties["classification"] = {"name": names[0]} if len(names) == 1 else {"names": names}
     properties["measurements"] = {name: value for name, value in result.measurements if np.isfinite(value)}
     key = dict(result.metadata).get(PROMPT_KEY, shapely.to_wkt(result.outline))
-    return geojson.Feature(id=str(uuid.uuid5(ID_NAMESPACE, key)), geometry=geometry, properties=properties)
+    return geojson.Feature(id=_id_of(key), geometry=geometry, properties=properties)
+
+
+def _id_of(key: str) -> str:
+    return str(uuid.uuid5(ID_NAMESPACE, key))

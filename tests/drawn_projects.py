@@ -1,0 +1,47 @@
+"""Projects of drawn discs, and runs over them: what tests of the pipeline share."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from nuclick_qp.options import Predictors, RunOptions
+from nuclick_qp.pipeline import segment_project
+from nuclick_qp.projects import open_project
+from nuclick_qp.projects.protocol import PROMPT_KEY
+from nuclick_qp.projects.qupath_files.data_file import parse_data_file
+from nuclick_qp.projects.qupath_files.new_objects import NewAnnotation
+from nuclick_qp.projects.qupath_files.path_objects import PathObject
+from nuclick_qp.report import RunReport
+
+MakeProject = Callable[..., Path]
+DISCS = [(60.0, 60.0, 9.0), (100.0, 70.0, 7.0), (300.0, 200.0, 10.0), (203.0, 150.0, 8.0)]
+
+
+def points_at(*places: tuple[float, float], class_name: str | None = "Tumor", name: str | None = None) -> NewAnnotation:
+    """Make one annotation of some points."""
+    return NewAnnotation("Points", places, name=name, class_name=class_name)
+
+
+ALL = points_at((60, 60), (100, 70)), points_at((300, 200), class_name="Stroma"), points_at((203, 150), class_name=None)
+
+
+def run_on(project: Path, predictors: Predictors, **options: Any) -> RunReport:
+    """Run over a whole project."""
+    with open_project(project) as opened:
+        return segment_project(opened, predictors, options=RunOptions(**options))
+
+
+def objects_of(project: Path, entry: str = "1") -> tuple[PathObject, ...]:
+    """Read the objects of an image that have no parent but the root."""
+    path = project.parent / "data" / entry / "data.qpdata"
+    return parse_data_file(path.read_bytes(), source=path).objects
+
+
+def ours_of(project: Path, entry: str = "1") -> list[PathObject]:
+    """Read those that a run has written."""
+    return [item for item in objects_of(project, entry) if PROMPT_KEY in dict(item.metadata)]
+
+
+def files_of(folder: Path) -> dict[Path, bytes]:
+    """Give every file below a folder with its bytes."""
+    return {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
