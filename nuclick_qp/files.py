@@ -3,17 +3,33 @@
 import errno
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 CANNOT_SYNC_FOLDERS = frozenset({errno.EINVAL, errno.ENOTSUP})  # what some network shares answer
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Replace a file by new content: temporary file in the same folder, fsync, rename.
+    """Replace a file by new content, as `replace_atomically` does.
 
-    When anything fails the old file is as it was and the temporary file is gone. The mode of an
-    existing file is kept, a symbolic link goes on pointing to the file that is replaced, and a file
-    that must not be written is not.
+    Raises
+    ------
+    OSError
+        If the folder cannot be written or the disk is full.
+    """
+    with replace_atomically(path) as file:
+        file.write(data)
+
+
+@contextmanager
+def replace_atomically(path: Path) -> Iterator[IO[bytes]]:
+    """Give a file whose content takes the place of another when the block ends without an error.
+
+    Temporary file in the same folder, fsync, rename: when anything fails the old file is as it was
+    and the temporary file is gone. The mode of an existing file is kept, a symbolic link goes on
+    pointing to the file that is replaced, and a file that must not be written is not.
 
     Raises
     ------
@@ -27,7 +43,7 @@ def write_atomically(path: Path, data: bytes) -> None:
     temporary = Path(name)
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(data)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         temporary.chmod(path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask())
