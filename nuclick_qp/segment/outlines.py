@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from shapely import MultiPolygon, Polygon
 
 from nuclick_qp.geometry import Window
+from nuclick_qp.polygons import clean_polygons
 
 SIMPLIFY_PX = 0.1  # greatest deviation allowed when vertices are dropped, in pixels of the network
 OuterOffset = tuple[list[NDArray[np.float64]], list[NDArray[np.uint32]]]
-DECIMALS = 2  # QuPath reads GeoJSON to 0.01 px; the same everywhere keeps all outputs alike
 
 
 def trace_outline(
@@ -44,16 +44,6 @@ def trace_outline(
     rings, offsets = cast("OuterOffset", generator.filled(threshold, np.inf))  # the type follows from fill_type
     parts = [_polygon(points, starts, window) for points, starts in zip(rings, offsets, strict=True)]
     return clean_polygons(parts)
-
-
-def clean_polygons(parts: list[Polygon]) -> Polygon | MultiPolygon | None:
-    """Round to 0.01 px and make valid; None when no area is left."""
-    rounded = shapely.set_precision(shapely.union_all(parts), 10.0**-DECIMALS)
-    areas = [g for g in shapely.get_parts(rounded) if isinstance(g, Polygon) and not g.is_empty]
-    areas = [shapely.orient_polygons(g) for g in areas]
-    if not areas:
-        return None
-    return areas[0] if len(areas) == 1 else MultiPolygon(areas)
 
 
 def _polygon(points: NDArray[np.float64], starts: NDArray[np.uint32], window: Window) -> Polygon:
