@@ -10,7 +10,8 @@ import numpy as np
 from nuclick_qp.errors import OptionError, PromptError
 from nuclick_qp.options import Predictors, Progress, RunOptions
 from nuclick_qp.planning import UNCLASSIFIED, Wishes, plan_prompts
-from nuclick_qp.projects.geojson_io import read_prompts, write_objects
+from nuclick_qp.projects.geojson_io import read_prompts
+from nuclick_qp.projects.geojson_out import write_objects
 from nuclick_qp.projects.protocol import EntryContent
 from nuclick_qp.prompts import Outcome, Prompt, PromptKind
 from nuclick_qp.report import RunReport, make_report, nothing_to_do, report_image

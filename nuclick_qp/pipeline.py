@@ -11,7 +11,7 @@ from nuclick_qp.one_image import segment_by_plane
 from nuclick_qp.options import Predictors, Progress, RunOptions
 from nuclick_qp.planning import UNCLASSIFIED, Plan, Wishes, plan_prompts
 from nuclick_qp.projects.choosing import choose_images, file_stem
-from nuclick_qp.projects.geojson_io import write_objects
+from nuclick_qp.projects.geojson_out import write_objects
 from nuclick_qp.projects.locate import SlidePlaces
 from nuclick_qp.projects.open_image import open_image
 from nuclick_qp.projects.protocol import Changes, EntryContent, ImageEntry, Project, ResultObject

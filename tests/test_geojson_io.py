@@ -2,17 +2,17 @@
 
 import gzip
 import json
-import uuid
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
-from shapely import MultiPolygon, Point, box
+from shapely import box
 from shapely.geometry import shape
 
-from nuclick_qp.errors import PromptError, WriteRefusedError
-from nuclick_qp.projects.geojson_io import read_prompts, write_objects
-from nuclick_qp.projects.protocol import PROMPT_KEY, ResultObject
+from nuclick_qp.errors import PromptError
+from nuclick_qp.projects.geojson_io import read_prompts
+from nuclick_qp.projects.protocol import PROMPT_KEY
 from nuclick_qp.prompts import Plane
 
 
@@ -30,13 +30,14 @@ def _save(tmp_path: Path, content: Any) -> Path:
     return path
 
 
-@pytest.mark.parametrize("form", ["collection", "array", "feature", "geometry", "hierarchy", "gz"])
+@pytest.mark.parametrize("form", ["collection", "array", "feature", "geometry", "root", "hierarchy", "gz"])
 def test_every_form_that_qupath_writes_is_read(tmp_path: Path, form: str) -> None:
     """FeatureCollection, array, one feature, bare geometry, nested hierarchy, gzip."""
     feature = _feature(_point(3, 4))
-    root = {"type": "Feature", "geometry": None, "properties": {"objectType": "root", "childObjects": [feature]}}
+    root = {"type": "Feature", "geometry": {}, "properties": {"objectType": "root", "childObjects": [feature]}}
     forms = {"collection": {"type": "FeatureCollection", "features": [feature]}, "array": [feature], "feature": feature}
-    content = {**forms, "geometry": _point(3, 4), "hierarchy": root, "gz": [feature]}[form]
+    more = {"root": root, "hierarchy": {"root": root, "tmaGrid": {"width": 0, "cores": []}}}
+    content = {**forms, **more, "geometry": _point(3, 4), "gz": [feature]}[form]
     path = _save(tmp_path, content)
     if form == "gz":
         path = path.with_suffix(".geojson.gz")
@@ -64,6 +65,10 @@ def test_order_of_a_multipoint_is_kept(tmp_path: Path) -> None:
         ({"name": "Tumor", "color": [200, 0, 0]}, "Tumor"),
         ({"names": ["Tumor", "Positive"]}, "Tumor: Positive"),
         ("Tumor: Positive", "Tumor: Positive"),
+        ("Tumor:Positive ", "Tumor: Positive"),
+        ({"name": "Tumor: Positive", "color": None}, "Tumor: Positive"),
+        ({"name": 3}, "3"),
+        ({}, None),
         ({"name": "Positive", "colorRGB": -1, "parentClass": {"name": "Tumor"}}, "Tumor: Positive"),
         (None, None),
     ],
@@ -94,18 +99,90 @@ def test_detections_are_neighbours_and_planes_are_kept(tmp_path: Path) -> None:
     assert [prompt.plane for prompt in content.prompts] == [Plane(3, 0)]
 
 
-def test_nan_coordinates_become_bad_prompts(tmp_path: Path) -> None:
-    """A bare NaN token, as old QuPath writes it; the other prompt is still read."""
-    path = tmp_path / "prompts.geojson"
-    path.write_text(json.dumps([_feature(_point(float("nan"), 4)), _feature(_point(1, 1))]))
+@pytest.mark.parametrize("odd", [float("nan"), float("-inf"), "NaN", "Infinity"])
+def test_odd_coordinates_become_bad_prompts(tmp_path: Path, odd: Any) -> None:
+    """A bare token, as old QuPath writes it, or a text; the other prompt is still read, the odd area is no neighbour."""
+    area = {"type": "Polygon", "coordinates": [[[0, 0], [odd, 1], [1, 1], [0, 0]]]}
+    path = _save(tmp_path, [_feature(_point(odd, 4)), _feature(_point(1, 1)), _feature(area, objectType="detection")])
 
     content = read_prompts(path)
 
     assert len(content.prompts) == 1
     assert len(content.bad_prompts) == 1
+    assert content.neighbours == ()
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "{}", "3", '{"type": "FeatureCollection"}', "\x00\xff", "[" * 5000])
+@pytest.mark.parametrize("kind", ["objectType", "object_type", "type", "id"])
+def test_types_of_every_version_are_read(tmp_path: Path, kind: str) -> None:
+    """0.2 wrote the type into the id, 0.3 and 0.4 into properties of two names."""
+    square = {**_feature(shape(box(0, 0, 4, 2)).__geo_interface__), "properties": {}}
+    where = square if kind == "id" else square["properties"]
+    where[kind] = "PathCellObject" if kind == "id" else "cell"
+
+    content = read_prompts(_save(tmp_path, {**square, "nucleusGeometry": shape(box(1, 1, 2, 2)).__geo_interface__}))
+
+    assert content.neighbours == (((2.0, 1.0), Plane()),)
+
+
+def test_metadata_written_twice_are_both_read(tmp_path: Path) -> None:
+    """QuPath 0.6 and newer do so; values are texts, and what is neither text nor number is none."""
+    path = tmp_path / "twice.geojson"
+    square = json.dumps(shape(box(0, 0, 4, 2)).__geo_interface__)
+    first, second = f'"metadata": {{"{PROMPT_KEY}": "abc", "x": [1]}}', '"metadata": {"nuclick:model": 5}'
+    path.write_text(f'{{"type": "Feature", "geometry": {square}, "properties": {{{first}, {second}}}}}')
+
+    (result,) = read_prompts(path).results
+
+    assert (result.prompt_key, result.model) == ("abc", "5")
+
+
+@pytest.mark.parametrize(
+    ("parts", "kind"),
+    [
+        (["MultiPoint"], "point"),
+        (["LineString"], "line"),
+        (["Point", "LineString", "LineString"], "line"),
+        (["LineString", "Polygon"], None),
+    ],
+)
+def test_collections_of_geometries_count_as_their_highest_dimension(tmp_path: Path, parts: list[str], kind: str | None) -> None:
+    """As in QuPath; the lines of one annotation are one prompt."""
+    line = [[0, 0], [5, 5]]
+    coordinates = {"Point": [1, 1], "MultiPoint": line, "LineString": line, "Polygon": [[*line, [5, 0], [0, 0]]]}
+    inner = {"type": "GeometryCollection", "geometries": [{"type": part, "coordinates": coordinates[part]} for part in parts]}
+
+    content = read_prompts(_save(tmp_path, {"type": "GeometryCollection", "geometries": [inner]}))
+
+    assert {prompt.kind for prompt in content.prompts} == ({kind} if kind else set())
+    assert [len(prompt.strokes) for prompt in content.prompts if prompt.kind == "line"] == [parts.count("LineString")] * (kind == "line")
+
+
+def test_children_are_read_at_any_depth_that_json_allows(tmp_path: Path) -> None:
+    """Parents come first; all but the outermost have a parent."""
+    feature = _feature(_point(0, 0))
+    for level in range(1, 300):
+        feature = _feature(_point(level, 0), **{"childObjects" if level % 2 else "children": [feature]})
+
+    prompts = read_prompts(_save(tmp_path, [feature])).prompts
+
+    assert [prompt.anchor[0] for prompt in prompts] == list(range(299, -1, -1))
+    assert [prompt.nested for prompt in prompts] == [False] + [True] * 299
+
+
+def test_classes_and_collections_may_nest_deeply(tmp_path: Path) -> None:
+    """Only what JSON itself refuses is refused."""
+    names: dict[str, Any] = {"name": "a"}
+    geometry: dict[str, Any] = _point(1, 1)
+    for _ in range(300):
+        names = {"parentClass": names}
+        geometry = {"type": "GeometryCollection", "geometries": [geometry]}
+
+    (prompt,) = read_prompts(_save(tmp_path, [_feature(geometry, classification=names)])).prompts
+
+    assert prompt.class_name == "a"
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", "3", '{"type": "FeatureCollection"}', "\x00\xff", "[" * 5000, "[" * 900 + "]" * 900])
 def test_what_is_not_geojson_is_one_clear_line(tmp_path: Path, text: str) -> None:
     """The error names the file and what to do."""
     path = tmp_path / "broken.geojson"
@@ -124,6 +201,11 @@ def test_what_is_not_geojson_is_one_clear_line(tmp_path: Path, text: str) -> Non
         {"type": "Polygon", "coordinates": [[[0, 0]]]},
         {"type": "Wavy", "coordinates": [1, 2]},
         {"type": "LineString", "coordinates": [["x", "y"], [1, 2]]},
+        {"type": "MultiPoint", "coordinates": ["12", "34"]},
+        {"type": "Point", "coordinates": [10**400, 1]},
+        {"type": "Point", "coordinates": [1, 2], "plane": {"z": -1}},
+        {"type": "Point", "coordinates": [1, 2], "plane": {"t": float("inf")}},
+        {"type": "GeometryCollection", "geometries": None},
     ],
 )
 def test_broken_geometries_are_one_clear_line(tmp_path: Path, geometry: dict[str, Any]) -> None:
@@ -138,63 +220,6 @@ def test_missing_file_is_named(tmp_path: Path) -> None:
         read_prompts(tmp_path / "gone.geojson")
 
 
-def _result(**changes: Any) -> ResultObject:
-    fields: dict[str, Any] = {
-        "outline": Point(10, 10).buffer(3),
-        "kind": "detection",
-        "class_name": "Tumor: Positive",
-        "plane": Plane(),
-        "nested": False,
-        "anchor": (10.0, 10.0),
-        "measurements": (("NuClick: probability", 0.9), ("odd", float("nan"))),
-        "metadata": ((PROMPT_KEY, "abc"),),
-    }
-    return ResultObject(**(fields | changes))
-
-
-def test_outlines_are_written_as_qupath_reads_them(tmp_path: Path) -> None:
-    """A FeatureCollection with UUIDs, types, classes and finite measurements; holes stay holes."""
-    ring = Point(50, 50).buffer(9).difference(Point(50, 50).buffer(3))
-    parts = MultiPolygon([box(0, 0, 2, 2), box(4, 4, 6, 6)])
-    path = tmp_path / "new folder" / "out.geojson"
-
-    write_objects(path, [_result(), _result(outline=ring, class_name=None, plane=Plane(1, 2)), _result(outline=parts, kind="annotation")])
-
-    one, two, three = json.loads(path.read_text())["features"]
-    assert str(uuid.UUID(one["id"])) == one["id"]
-    assert one["properties"]["objectType"] == "detection"
-    assert one["properties"]["classification"] == {"names": ["Tumor", "Positive"]}
-    assert one["properties"]["measurements"] == {"NuClick: probability": 0.9}
-    assert "classification" not in two["properties"]
-    assert two["geometry"]["plane"] == {"c": -1, "z": 1, "t": 2}
-    assert shape(two["geometry"]).equals_exact(ring, 1e-5)
-    assert three["properties"]["objectType"] == "annotation"
-    assert three["geometry"]["type"] == "MultiPolygon"
-
-
-def test_gzip_goes_out_and_comes_back(tmp_path: Path) -> None:
-    """A name in .gz is a gzip file, the same bytes each time, and ours to read."""
-    path = tmp_path / "out.geojson.gz"
-
-    write_objects(path, [_result(kind="annotation")])
-
-    first = path.read_bytes()
-    write_objects(path, [_result(kind="annotation")])
-    assert path.read_bytes() == first
-    assert len(json.loads(gzip.decompress(first))["features"]) == 1
-    assert read_prompts(path).prompts == ()
-
-
-def test_file_that_is_no_earlier_result_is_not_merged_into(tmp_path: Path) -> None:
-    """It stays as it is, and the message says so."""
-    path = tmp_path / "notes.geojson"
-    path.write_text("[1]")
-
-    with pytest.raises(WriteRefusedError, match="move it away"):
-        write_objects(path, [_result()], merge=True)
-    assert path.read_text() == "[1]"
-
-
 def test_broken_gzip_is_one_clear_line(tmp_path: Path) -> None:
     """Whatever is wrong inside."""
     whole = gzip.compress(json.dumps([_feature(_point(1, 1))] * 50).encode())
@@ -205,18 +230,24 @@ def test_broken_gzip_is_one_clear_line(tmp_path: Path) -> None:
             read_prompts(path)
 
 
-def test_ids_follow_from_prompts(tmp_path: Path) -> None:
-    """The same prompts give the same file, byte for byte."""
-    for name in ("one", "two"):
-        write_objects(tmp_path / name, [_result()])
+@pytest.mark.shared
+@pytest.mark.skipif(not os.environ.get("NUCLICK_SHARED"), reason="set NUCLICK_SHARED to a folder with data/qupath-geojson")
+@pytest.mark.parametrize(
+    ("name", "prompts"),
+    [
+        ("JP2K-33003-2_cell_detection.geojson", 37927),
+        ("qupath-point.json", 1),
+        ("qupath-multipoint.json", 3),
+        ("qupath-line.json", 1),
+        ("qupath-polyline.json", 1),
+        ("qupath-ellipse.json", 0),
+        ("qupath-wand.json", 0),
+        ("qupath-polygon-cell-classified.json", 0),
+        ("qupath-core-test-polygon.geojson", 0),
+    ],
+)
+def test_real_files_are_read(name: str, prompts: int) -> None:
+    """As many prompts as the files have points and lines."""
+    content = read_prompts(Path(os.environ["NUCLICK_SHARED"]) / "data" / "qupath-geojson" / name)
 
-    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
-
-
-def test_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
-    """A file where a folder should be."""
-    (tmp_path / "file").write_text("mine")
-
-    with pytest.raises(WriteRefusedError, match=r"out\.geojson cannot be written"):
-        write_objects(tmp_path / "file" / "out.geojson", [_result()])
-    assert (tmp_path / "file").read_text() == "mine"
+    assert (len(content.prompts), content.bad_prompts) == (prompts, ())

@@ -1,26 +1,24 @@
-"""GeoJSON as QuPath writes and reads it: prompts in, outlines out, for single images."""
+"""GeoJSON as QuPath writes it: the prompts of single images."""
 
-import gzip
 import json
-import uuid
-import zlib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import geojson
 import numpy as np
-import shapely
+from numpy.typing import NDArray
+from shapely import MultiPolygon, Polygon
 from shapely.errors import ShapelyError
-from shapely.geometry import mapping, shape
+from shapely.geometry.base import BaseGeometry
 
-from nuclick_qp.errors import PromptError, WriteRefusedError
-from nuclick_qp.files import write_atomically
+from nuclick_qp.errors import PromptError
+from nuclick_qp.projects.json_features import BROKEN, read_features
 from nuclick_qp.projects.prompts_of import FoundKind, FoundObject, Shape, sort_objects
-from nuclick_qp.projects.protocol import PROMPT_KEY, EntryContent, ResultObject
+from nuclick_qp.projects.protocol import PROMPT_KEY, EntryContent
 from nuclick_qp.prompts import Plane
 
-# QuPath's names since 0.4 and before; whatever is none of them is an annotation to QuPath, too.
+# QuPath's names since 0.4, of 0.3, and of 0.2; whatever is none of them is an annotation to QuPath, too.
 KINDS: dict[str, FoundKind] = {
     "detection": "detection",
     "cell": "cell",
@@ -32,14 +30,17 @@ KINDS: dict[str, FoundKind] = {
     "PathTileObject": "tile",
     "TMACoreObject": "tma-core",
 }
-ID_NAMESPACE = uuid.UUID("7f0f0a5c-6c2b-5d0e-9a54-6f1d3f1f2f10")
+ROOTS = frozenset({"root", "PathRootObject"})
+# What a feature that is no valid GeoJSON may raise while it is taken apart.
+INVALID = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError, ShapelyError)
 
 
 def read_prompts(path: Path) -> EntryContent:
-    """Read the prompts of one image from a GeoJSON file.
+    """Read the prompts of one image from a GeoJSON file, feature by feature.
 
-    Takes what QuPath exports: a FeatureCollection, an array of features, one feature or a bare
-    geometry; children nested in ``childObjects``; bare NaN tokens; ``.gz`` files.
+    Takes what QuPath exports: a FeatureCollection, an array of features, one feature, a bare geometry
+    or a hierarchy; children nested in ``childObjects``; bare NaN tokens; packed files. Of a
+    GeometryCollection the parts of the highest dimension count, as they do to QuPath.
 
     Raises
     ------
@@ -47,156 +48,147 @@ def read_prompts(path: Path) -> EntryContent:
         If the file cannot be read, is not GeoJSON, or holds a geometry that cannot be understood.
     """
     try:
-        data = path.read_bytes()
-        text = (gzip.decompress(data) if path.suffix == ".gz" else data).decode("utf-8-sig")
-        content = json.loads(text)
+        with closing(read_features(path)) as elements:
+            return sort_objects(_objects(elements, path), fingerprint="")
     except OSError as err:
         raise PromptError(f"{path} cannot be read ({err.strerror or err}); give the GeoJSON file that QuPath exported") from err
-    except (ValueError, EOFError, zlib.error, RecursionError) as err:
+    except BROKEN as err:
         raise PromptError(f"{path} is not GeoJSON ({err}); export the annotations from QuPath again") from err
-    try:
-        objects = [_found(feature, nested=nested) for feature, nested in _features(content, nested=False)]
-    except (LookupError, TypeError, ValueError, AttributeError, ShapelyError) as err:
-        raise PromptError(f"{path} holds a feature that is not valid GeoJSON ({err!r}); export the annotations from QuPath again") from err
-    if not objects:
+
+
+def _objects(elements: Iterator[tuple[Any, str]], path: Path) -> Iterator[FoundObject]:
+    """Give the objects of a file; it must have features."""
+    features = 0
+    for number, (element, _) in enumerate(elements, start=1):
+        try:
+            objects = [_found(feature, nested=nested) for feature, nested in _walk(element)]
+        except INVALID as err:
+            raise PromptError(
+                f"{path} holds a feature that is not valid GeoJSON (number {number}: {err!r}); export the annotations from QuPath again"
+            ) from err
+        features += len(objects)
+        yield from (found for found in objects if found is not None)
+    if not features:
         raise PromptError(f"{path} holds no GeoJSON features; export the annotations from QuPath as GeoJSON")
-    return sort_objects([found for found in objects if found is not None], fingerprint="")
 
 
-def write_objects(path: Path, objects: Sequence[ResultObject], *, merge: bool = False, drop_keys: Collection[str] = ()) -> None:
-    """Write outlines as a FeatureCollection that QuPath imports; gzipped when the name ends in .gz.
-
-    Ids follow from the prompts, so that the same prompts give the same file. Metadata are left out:
-    QuPath 0.5 and older fail on metadata of detections.
-
-    Parameters
-    ----------
-    merge
-        Keep the features of an older file but for those of the same prompts.
-    drop_keys
-        Prompt keys whose features are not kept either.
-
-    Raises
-    ------
-    WriteRefusedError
-        If the file cannot be written, or merged into; an older file is as it was.
-    """
-    new = [_feature(result) for result in objects]
-    ids = {feature["id"] for feature in new} | {_id_of(key) for key in drop_keys}
-    kept = [feature for feature in _standing_features(path) if feature["id"] not in ids] if merge else []
-    collection = geojson.FeatureCollection([*kept, *new])
-    data = geojson.dumps(collection, ensure_ascii=False, separators=(",", ":")).encode()
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, gzip.compress(data, mtime=0) if path.suffix == ".gz" else data)
-    except OSError as err:
-        raise WriteRefusedError(f"{path} cannot be written ({err.strerror}); choose another place or free some space") from err
-
-
-def _standing_features(path: Path) -> list[dict[str, Any]]:
-    """Read the features of a file that this module wrote; none when there is no file."""
-    if not path.exists():
-        return []
-    try:
-        data = path.read_bytes()
-        features: list[dict[str, Any]] = json.loads(gzip.decompress(data) if path.suffix == ".gz" else data)["features"]
-        return [{**feature, "id": feature["id"]} for feature in features]  # an id each, or it is not ours
-    except (OSError, ValueError, EOFError, zlib.error, LookupError, TypeError) as err:
-        raise WriteRefusedError(f"{path} is there and holds no outlines of an earlier run ({err}); move it away") from err
-
-
-def _features(content: Any, *, nested: bool) -> Iterator[tuple[dict[str, Any], bool]]:
-    """Go through all features, parents before their children."""
-    if isinstance(content, list):
-        for part in content:
-            yield from _features(part, nested=nested)
-    elif isinstance(content, dict) and content.get("type") == "FeatureCollection":
-        yield from _features(content.get("features"), nested=nested)
-    elif isinstance(content, dict) and content.get("type") == "Feature":
-        yield content, nested
-        properties = content.get("properties") or {}
-        children = properties.get("childObjects", properties.get("children"))
-        is_root = properties.get("objectType") == "root"
-        yield from _features(children or [], nested=nested or not is_root)
-    elif isinstance(content, dict) and ("coordinates" in content or "geometries" in content):
-        yield {"type": "Feature", "geometry": content, "properties": {}}, nested
+def _walk(element: Any) -> Iterator[tuple[dict[str, Any], bool]]:
+    """Give all features of an element, parents before their children, and whether they have a parent."""
+    waiting = [(element, False)]
+    while waiting:
+        part, nested = waiting.pop()
+        if isinstance(part, list):
+            waiting += [(item, nested) for item in reversed(part)]
+        elif not isinstance(part, dict):
+            continue
+        elif part.get("type") == "FeatureCollection":
+            waiting.append((part.get("features"), nested))
+        elif part.get("type") == "Feature":
+            yield part, nested
+            properties = part.get("properties") or {}
+            children = properties.get("childObjects") or properties.get("children")
+            waiting.append((children, nested or _type_name(part, properties) not in ROOTS))
+        elif "coordinates" in part or "geometries" in part:
+            yield {"type": "Feature", "geometry": part, "properties": {}}, nested
+        else:
+            waiting.append((part.get("root"), nested))  # a hierarchy
 
 
 def _found(feature: dict[str, Any], *, nested: bool) -> FoundObject | None:
     """Turn a feature into an object; None for one without geometry, as a root has."""
     geometry, properties = feature.get("geometry"), feature.get("properties") or {}
-    if not geometry or properties.get("objectType") == "root":
+    named = _type_name(feature, properties)
+    if not geometry or named in ROOTS:
         return None
-    kind = _kind(feature, properties)
-    form, strokes = _strokes(geometry)
-    outline = shape(geometry) if form == "area" else None
+    metadata = {key: text for key, value in (properties.get("metadata") or {}).items() if (text := _text(value)) is not None}
+    form, strokes, outline = _drawn(geometry)
     middle = None if outline is None or outline.is_empty else outline.centroid
-    plane = geometry.get("plane") or {}
     return FoundObject(
-        kind=kind,
+        kind=KINDS.get(named, "annotation"),
         shape=form,
         strokes=strokes,
         centroid=(float("nan"), float("nan")) if middle is None else (middle.x, middle.y),
-        outline=outline,
-        name=properties.get("name"),
+        outline=outline if PROMPT_KEY in metadata else None,  # of no other is it asked
+        name=_text(properties.get("name")),
         class_name=_class_name(properties.get("classification")),
-        plane=Plane(int(plane.get("z", 0)), int(plane.get("t", 0))),
+        plane=_plane(geometry.get("plane") or {}),
         nested=nested,
-        metadata={str(k): str(v) for k, v in (properties.get("metadata") or {}).items()},
+        metadata=metadata,
     )
 
 
-def _kind(feature: dict[str, Any], properties: dict[str, Any]) -> FoundKind:
-    named = properties.get("objectType") or properties.get("object_type") or properties.get("type") or feature.get("id")
-    return KINDS.get(str(named), "annotation")
+def _type_name(feature: dict[str, Any], properties: dict[str, Any]) -> str:
+    """Give the type of an object; QuPath 0.2 wrote it into the id."""
+    return str(properties.get("objectType") or properties.get("object_type") or properties.get("type") or feature.get("id"))
 
 
-def _strokes(geometry: dict[str, Any]) -> tuple[Shape, tuple[np.ndarray[Any, np.dtype[np.float64]], ...]]:
-    """Give the kind of a geometry and its coordinates as (N, 2) arrays, in the user's order."""
-    coordinates: Any = geometry.get("coordinates")
-    match geometry["type"]:
-        case "Point":
-            return "points", (_xy([coordinates]),)
-        case "MultiPoint":
-            return "points", (_xy(coordinates),)
-        case "LineString":
-            return "lines", (_xy(coordinates),)
-        case "MultiLineString":
-            return "lines", tuple(_xy(part) for part in coordinates)
-        case _:
-            return "area", ()
+def _drawn(geometry: dict[str, Any]) -> tuple[Shape, tuple[NDArray[np.float64], ...], BaseGeometry | None]:
+    """Tell what was drawn, with its points as (N, 2) arrays in the user's order, or its outline."""
+    points: list[NDArray[np.float64]] = []
+    lines: list[NDArray[np.float64]] = []
+    areas: list[Polygon] = []
+    waiting = [geometry]
+    while waiting:
+        part = waiting.pop()
+        match part["type"]:
+            case "Point":
+                points.append(_xy([part["coordinates"]]))
+            case "MultiPoint":
+                points.append(_xy(part["coordinates"]))
+            case "LineString":
+                lines.append(_xy(part["coordinates"]))
+            case "MultiLineString":
+                lines += map(_xy, part["coordinates"])
+            case "Polygon":
+                areas.append(_polygon(part["coordinates"]))
+            case "MultiPolygon":
+                areas += map(_polygon, part["coordinates"])
+            case "GeometryCollection":
+                waiting += reversed(part["geometries"])
+            case other:
+                raise ValueError(f"there is no geometry {other!r}")
+    if areas or not (lines or points):
+        return "area", (), areas[0] if len(areas) == 1 else MultiPolygon(areas)
+    return ("lines", tuple(lines), None) if lines else ("points", tuple(points), None)
 
 
-def _xy(coordinates: Any) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Turn positions into (N, 2) numbers; QuPath writes NaN as a token or, since 0.5, as a text."""
-    return np.array([(float(p[0]), float(p[1])) for p in coordinates], np.float64).reshape(-1, 2)
+def _polygon(rings: Any) -> Polygon:
+    """Build a polygon; an empty one of no rings, or of coordinates that are no numbers."""
+    closed = [_xy(ring) for ring in rings]
+    usable = bool(closed) and all(np.isfinite(ring).all() for ring in closed)
+    return Polygon(closed[0], closed[1:]) if usable else Polygon()
+
+
+def _xy(positions: Any) -> NDArray[np.float64]:
+    """Turn positions into (N, 2) numbers; NaN may be a token or a text, and a height is left out."""
+    if not isinstance(positions, list) or not all(isinstance(position, list) for position in positions):
+        raise TypeError("coordinates are not lists of positions")
+    return np.array([(float(position[0]), float(position[1])) for position in positions], np.float64).reshape(-1, 2)
+
+
+def _plane(plane: dict[str, Any]) -> Plane:
+    z, t = int(plane.get("z", 0)), int(plane.get("t", 0))
+    if min(z, t) < 0:
+        raise ValueError(f"there is no plane of z {z} and t {t}")
+    return Plane(z, t)
 
 
 def _class_name(classification: Any) -> str | None:
     """Give the full class name of any of the forms that QuPath has written."""
-    if not isinstance(classification, dict):
-        return classification if isinstance(classification, str) and classification else None
-    if names := classification.get("names"):
-        return ": ".join(str(name) for name in names)
-    parent = _class_name(classification.get("parentClass"))
-    name = classification.get("name")
-    if not name:
-        return parent
-    return f"{parent}: {name}" if parent else str(name)
+    names: list[Any] = []
+    while isinstance(classification, dict):
+        name = classification.get("name")
+        names[:0] = classification.get("names") or [] if name is None else [name]
+        classification = classification.get("parentClass")
+    names.insert(0, classification)  # a plain text, or nothing
+    parts = [part.strip() for name in names if (text := _text(name)) for part in text.split(":")]
+    return ": ".join(part for part in parts if part) or None
 
 
-def _feature(result: ResultObject) -> geojson.Feature:
-    geometry = dict(mapping(result.outline))
-    if (result.plane.z, result.plane.t) != (0, 0):
-        geometry["plane"] = {"c": -1, "z": result.plane.z, "t": result.plane.t}
-    properties: dict[str, Any] = {"objectType": result.kind}
-    if result.class_name:
-        names = result.class_name.split(": ")
-        properties["classification"] = {"name": names[0]} if len(names) == 1 else {"names": names}
-    properties["measurements"] = {name: value for name, value in result.measurements if np.isfinite(value)}
-    key = dict(result.metadata).get(PROMPT_KEY, shapely.to_wkt(result.outline))
-    return geojson.Feature(id=_id_of(key), geometry=geometry, properties=properties)
-
-
-def _id_of(key: str) -> str:
-    return str(uuid.uuid5(ID_NAMESPACE, key))
+def _text(value: Any) -> str | None:
+    """Give a text or number as text, as QuPath does; None for all else."""
+    if value is None or isinstance(value, dict | list):
+        return None
+    text = value if isinstance(value, str) else json.dumps(value)
+    text.encode()  # half a surrogate pair could never be written
+    return text
