@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from nuclick_qp.errors import WriteRefusedError
+
 CANNOT_SYNC_FOLDERS = frozenset({errno.EINVAL, errno.ENOTSUP})  # what some network shares answer
 
 
@@ -52,6 +54,32 @@ def replace_atomically(path: Path) -> Iterator[IO[bytes]]:
         temporary.unlink()
         raise
     _sync_folder(path.parent)
+
+
+def make_folder(folder: Path, *, option: str) -> None:
+    """Make a folder for results, before hours of work depend on it.
+
+    Parameters
+    ----------
+    option
+        Name of the option that names it, for the message.
+
+    Raises
+    ------
+    WriteRefusedError
+        If it cannot be made, or cannot hold files.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as err:
+        raise WriteRefusedError(f"{folder} cannot hold files ({err.strerror}); choose another folder for {option}") from err
+
+
+def printable(text: str) -> str:
+    """Escape what a file name may hold and no text can: bytes that are not UTF-8."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _umask() -> int:

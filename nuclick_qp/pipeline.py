@@ -1,12 +1,11 @@
 """One project from prompts to written outlines: what to do, doing it, writing it, telling it."""
 
 import logging
-import tempfile
 import time
 from dataclasses import dataclass
-from pathlib import Path
 
-from nuclick_qp.errors import NuClickError, PromptError, WriteRefusedError
+from nuclick_qp.errors import NuClickError, PromptError
+from nuclick_qp.files import make_folder
 from nuclick_qp.one_image import segment_by_plane
 from nuclick_qp.options import Predictors, Progress, RunOptions
 from nuclick_qp.planning import UNCLASSIFIED, Plan, Wishes, plan_prompts
@@ -62,7 +61,7 @@ def segment_project(
     entries = choose_images(project, options.images)
     places = SlidePlaces(project.path, project.stored_uri, options.image_root)
     if options.geojson is not None and not options.dry_run:
-        _make_folder(options.geojson)
+        make_folder(options.geojson, option="--geojson")
     images = [_try_image(_Job(project, entry, predictors, options, progress, places)) for entry in entries]
     if not any(image.prompts or image.error or image.pruned for image in images):
         raise PromptError(nothing_to_do(project.path, len(images), options))
@@ -151,13 +150,3 @@ def _write(job: _Job, content: EntryContent, changes: Changes) -> None:
     if job.options.geojson is not None:
         path = job.options.geojson / f"{file_stem(job.entry)}.geojson"
         write_objects(path, changes.add, merge=True, drop_keys=changes.remove_keys)
-
-
-def _make_folder(folder: Path) -> None:
-    """Make the folder for GeoJSON before hours of work depend on it."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as err:
-        raise WriteRefusedError(f"{folder} cannot hold files ({err.strerror}); choose another folder for --geojson") from err

@@ -13,7 +13,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from nuclick_qp import __version__
-from nuclick_qp.files import write_atomically
+from nuclick_qp.files import printable, write_atomically
 from nuclick_qp.options import Predictors, RunOptions
 from nuclick_qp.planning import Plan
 from nuclick_qp.prompts import Outcome, Status
@@ -251,11 +251,6 @@ def make_report(
         images=tuple(images),
         seconds=round(time.perf_counter() - since, 3),
     )
-
-
-def printable(text: str) -> str:
-    """Escape what a file name may hold and no text can: bytes that are not UTF-8."""
-    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def total(images: Sequence[ImageReport]) -> Counts:

@@ -1,11 +1,9 @@
 """Training images from a QuPath project: its closed annotations become the truth."""
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import shapely
@@ -19,15 +17,10 @@ from nuclick_qp.projects.locate import SlidePlaces
 from nuclick_qp.projects.open_image import open_image
 from nuclick_qp.projects.open_project import open_project
 from nuclick_qp.projects.protocol import ClosedAnnotation, ImageEntry, Project
+from nuclick_qp.projects.regions import LARGEST_REGION_PX, REGION_CLASSES, Part, is_object, rectangle_of, window_of
 from nuclick_qp.slides import Slide, resolve_mpp
 from nuclick_qp.training.config import Source
 from nuclick_qp.training.images import LabelledImage, labelled_image
-
-Part = Literal["Training", "Validation"]
-REGION_CLASSES: tuple[Part, Part] = ("Training", "Validation")
-IGNORED_ENDING = "*"  # QuPath's mark of classes that are no objects, such as Ignore* and Region*
-LARGEST_REGION_PX = 50_000_000  # 150 MB of pixels and 200 MB of labels
-RECTANGLE_TOLERANCE = 1e-3  # share of its bounding box that a rectangle may lack, for rounding
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,20 +83,14 @@ def load_project(source: Source, *, root: Path, mpp: float) -> tuple[list[Labell
 def _sort(entry: ImageEntry, project: Project, source: Source) -> _Drawn:
     """Tell objects from rectangles that limit the area, and leave out what is neither."""
     closed = project.read_closed_annotations(entry)
-    objects = tuple(a for a in closed if a.class_name not in REGION_CLASSES and _is_object(a.class_name, source.classes))
+    objects = tuple(a for a in closed if a.class_name not in REGION_CLASSES and is_object(a.class_name, source.classes))
     rectangles = tuple((part, _rectangle(a, entry, project)) for part in REGION_CLASSES for a in closed if a.class_name == part)
     return _Drawn(entry, objects, rectangles)
 
 
-def _is_object(class_name: str | None, classes: Sequence[str]) -> bool:
-    if classes:
-        return (class_name or "") in classes
-    return not (class_name or "").endswith(IGNORED_ENDING)
-
-
 def _rectangle(annotation: ClosedAnnotation, entry: ImageEntry, project: Project) -> Polygon:
-    box = shapely.box(*annotation.outline.bounds) if not annotation.outline.is_empty else Polygon()
-    if box.is_empty or annotation.outline.area < (1 - RECTANGLE_TOLERANCE) * box.area:
+    box = rectangle_of(annotation.outline)
+    if box is None:
         raise TrainingDataError(
             f"{project.path}: image {entry.name!r} has an annotation of class {annotation.class_name} that is no upright rectangle; "
             "draw it anew with the rectangle tool"
@@ -132,16 +119,15 @@ def _regions(
 
 def _window(box: Polygon, slide: Slide, *, scale: float, where: str) -> Window:
     """Give the window of a region, cut to the slide."""
-    left, top, right, bottom = np.clip(box.bounds, 0, [slide.width, slide.height] * 2).tolist()
-    width, height = (math.floor((high - low) / scale) for low, high in ((left, right), (top, bottom)))
-    if width < 1 or height < 1:
+    window = window_of(box, width=slide.width, height=slide.height, scale=scale)
+    if window is None:
         raise TrainingDataError(f"{where} lies outside the image; draw it anew")
-    if width * height > LARGEST_REGION_PX:
+    if window.width * window.height > LARGEST_REGION_PX:
         raise TrainingDataError(
-            f"{where} has {width} x {height} px at the resolution of the network, more than {LARGEST_REGION_PX:,} in all; "
+            f"{where} has {window.width} x {window.height} px at the resolution of the network, more than {LARGEST_REGION_PX:,} in all; "
             "draw smaller rectangles of class Training and Validation"
         )
-    return Window(left, top, width, height, scale)
+    return window
 
 
 def paint_annotations(annotations: Sequence[ClosedAnnotation], window: Window) -> NDArray[np.int32]:

@@ -1,0 +1,57 @@
+"""Which annotations of a project are objects, and which are rectangles that limit an area."""
+
+import math
+from collections.abc import Collection
+from typing import Literal
+
+import numpy as np
+import shapely
+from shapely import MultiPolygon, Polygon
+
+from nuclick_qp.geometry import Window
+
+Part = Literal["Training", "Validation"]
+REGION_CLASSES: tuple[Part, Part] = ("Training", "Validation")
+IGNORED_ENDING = "*"  # QuPath's mark of classes that are no objects, such as Ignore* and Region*
+LARGEST_REGION_PX = 50_000_000  # 150 MB of pixels and 200 MB of labels
+RECTANGLE_TOLERANCE = 1e-3  # share of its bounding box that a rectangle may lack, for rounding
+
+
+def is_object(class_name: str | None, classes: Collection[str]) -> bool:
+    """Tell whether an annotation of a class counts as an object.
+
+    Parameters
+    ----------
+    classes
+        Full class names that count, an empty text for unclassified; when empty, all but those of
+        `REGION_CLASSES` and those that end in `IGNORED_ENDING`.
+    """
+    if classes:
+        return (class_name or "") in classes
+    return class_name not in REGION_CLASSES and not (class_name or "").endswith(IGNORED_ENDING)
+
+
+def rectangle_of(outline: Polygon | MultiPolygon) -> Polygon | None:
+    """Give the bounding box of an outline that is an upright rectangle, None for any other."""
+    if outline.is_empty:
+        return None
+    box = shapely.box(*outline.bounds)
+    return box if outline.area >= (1 - RECTANGLE_TOLERANCE) * box.area > 0 else None
+
+
+def window_of(box: Polygon, *, width: int, height: int, scale: float) -> Window | None:
+    """Give the window of a rectangle, cut to the slide; None when not one pixel of it lies inside.
+
+    Parameters
+    ----------
+    box
+        In the slide frame.
+    width, height
+        Of the slide, in level-0 pixels.
+    scale
+        Level-0 pixels per pixel of the window. A rest of less than one pixel at the right and at the
+        bottom is left out.
+    """
+    left, top, right, bottom = np.clip(box.bounds, 0, [width, height] * 2).tolist()
+    across, down = (math.floor((high - low) / scale) for low, high in ((left, right), (top, bottom)))
+    return Window(left, top, across, down, scale) if across >= 1 and down >= 1 else None
