@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ import shapely
 from shapely.geometry.base import BaseGeometry
 
 from fixture_projects import DATA, VERSIONS, entry_of
-from nuclick_qp.projects.closed import closed_annotations
+from nuclick_qp.projects.closed import closed_annotations, closed_objects
 from nuclick_qp.projects.prompts_of import FoundKind, FoundObject, Shape
 from nuclick_qp.projects.qupath_files.engine import open_files_project
 
@@ -78,3 +79,33 @@ def test_broken_outlines_are_empty() -> None:
     closed = closed_annotations([found(outline) for outline in (None, spoilt, shapely.MultiPoint([(0, 0), (1, 1)]))])
 
     assert [a.outline.is_empty for a in closed] == [True, True, True]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_closed_objects_are_those_that_qupath_reads(version: str) -> None:
+    """Annotations, detections and cells in order, with class, name, area, measurements, and ids where the file has them."""
+    project = open_files_project(DATA / version / "ihc")
+    entries = json.loads((DATA / version / "expected.json").read_text("utf-8"))["entries"]
+    types = {"PathAnnotationObject": "annotation", "PathDetectionObject": "detection", "PathCellObject": "cell"}
+
+    for entry in entries:
+        expected = [o for o in entry.get("objects", ()) if o["type"] in types and o["roi"] in CLOSED_ROIS]
+        found = project.read_closed_objects(entry_of(project, entry["entry_id"]))
+
+        assert [(f.kind, f.class_name, f.name) for f in found] == [(types[o["type"]], o["class"], o["name"]) for o in expected]
+        assert [f.outline.area for f in found] == pytest.approx([o["area"] for o in expected], rel=2e-3)
+        assert [dict(f.measurements) for f in found] == [pytest.approx(o["measurements"], nan_ok=True) for o in expected]
+        assert len({f.object_id for f in found}) == len(found)
+        if version != "0.3.2":  # which keeps no ids
+            assert [f.object_id for f in found] == [o["id"] for o in expected]
+
+
+def test_cells_keep_their_nuclei() -> None:
+    """As an outline of its own; objects without an id get one that stays the same."""
+    cell = replace(found(shapely.box(0, 0, 9, 9), kind="cell"), nucleus=shapely.box(3, 3, 5, 5), measurements=(("a", 1.0),))
+
+    (one,), (again,) = closed_objects([cell], entry_id="1"), closed_objects([cell], entry_id="1")
+
+    assert (one.nucleus, one.measurements) == (shapely.box(3, 3, 5, 5), (("a", 1.0),))
+    assert one == again
+    assert closed_objects([cell], entry_id="2")[0].object_id != one.object_id

@@ -1,10 +1,15 @@
-"""From the objects of an image to its closed annotations; the same for every engine."""
+"""From the objects of an image to those that are closed; the same for every engine."""
 
+import uuid
 from collections.abc import Iterable
+
+import shapely
 
 from nuclick_qp.polygons import valid_polygons
 from nuclick_qp.projects.prompts_of import FoundObject
-from nuclick_qp.projects.protocol import ClosedAnnotation
+from nuclick_qp.projects.protocol import OBJECT_KINDS, ClosedAnnotation, ClosedObject
+
+ID_NAMESPACE = uuid.UUID("2b0c6a52-93f1-5d5e-8a34-5b8d0c1f7a46")
 
 
 def closed_annotations(objects: Iterable[FoundObject]) -> tuple[ClosedAnnotation, ...]:
@@ -23,3 +28,30 @@ def closed_annotations(objects: Iterable[FoundObject]) -> tuple[ClosedAnnotation
     """
     closed = [found for found in objects if found.kind == "annotation" and found.shape == "area"]
     return tuple(ClosedAnnotation(valid_polygons(found.outline), found.class_name, found.name) for found in closed)
+
+
+def closed_objects(objects: Iterable[FoundObject], *, entry_id: str) -> tuple[ClosedObject, ...]:
+    """Pick the closed annotations, the detections and the cells among the objects of an image.
+
+    Parameters
+    ----------
+    objects
+        In the order of the hierarchy, with outlines, nuclei and measurements of these kinds.
+    entry_id
+        Of the image; part of the ids made for objects that have none.
+
+    Returns
+    -------
+    tuple of ClosedObject
+        In the same order, with outlines as `closed_annotations` gives them.
+    """
+    closed = (found for found in objects if found.kind in OBJECT_KINDS and found.shape == "area")
+    return tuple(_closed_object(found, f"{entry_id} {number}") for number, found in enumerate(closed))
+
+
+def _closed_object(found: FoundObject, place: str) -> ClosedObject:
+    assert found.kind in ("annotation", "detection", "cell")  # literals, for the type checker
+    outline = valid_polygons(found.outline)
+    object_id = found.object_id or str(uuid.uuid5(ID_NAMESPACE, f"{place} {found.kind} {shapely.to_wkt(outline)}"))
+    nucleus = None if found.nucleus is None else valid_polygons(found.nucleus)
+    return ClosedObject(outline, found.kind, object_id, found.class_name, found.name, found.plane, nucleus, found.measurements)

@@ -14,12 +14,14 @@ from typing import IO, Any, cast
 
 import numpy as np
 import shapely
+from shapely import MultiPolygon, Polygon
 
 from nuclick_qp.errors import WriteRefusedError
 from nuclick_qp.files import replace_atomically
 from nuclick_qp.polygons import snap_outline
 from nuclick_qp.projects.json_features import BROKEN, read_features
-from nuclick_qp.projects.protocol import PROMPT_KEY, ResultObject
+from nuclick_qp.projects.protocol import PROMPT_KEY, ClosedObject, ResultObject
+from nuclick_qp.prompts import Plane
 
 ID_NAMESPACE = uuid.UUID("7f0f0a5c-6c2b-5d0e-9a54-6f1d3f1f2f10")
 
@@ -55,6 +57,26 @@ def write_objects(path: Path, objects: Iterable[ResultObject], *, merge: bool = 
             _write_collection(out, objects, path, merge=merge, drop_keys=drop_keys)
     except OSError as err:
         raise WriteRefusedError(f"{path} cannot be written ({err.strerror or err}); choose another place or free some space") from err
+
+
+def closed_to_geojson(objects: Iterable[ClosedObject]) -> bytes:
+    """Encode objects of a project as a FeatureCollection that QuPath 0.4 and newer import.
+
+    Ids, names, classes, measurements and the nuclei of cells are kept; outlines are put on QuPath's grid
+    of 0.01 px, and one that has no area there is left out, with a warning.
+    """
+    texts = [text for item in objects if (text := _closed_feature(item)) is not None]
+    return ('{"type":"FeatureCollection","features":[\n' + ",\n".join(texts) + "\n]}\n").encode()
+
+
+def _closed_feature(item: ClosedObject) -> str | None:
+    outline = snap_outline(item.outline)
+    if outline is None:
+        logger.warning("the %s %s is smaller than 0.01 px and is left out", item.kind, item.object_id)
+        return None
+    nucleus = None if item.nucleus is None else snap_outline(item.nucleus)
+    inner = "" if nucleus is None else _geometry(nucleus, item.plane)
+    return _feature_text(item.object_id, _geometry(outline, item.plane), _properties(item), inner)
 
 
 def _write_collection(out: IO[bytes], objects: Iterable[ResultObject], path: Path, *, merge: bool, drop_keys: Collection[str]) -> None:
@@ -118,22 +140,33 @@ def _feature(result: ResultObject, ids: "array[int]", path: Path) -> str | None:
     if outline is None:
         logger.warning("the outline at %s is smaller than 0.01 px and is left out of %s", result.anchor, path)
         return None
-    key = dict(result.metadata).get(PROMPT_KEY, shapely.to_wkt(result.outline))
-    feature_id = _id_of(key)
+    feature_id = _id_of(dict(result.metadata).get(PROMPT_KEY, shapely.to_wkt(result.outline)))
     ids.extend(divmod(feature_id.int, 1 << 64))
-    geometry = shapely.to_geojson(outline)
-    if (result.plane.z, result.plane.t) != (0, 0):
-        geometry = f'{geometry[:-1]},"plane":{{"c":-1,"z":{result.plane.z},"t":{result.plane.t}}}}}'
-    properties = json.dumps(_properties(result), separators=(",", ":"))  # ASCII, which half a surrogate pair gets through, too
-    return f'{{"type":"Feature","id":"{feature_id}","geometry":{geometry},"properties":{properties}}}'
+    return _feature_text(str(feature_id), _geometry(outline, result.plane), _properties(result))
+
+
+def _feature_text(feature_id: str, geometry: str, properties: dict[str, Any], nucleus: str = "") -> str:
+    """Put a feature together; ASCII, which half a surrogate pair gets through, too."""
+    name, about = json.dumps(feature_id), json.dumps(properties, separators=(",", ":"))
+    more = f',"nucleusGeometry":{nucleus}' if nucleus else ""
+    return f'{{"type":"Feature","id":{name},"geometry":{geometry}{more},"properties":{about}}}'
+
+
+def _geometry(outline: Polygon | MultiPolygon, plane: Plane) -> str:
+    geometry: str = shapely.to_geojson(outline)
+    if (plane.z, plane.t) == (0, 0):
+        return geometry
+    return f'{geometry[:-1]},"plane":{{"c":-1,"z":{plane.z},"t":{plane.t}}}}}'
 
 
 def _id_of(key: str) -> uuid.UUID:
     return uuid.uuid5(ID_NAMESPACE, key)
 
 
-def _properties(result: ResultObject) -> dict[str, Any]:
+def _properties(result: ResultObject | ClosedObject) -> dict[str, Any]:
     properties: dict[str, Any] = {"objectType": result.kind}
+    if isinstance(result, ClosedObject) and result.name:
+        properties["name"] = result.name
     if result.class_name:
         names = result.class_name.split(": ")
         # QuPath refuses a whole file for one class without a colour; null leaves the colour to QuPath.

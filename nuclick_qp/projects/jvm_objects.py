@@ -1,7 +1,7 @@
 """QuPath's objects in Java, read into what the rest of the program knows."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -41,18 +41,18 @@ def walk(root: Any) -> Iterator[Any]:
         yield item
 
 
-def found_objects(java: Java, root: Any, *, with_outlines: bool = False) -> Iterator[FoundObject]:
+def found_objects(java: Java, root: Any, *, outlines_of: Collection[FoundKind] = ()) -> Iterator[FoundObject]:
     """Give every object below the root as `sort_objects` and `closed_annotations` want it.
 
     Parameters
     ----------
-    with_outlines
-        Ask for the outlines of all closed annotations, not only of results of ours.
+    outlines_of
+        Kinds of objects whose outlines are asked for; those of results of ours always are.
     """
     metadata_of = metadata_reader(java)
     for item in walk(root):
         if item.hasROI():
-            yield _found(java, item, metadata_of(item), with_outlines=with_outlines)
+            yield _found(java, item, metadata_of(item), outlines_of=outlines_of)
 
 
 def kind_of(item: Any) -> FoundKind:
@@ -114,13 +114,15 @@ def describe(root: Any) -> list[Described]:
     ]
 
 
-def _found(java: Java, item: Any, metadata: dict[str, str], *, with_outlines: bool) -> FoundObject:
+def _found(java: Java, item: Any, metadata: dict[str, str], *, outlines_of: Collection[FoundKind]) -> FoundObject:
     kind, roi = kind_of(item), item.getROI()
     shape, strokes = _drawn(roi)
     name = item.getName()
     # QuPath works out centroids of regions when it is first asked; only some are of use.
     wants_centroid = shape == "area" and (kind in ("detection", "cell") or PROMPT_KEY in metadata)
-    wants_outline = shape == "area" and (PROMPT_KEY in metadata or (with_outlines and kind == "annotation"))
+    is_wanted = shape == "area" and kind in outlines_of
+    wants_outline = is_wanted or (shape == "area" and PROMPT_KEY in metadata)
+    nucleus = item.getNucleusROI() if is_wanted and kind == "cell" else None
     return FoundObject(
         kind=kind,
         shape=shape,
@@ -132,6 +134,9 @@ def _found(java: Java, item: Any, metadata: dict[str, str], *, with_outlines: bo
         plane=plane_of(roi),
         nested=not item.getParent().isRootObject(),
         metadata=metadata,
+        object_id=str(item.getID()),
+        nucleus=None if nucleus is None else geometry_of(java, nucleus),
+        measurements=tuple((str(key), float(value)) for key, value in item.getMeasurements().items()) if is_wanted else (),
     )
 
 

@@ -33,14 +33,18 @@ class FoundObject:
     centroid
         In the slide frame; asked of areas of detections, cells, and objects with `PROMPT_KEY`.
     outline
-        In the slide frame; asked of areas with `PROMPT_KEY`, and of those of annotations where
-        closed annotations are wanted. None when there is no shape.
+        In the slide frame; asked of areas with `PROMPT_KEY`, and of those of the kinds whose
+        outlines are wanted. None when there is no shape.
     class_name
         Full class (``Tumor: Positive``), None when unclassified.
     nested
         The parent is not the root of the hierarchy.
     metadata
         QuPath's metadata of the object.
+    object_id
+        UUID as text; None in files of QuPath 0.3 and before.
+    nucleus, measurements
+        Asked of the kinds whose outlines are wanted; the nucleus is that of a cell.
     """
 
     kind: FoundKind
@@ -53,6 +57,9 @@ class FoundObject:
     plane: Plane = field(default_factory=Plane)
     nested: bool = False
     metadata: Mapping[str, str] = field(default_factory=dict)
+    object_id: str | None = field(default=None, compare=False)
+    nucleus: BaseGeometry | None = field(default=None, compare=False)
+    measurements: tuple[tuple[str, float], ...] = field(default=(), compare=False)
 
 
 def sort_objects(objects: Iterable[FoundObject], *, fingerprint: str) -> EntryContent:

@@ -16,6 +16,7 @@ from shapely.geometry.base import BaseGeometry
 from nuclick_qp.prompts import XY, Plane, Prompt, PromptKind
 
 ObjectKind = Literal["detection", "annotation", "cell"]
+OBJECT_KINDS: tuple[ObjectKind, ...] = ("detection", "annotation", "cell")
 KINDS: tuple[PromptKind, ...] = ("point", "line")
 
 # Metadata that marks an object as ours; only such objects are ever replaced.
@@ -123,6 +124,33 @@ class ClosedAnnotation:
 
 
 @dataclass(frozen=True, slots=True)
+class ClosedObject:
+    """A closed annotation, a detection or a cell, with all that an export tells of it.
+
+    Attributes
+    ----------
+    outline
+        As that of a `ClosedAnnotation`.
+    object_id
+        UUID as text: QuPath's, or for files of QuPath 0.3 and before one that follows from image,
+        place in the file, kind and outline.
+    nucleus
+        Of a cell, valid; None when it has none.
+    measurements
+        Names and values in the order of the file.
+    """
+
+    outline: Polygon | MultiPolygon
+    kind: ObjectKind
+    object_id: str
+    class_name: str | None = None
+    name: str | None = None
+    plane: Plane = field(default_factory=Plane)
+    nucleus: Polygon | MultiPolygon | None = None
+    measurements: tuple[tuple[str, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class ResultObject:
     """One object to be written.
 
@@ -214,6 +242,18 @@ class Project(Protocol):
 
         In the order of the hierarchy. Points, lines, detections, cells, tiles and tissue cores are
         none.
+
+        Raises
+        ------
+        UnreadableDataError
+            As `read` does.
+        """
+        ...
+
+    def read_closed_objects(self, entry: ImageEntry) -> tuple[ClosedObject, ...]:
+        """Read the closed annotations, the detections and the cells of one image.
+
+        In the order of the hierarchy. Points, lines, tiles and tissue cores are none.
 
         Raises
         ------

@@ -19,7 +19,7 @@ vectors or the corners of merged regions, which it rounds to 0.01 px since 0.6, 
 import re
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -29,7 +29,7 @@ from nuclick_qp.errors import EngineUnavailableError, UnreadableDataError, Write
 from nuclick_qp.projects.jvm_data import CLASS_POOL, PATH_CLASS, Java, own_classes, private_field, read_data
 from nuclick_qp.projects.jvm_edit import edited
 from nuclick_qp.projects.jvm_objects import found_objects
-from nuclick_qp.projects.prompts_of import FoundObject
+from nuclick_qp.projects.prompts_of import FoundKind, FoundObject
 from nuclick_qp.projects.protocol import Changes, ImageEntry
 from nuclick_qp.projects.qupath_files.engine import FilesProject, data_content, refuse_unsafe
 from nuclick_qp.projects.qupath_files.java_build import colour_of
@@ -128,8 +128,8 @@ class JvmProject(FilesProject):
         """Name of this engine."""
         return "qupath"
 
-    def objects_in(self, data: bytes, entry: ImageEntry, *, with_outlines: bool = False) -> list[FoundObject]:
-        """Give the objects that QuPath reads from the bytes of a data file; `with_outlines` as for `found_objects`.
+    def objects_in(self, data: bytes, entry: ImageEntry, *, outlines_of: Collection[FoundKind] = ()) -> list[FoundObject]:
+        """Give the objects that QuPath reads from the bytes of a data file; `outlines_of` as for `found_objects`.
 
         Raises
         ------
@@ -138,7 +138,7 @@ class JvmProject(FilesProject):
         """
         with own_classes(self.java):
             root = read_data(self.java, data, source=self.data_path(entry)).root
-            return list(found_objects(self.java, root, with_outlines=with_outlines))
+            return list(found_objects(self.java, root, outlines_of=outlines_of))
 
     def write(self, entry: ImageEntry, changes: Changes, *, fingerprint: str) -> None:
         """Write results into one image: one write, verified, all or nothing.

@@ -157,6 +157,17 @@ def test_engines_read_the_same_closed_annotations(pair: Pair) -> None:
             assert a.outline.symmetric_difference(b.outline).area <= 1e-3 * b.outline.area
 
 
+def test_engines_read_the_same_closed_objects(pair: Pair) -> None:
+    """Ids, where the file has them, nuclei and measurements of detections, cells and annotations."""
+    for entry in pair.entries:
+        one, other = pair.files.read_closed_objects(entry), pair.qupath.read_closed_objects(entry)
+        assert [(a.kind, a.class_name, a.name, a.plane) for a in one] == [(a.kind, a.class_name, a.name, a.plane) for a in other]
+        for a, b in zip(one, other, strict=True):
+            assert a.outline.symmetric_difference(b.outline).area <= 1e-3 * b.outline.area
+            assert dict(a.measurements) == pytest.approx(dict(b.measurements), nan_ok=True)
+            assert (a.nucleus is None) == (b.nucleus is None)
+
+
 def test_each_reads_what_the_other_wrote(pair: Pair) -> None:
     """Results to 0.01 px, to which QuPath rounds outlines with holes."""
     written = 0

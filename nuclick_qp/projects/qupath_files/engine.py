@@ -6,16 +6,16 @@ QuPath saved it and where, which would no longer be true, and QuPath needs nothi
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from nuclick_qp.errors import UnreadableDataError, WriteRefusedError
-from nuclick_qp.projects.closed import closed_annotations
-from nuclick_qp.projects.prompts_of import FoundObject, sort_objects
-from nuclick_qp.projects.protocol import Changes, ClosedAnnotation, EntryContent, ImageEntry
+from nuclick_qp.projects.closed import closed_annotations, closed_objects
+from nuclick_qp.projects.prompts_of import FoundKind, FoundObject, sort_objects
+from nuclick_qp.projects.protocol import OBJECT_KINDS, Changes, ClosedAnnotation, ClosedObject, EntryContent, ImageEntry
 from nuclick_qp.projects.qupath_files.data_file import DataFile, parse_data_file
 from nuclick_qp.projects.qupath_files.editing import prompt_key
 from nuclick_qp.projects.qupath_files.found_objects import found_objects
@@ -83,7 +83,21 @@ class FilesProject:
             As `read` does.
         """
         data = self.read_data(entry)
-        return () if data is None else closed_annotations(self.objects_in(data, entry, with_outlines=True))
+        wanted: tuple[FoundKind, ...] = ("annotation",)
+        return () if data is None else closed_annotations(self.objects_in(data, entry, outlines_of=wanted))
+
+    def read_closed_objects(self, entry: ImageEntry) -> tuple[ClosedObject, ...]:
+        """Read closed annotations, detections and cells of one image; none when it was never saved.
+
+        Raises
+        ------
+        UnreadableDataError
+            As `read` does.
+        """
+        data = self.read_data(entry)
+        if data is None:
+            return ()
+        return closed_objects(self.objects_in(data, entry, outlines_of=OBJECT_KINDS), entry_id=entry.entry_id)
 
     def write(self, entry: ImageEntry, changes: Changes, *, fingerprint: str) -> None:
         """Write results into one image: one write, verified, all or nothing.
@@ -141,15 +155,15 @@ class FilesProject:
             )
         return data
 
-    def objects_in(self, data: bytes, entry: ImageEntry, *, with_outlines: bool = False) -> Iterable[FoundObject]:
-        """Give the objects in the bytes of a data file; `with_outlines` as for `found_objects`.
+    def objects_in(self, data: bytes, entry: ImageEntry, *, outlines_of: Collection[FoundKind] = ()) -> Iterable[FoundObject]:
+        """Give the objects in the bytes of a data file; `outlines_of` as for `found_objects`.
 
         Raises
         ------
         UnreadableDataError
             If the bytes are truncated, foreign, or of an unknown version.
         """
-        return found_objects(parse_data_file(data, source=self.data_path(entry)).root, with_outlines=with_outlines)
+        return found_objects(parse_data_file(data, source=self.data_path(entry)).root, outlines_of=outlines_of)
 
     def empty_data(self, entry: ImageEntry) -> bytes:
         """Make the data file of an image that QuPath has never saved.

@@ -1,7 +1,7 @@
 """The objects of a data file, as `sort_objects` and `closed_annotations` want them."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import numpy as np
 import shapely
@@ -16,26 +16,27 @@ from nuclick_qp.prompts import Plane
 _NOWHERE = (math.nan, math.nan)
 
 
-def found_objects(root: PathObject, *, with_outlines: bool = False) -> Iterator[FoundObject]:
+def found_objects(root: PathObject, *, outlines_of: Collection[FoundKind] = ()) -> Iterator[FoundObject]:
     """Give each object below the root, before its children, in the order of the file.
 
     Parameters
     ----------
-    with_outlines
-        Work out the outlines of all closed annotations, not only of results of ours.
+    outlines_of
+        Kinds of objects whose outlines are worked out; those of results of ours always are.
     """
     for item, parent in root.walk():
         if item.kind == "root" or item.roi is None:
             continue
-        yield _found(item, item.kind, item.roi, nested=parent is not root, with_outlines=with_outlines)
+        yield _found(item, item.kind, item.roi, nested=parent is not root, outlines_of=outlines_of)
 
 
-def _found(item: PathObject, kind: FoundKind, roi: Roi, *, nested: bool, with_outlines: bool) -> FoundObject:
+def _found(item: PathObject, kind: FoundKind, roi: Roi, *, nested: bool, outlines_of: Collection[FoundKind]) -> FoundObject:
     shape, strokes = _drawn(roi)
     metadata = dict(item.metadata)
     # Centroids cost a geometry each; only those that `sort_objects` looks at are worked out.
     wants_centroid = shape == "area" and (kind in ("detection", "cell") or PROMPT_KEY in metadata)
-    wants_outline = shape == "area" and (PROMPT_KEY in metadata or (with_outlines and kind == "annotation"))
+    is_wanted = shape == "area" and kind in outlines_of
+    wants_outline = is_wanted or (shape == "area" and PROMPT_KEY in metadata)
     return FoundObject(
         kind=kind,
         shape=shape,
@@ -47,6 +48,9 @@ def _found(item: PathObject, kind: FoundKind, roi: Roi, *, nested: bool, with_ou
         plane=Plane(roi.z, roi.t),
         nested=nested,
         metadata=metadata,
+        object_id=item.object_id,
+        nucleus=item.nucleus.geometry if is_wanted and item.nucleus is not None else None,
+        measurements=item.measurements if is_wanted else (),
     )
 
 
