@@ -1,8 +1,10 @@
-"""Images with instance labels on disk: NAME.png|jpg|tif with NAME_label.png beside it."""
+"""Images with instance labels on disk: NAME.png|jpg|tif with NAME_label.png|tif beside it."""
 
+import zlib
 from pathlib import Path
 
 import numpy as np
+import tifffile
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 from scipy import ndimage
@@ -11,6 +13,8 @@ from nuclick_qp.errors import TrainingDataError
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff"})
 LABEL_ENDING = "_label"
+TIFF_SUFFIXES = (".tif", ".tiff")
+LABEL_SUFFIXES = (".png", *TIFF_SUFFIXES)  # the first that is there is taken
 SPECK_PX = 10  # smaller parts of an object are slips of the annotation
 
 
@@ -25,11 +29,7 @@ def find_pairs(folder: Path, pattern: str = "*") -> list[tuple[Path, Path]]:
     images = [p for p in folder.glob(pattern) if p.suffix.lower() in IMAGE_SUFFIXES and not p.stem.endswith(LABEL_ENDING)]
     if not images:
         raise TrainingDataError(f"{folder} holds no images that match {pattern!r}; give a folder of NAME.png with NAME{LABEL_ENDING}.png")
-    pairs = [(image, image.with_name(f"{image.stem}{LABEL_ENDING}.png")) for image in sorted(images)]
-    for image, labels in pairs:
-        if not labels.exists():
-            raise TrainingDataError(f"{image} has no {labels.name} beside it; add it or narrow the pattern")
-    return pairs
+    return [(image, _labels_of(image)) for image in sorted(images)]
 
 
 def read_pair(image: Path, labels: Path) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
@@ -47,7 +47,7 @@ def read_pair(image: Path, labels: Path) -> tuple[NDArray[np.uint8], NDArray[np.
         (0/255, or one number on several separate parts); the message names the file.
     """
     pixels = _read(image, "RGB")
-    numbers = _read(labels, None).astype(np.int32)
+    numbers = _read_labels(labels).astype(np.int32)
     if numbers.shape != pixels.shape[:2]:
         raise TrainingDataError(f"{labels} is {numbers.shape} but {image.name} is {pixels.shape[:2]} (rows, cols); export it anew")
     found = np.unique(numbers)
@@ -58,6 +58,14 @@ def read_pair(image: Path, labels: Path) -> tuple[NDArray[np.uint8], NDArray[np.
     return pixels.astype(np.uint8, copy=False), numbers
 
 
+def _labels_of(image: Path) -> Path:
+    candidates = [image.with_name(f"{image.stem}{LABEL_ENDING}{suffix}") for suffix in LABEL_SUFFIXES]
+    for labels in candidates:
+        if labels.exists():
+            return labels
+    raise TrainingDataError(f"{image} has no {candidates[0].name} or {candidates[1].name} beside it; add it or narrow the pattern")
+
+
 def _is_mask_of_many(numbers: NDArray[np.int32], found: NDArray[np.int32]) -> bool:
     """Tell whether a single number marks two or more separate parts that are no specks."""
     if np.count_nonzero(found) != 1:
@@ -66,7 +74,18 @@ def _is_mask_of_many(numbers: NDArray[np.int32], found: NDArray[np.int32]) -> bo
     return bool(np.count_nonzero(np.bincount(parts.ravel())[1:] >= SPECK_PX) > 1)
 
 
-def _read(path: Path, mode: str | None) -> NDArray[np.uint8] | NDArray[np.int32]:
+def _read_labels(path: Path) -> NDArray[np.generic]:
+    """Read a label image; TIFF not with Pillow, which knows no unsigned 32 bits."""
+    if path.suffix not in TIFF_SUFFIXES:
+        return _read(path, None)
+    try:
+        numbers: NDArray[np.generic] = tifffile.imread(path)
+    except (OSError, ValueError, zlib.error) as err:  # TiffFileError is a ValueError
+        raise TrainingDataError(f"{path} cannot be read as an image ({err}); export it anew") from err
+    return numbers
+
+
+def _read(path: Path, mode: str | None) -> NDArray[np.uint8]:
     try:
         with Image.open(path) as file:
             array: NDArray[np.uint8] = np.asarray(file.convert(mode) if mode else file)

@@ -151,7 +151,7 @@ def _no_folder(folder: Path) -> None:
     ("spoil", "said"),
     [
         (_no_pairs, "holds no images that match '*'"),
-        (_no_labels, "discs.png has no discs_label.png beside it"),
+        (_no_labels, "discs.png has no discs_label.png or discs_label.tif beside it"),
         (_other_size, "discs_label.png is (300, 401) but discs.png is (300, 400)"),
         (_nothing_labelled, "discs_label.png holds no object"),
         (_no_image, "discs.png cannot be read as an image"),

@@ -7,7 +7,7 @@ import typer
 
 
 def evaluate(
-    data: Annotated[list[Path], typer.Argument(help="Folders of NAME.png|jpg with NAME_label.png.", show_default=False)],
+    data: Annotated[list[Path], typer.Argument(help="Folders of NAME.png|jpg with NAME_label.png|tif.", show_default=False)],
     model: Annotated[str, typer.Option(help="Name of the model.")] = "nuclei",
     pattern: Annotated[str, typer.Option(help="Only images that match this glob.")] = "*",
     mpp: Annotated[float | None, typer.Option(help="um per pixel of the images; default: that of the model.", min=1e-3)] = None,

@@ -62,7 +62,7 @@ def evaluate_folders(
     Parameters
     ----------
     folders
-        Each holds NAME.png|jpg|tif with NAME_label.png.
+        Each holds NAME.png|jpg|tif with NAME_label.png|tif.
     pattern
         Glob of image names; some of each folder have to match.
 

@@ -19,7 +19,7 @@ class Source(_Strict):
     Attributes
     ----------
     folder
-        Folder of NAME.png|jpg with NAME_label.png beside it, relative to the data folder of the run.
+        Folder of NAME.png|jpg with NAME_label.png|tif beside it, relative to the data folder of the run.
     project
         Instead of `folder`: a project.qpproj, whose closed annotations become the truth.
     pattern
