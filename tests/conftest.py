@@ -4,7 +4,7 @@ import logging
 import shutil
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from skimage.draw import disk
 
+from drawn_objects import Drawn, fill_project
 from drawn_projects import DISCS
 from fakes import DarkIsObject, make_card
 from fixture_projects import DATA
@@ -65,6 +66,17 @@ def draw_pair(tmp_path: Path, draw_discs: Callable[..., Path]) -> Callable[..., 
         return draw_discs(discs, name=f"{name}.png").parent
 
     return draw
+
+
+@pytest.fixture
+def make_drawn_project(tmp_path: Path, draw_discs: Callable[..., Path]) -> Callable[..., Path]:
+    """Give a function that makes a project of one image of two discs for each list of objects."""
+
+    def make(*images: Sequence[Drawn], mpp: float | None = 0.25, names: Sequence[str] = ()) -> Path:
+        slides = [draw_discs([(60, 60, 12), (300, 200, 9)], name=f"slide {i}.png") for i in range(len(images))]
+        return fill_project(tmp_path / "study", slides, images, mpp=mpp, names=names)
+
+    return make
 
 
 @pytest.fixture

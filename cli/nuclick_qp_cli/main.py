@@ -9,7 +9,7 @@ import typer
 
 from nuclick_qp import __version__
 from nuclick_qp.errors import NuClickError, OptionError
-from nuclick_qp_cli import doctor, evaluate, models, restore, run, segment, train
+from nuclick_qp_cli import doctor, evaluate, export, models, restore, run, segment, train
 
 EXIT_USAGE = 2
 EXIT_ERROR = 3
@@ -24,6 +24,7 @@ app = typer.Typer(
 app.command("run")(run.run)
 app.command("segment")(segment.segment)
 app.add_typer(models.app, name="models")
+app.command("export")(export.export)
 app.command("doctor")(doctor.doctor)
 app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)

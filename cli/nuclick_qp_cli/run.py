@@ -27,6 +27,11 @@ class ObjectType(StrEnum):
     CELL = "cell"
 
 
+def split_names(text: str) -> tuple[str, ...]:
+    """Split a list at its commas; an empty text is an empty list."""
+    return tuple(name.strip() for name in text.split(",")) if text else ()
+
+
 def run(
     project: Annotated[Path, typer.Argument(help="The project.qpproj file, or its folder.", show_default=False)],
     images: Annotated[str, typer.Option(help="Only images whose name matches this glob.")] = "*",
@@ -57,7 +62,7 @@ def run(
     predictors, left_out = load_predictors(points=points, lines=lines, device=device)
     options = RunOptions(
         images=images,
-        classes=tuple(name.strip() for name in classes.split(",")) if classes else (),
+        classes=split_names(classes),
         left_out=left_out,
         kind=kind.value,
         image_root=image_root,

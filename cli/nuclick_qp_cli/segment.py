@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from nuclick_qp_cli.run import DEFAULT_MODEL, ObjectType
+from nuclick_qp_cli.run import DEFAULT_MODEL, ObjectType, split_names
 
 
 def segment(
@@ -32,7 +32,7 @@ def segment(
 
     predictors, left_out = load_predictors(points=points, lines=lines, device=device)
     options = RunOptions(
-        classes=tuple(name.strip() for name in classes.split(",")) if classes else (),
+        classes=split_names(classes),
         left_out=left_out,
         kind=kind.value,
         mpp=mpp,

@@ -1,0 +1,92 @@
+"""`nuclick-qp export`: objects of a project as training data, tables, or files for other programs."""
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nuclick_qp_cli.run import Engine, split_names
+
+if TYPE_CHECKING:  # importing it loads the readers of slides
+    from nuclick_qp.export.report import ExportReport, ImageExport
+
+
+class ExportFormat(StrEnum):
+    """What is written."""
+
+    MASKS = "masks"
+    COCO = "coco"
+    GEOJSON = "geojson"
+    CSV = "csv"
+
+
+def export(
+    project: Annotated[Path, typer.Argument(help="The project.qpproj file, or its folder.", show_default=False)],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the files; it must be empty.", show_default=False)],
+    form: Annotated[
+        ExportFormat, typer.Option("--format", help="Label images, COCO, GeoJSON per image, or one table.", show_default=False)
+    ],
+    images: Annotated[str, typer.Option(help="Only images whose name matches this glob.")] = "*",
+    classes: Annotated[
+        str, typer.Option(help="Only objects of these classes, separated by commas; else all but Training, Validation and NAME*.")
+    ] = "",
+    kinds: Annotated[str, typer.Option(help="What counts as an object, separated by commas.")] = "detection,annotation,cell",
+    regions: Annotated[str | None, typer.Option(help="Only what lies in rectangles of this class; each becomes one tile.")] = None,
+    mpp: Annotated[float | None, typer.Option(help="um per pixel of the tiles; default: that of the image.", min=1e-3)] = None,
+    pixels: Annotated[bool, typer.Option("--pixels/--no-pixels", help="Write the pictures of the tiles.")] = True,
+    engine: Annotated[Engine, typer.Option(help="What reads the project.")] = Engine.AUTO,
+    image_root: Annotated[Path | None, typer.Option(help="Folder to search for slides that have moved.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier export in the folder.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as one JSON object.")] = False,
+) -> None:
+    """Write detections, cells and closed annotations as label images, COCO, GeoJSON or a table."""
+    from nuclick_qp.export.options import ExportOptions, kinds_named
+    from nuclick_qp.export.project import export_project
+    from nuclick_qp.projects.open_project import open_project
+
+    options = ExportOptions(
+        format=form.value,
+        images=images,
+        classes=split_names(classes),
+        kinds=kinds_named(split_names(kinds)),
+        regions=regions,
+        mpp=mpp,
+        pixels=pixels,
+        image_root=image_root,
+        overwrite=overwrite,
+    )
+    with open_project(project, engine=engine.value) as opened:
+        report = export_project(opened, output, options)
+    print_report(report, output, as_json=as_json)
+    sys.exit(0 if report.all_ok else 1)
+
+
+def print_report(report: "ExportReport", folder: Path, *, as_json: bool) -> None:
+    """Print a report to stdout: as JSON, or as a few lines to read."""
+    if as_json:
+        print(report.model_dump_json(indent=2))
+        return
+    for image in report.images:
+        print(_image_line(image))
+    for name in report.unknown_classes:
+        print(f"no object has the class {name!r}; correct --classes")
+    print(f"{sum(image.objects for image in report.images)} objects exported into {folder}")
+
+
+def _image_line(image: "ImageExport") -> str:
+    """Say what became of an image, and what a user may miss."""
+    notes = [
+        (image.cut, "cut at the border of a tile"),
+        (image.covered, "partly below smaller ones"),
+        (image.unseen, "without a pixel of their own"),
+        (image.broken, "left out: their outline encloses nothing"),
+    ]
+    parts = [] if image.error is None else [f"failed: {image.error}"]
+    if image.status == "nothing":
+        parts.append("nothing to export")
+    else:
+        parts += [f"{len(image.tiles)} tile(s)"] if image.tiles else []
+        parts.append(f"{image.objects} objects")
+    return f"{image.image}: {'; '.join([*parts, *(f'{count} {text}' for count, text in notes if count)])}"
