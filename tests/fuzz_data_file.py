@@ -22,9 +22,9 @@ from pathlib import Path
 from shapely import box
 
 from nuclick_qp.errors import NuClickError
-from nuclick_qp.projects.closed import closed_annotations
+from nuclick_qp.projects.closed import closed_objects
 from nuclick_qp.projects.prompts_of import sort_objects
-from nuclick_qp.projects.protocol import PROMPT_KEY, ResultObject
+from nuclick_qp.projects.protocol import OBJECT_KINDS, PROMPT_KEY, ResultObject
 from nuclick_qp.projects.qupath_files.data_file import parse_data_file
 from nuclick_qp.projects.qupath_files.found_objects import found_objects
 from nuclick_qp.projects.qupath_files.java_emit import emit
@@ -168,7 +168,7 @@ def try_stream(data: bytes) -> str:
     try:
         file = parse_data_file(data, source=NAME)
         before = sort_objects(found_objects(file.root), fingerprint="")
-        closed_annotations(found_objects(file.root, with_outlines=True))
+        closed_objects(found_objects(file.root, outlines_of=OBJECT_KINDS), entry_id="1")
     except NuClickError as err:
         return f"refused: {_reason(err)}"
     try:

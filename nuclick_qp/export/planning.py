@@ -13,10 +13,10 @@ from shapely import MultiPolygon, Polygon
 from nuclick_qp.errors import ProjectError
 from nuclick_qp.export.options import ExportOptions
 from nuclick_qp.geometry import Window
+from nuclick_qp.polygons import valid_polygons
 from nuclick_qp.projects.choosing import file_stem
 from nuclick_qp.projects.locate import SlidePlaces
 from nuclick_qp.projects.open_image import open_image
-from nuclick_qp.polygons import valid_polygons
 from nuclick_qp.projects.protocol import ClosedObject, ImageEntry, Project
 from nuclick_qp.projects.regions import LARGEST_REGION_PX, is_object, rectangle_of, window_of
 from nuclick_qp.slides import Slide, resolve_mpp
