@@ -1,0 +1,26 @@
+"""ASAP files as tests write them."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+KEY = "0123456789abcdef0123"  # of a prompt that never was
+Save = Callable[..., Path]
+
+
+def annotation(kind: str, *xy: tuple[object, object], group: str = "None", name: str = "mine", first: int = 0) -> str:
+    """Write an annotation as ASAP does."""
+    rows = "".join(f'<Coordinate Order="{n}" X="{x}" Y="{y}" />' for n, (x, y) in enumerate(xy, first))
+    head = f'Name="{name}" Type="{kind}" PartOfGroup="{group}" Color="#F4FA58"'
+    return f"<Annotation {head}><Coordinates>{rows}</Coordinates></Annotation>"
+
+
+def group(name: str, parent: str = "None") -> str:
+    """Write a group as ASAP does."""
+    return f'<Group Name="{name}" PartOfGroup="{parent}" Color="#aa0000"><Attributes /></Group>'
+
+
+def asap_file(path: Path, *annotations: str, groups: tuple[str, ...] = ()) -> Path:
+    """Save annotations and groups."""
+    lists = f"<Annotations>{''.join(annotations)}</Annotations><AnnotationGroups>{''.join(groups)}</AnnotationGroups>"
+    path.write_text(f'<?xml version="1.0"?>\n<ASAP_Annotations>{lists}</ASAP_Annotations>\n', encoding="utf-8")
+    return path
