@@ -102,7 +102,7 @@ def test_damaged_or_foreign_data_is_neither_read_nor_written(folder: Path, damag
     [
         (errno.ENOSPC, "No space left.*free some disk space"),
         (errno.EACCES, "Permission denied.*right to write"),
-        (errno.EROFS, "Read-only.*copy the project"),
+        (errno.EROFS, "Read-only.*copy the folder"),
     ],
 )
 @pytest.mark.parametrize("call", ["open", "fsync", "replace"])

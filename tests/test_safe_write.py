@@ -172,7 +172,7 @@ def test_disk_that_stores_something_else_is_found_out(data_file: Path, monkeypat
     [
         (errno.EACCES, "right to write"),
         (errno.EPERM, "right to write"),
-        (errno.EROFS, "copy the project to a disk that can be written"),
+        (errno.EROFS, "copy the folder to a disk that can be written"),
         (errno.EDQUOT, "disk quota"),
         (errno.EIO, "check the disk"),
     ],

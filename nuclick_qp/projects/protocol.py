@@ -25,6 +25,8 @@ MODEL_KEY = "nuclick:model"
 OPTIONS_KEY = "nuclick:options"
 VERSION_KEY = "nuclick:version"
 
+PROBABILITY = "NuClick: probability"  # the measurement that engines without measurements write, too
+
 
 @dataclass(frozen=True, slots=True)
 class ImageEntry:

@@ -1,4 +1,4 @@
-"""Replacing `data.qpdata`: the user's annotations are in it, so all of it or nothing."""
+"""Replacing `data.qpdata`, or an ASAP file: the user's annotations are in it, so all of it or nothing."""
 
 import errno
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ QUPATH_BACKUP_SUFFIX = ".bkp"
 REMEDIES = {
     errno.ENOSPC: "free some disk space and run again",
     errno.EDQUOT: "free some of your disk quota and run again",
-    errno.EROFS: "copy the project to a disk that can be written",
+    errno.EROFS: "copy the folder to a disk that can be written",
     errno.EACCES: "give yourself the right to write in this folder, and close the image in other programs",
     errno.EPERM: "give yourself the right to write in this folder, and close the image in other programs",
 }
@@ -86,7 +86,7 @@ class _Attempt:
             self.made_backup = True
             write_atomically(backup, self.old)
         if content_of(self.path) != self.old:
-            raise WriteRefusedError(f"{self.path} changed while it was being written; close the image in QuPath and run again")
+            raise WriteRefusedError(f"{self.path} changed while it was being written; close the image in QuPath or ASAP and run again")
         write_atomically(self.path, self.new)
         self.replaced = True
         if content_of(self.path) != self.new:
@@ -104,7 +104,7 @@ class _Attempt:
                 self.path.parent.rmdir()
         except OSError as err:
             raise WriteRefusedError(
-                f"{self.path} could not be put back as it was ({_reason(err)}); check the disk, then undo the change in QuPath"
+                f"{self.path} could not be put back as it was ({_reason(err)}); check the disk, then undo the change in QuPath or ASAP"
             ) from err
 
     def _put_back(self) -> None:
