@@ -1,4 +1,4 @@
-"""The prompts of one image, of all kinds and planes; and one image with GeoJSON in and out."""
+"""The prompts of one image, of all kinds and planes; and one image with GeoJSON or ASAP's XML in and out."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -10,9 +10,8 @@ import numpy as np
 from nuclick_qp.errors import OptionError, PromptError
 from nuclick_qp.options import Predictors, Progress, RunOptions
 from nuclick_qp.planning import UNCLASSIFIED, Wishes, plan_prompts
-from nuclick_qp.projects.geojson_io import read_prompts
-from nuclick_qp.projects.geojson_out import write_objects
-from nuclick_qp.projects.protocol import EntryContent
+from nuclick_qp.projects import asap, asap_write, geojson_io, geojson_out
+from nuclick_qp.projects.protocol import EntryContent, ResultObject
 from nuclick_qp.prompts import Outcome, Prompt, PromptKind
 from nuclick_qp.report import RunReport, make_report, nothing_to_do, report_image
 from nuclick_qp.results import to_objects
@@ -29,14 +28,18 @@ def segment_file(
     options: RunOptions | None = None,
     progress: Progress | None = None,
 ) -> RunReport:
-    """Segment the prompts of a GeoJSON file on one image, and write the outlines as GeoJSON.
+    """Segment the prompts of a file on one image, and write the outlines into a file.
+
+    Files whose names end in ``.xml`` are ASAP's, all others GeoJSON. ASAP's are added to, and may
+    be the file of prompts itself: what the user drew stays. A new one begins as a copy of the
+    prompts, where these are ASAP's, too.
 
     Raises
     ------
     OptionError
-        If the output is the slide or the file of prompts itself.
+        If the output is the slide, or GeoJSON and the file of prompts itself.
     PromptError
-        If the file holds no prompts that the options leave in, or is not GeoJSON.
+        If the file holds no prompts that the options leave in, or cannot be read.
     SlideError
         If the image cannot be read or has no pixel size.
     WriteRefusedError
@@ -44,27 +47,28 @@ def segment_file(
     """
     options, progress = options or RunOptions(), progress or Progress()
     since = time.perf_counter()
-    for read in (slide_path, prompts_path):
-        if output.exists() and read.exists() and output.samefile(read):
-            raise OptionError(f"{output} would be overwritten by its own result; name another file for the outlines")
-    content = read_prompts(prompts_path)
+    _spare_what_is_read(slide_path, prompts_path, output)
     cards = {kind: predictor.card for kind, predictor in predictors.items()}
     o = options
     wishes = Wishes(cards, o.left_out, o.classes, overwrite=True, kind=o.kind, mpp=o.mpp, tta=o.segment.tta)
-    plan = plan_prompts(content, wishes)
-    if not (plan.todo or plan.settled or content.bad_prompts):
-        raise PromptError(nothing_to_do(prompts_path, 1, options))
-    progress.start_image(slide_path.name, len(plan.todo))
     with open_slide(slide_path) as slide:
+        content = _read_prompts(prompts_path, slide)
+        plan = plan_prompts(content, wishes)
+        if not (plan.todo or plan.settled or content.bad_prompts):
+            raise PromptError(nothing_to_do(prompts_path, 1, options))
+        if asap.is_asap(output):
+            asap_write.check_output(output, template=_template(prompts_path))
+        progress.start_image(slide_path.name, len(plan.todo))
         mpp = resolve_mpp(project=None, slide=slide.mpp, option=options.mpp, source=str(slide_path))
         done = segment_by_plane(
             plan.todo, slide, content=content, predictors=predictors, mpp=mpp, options=options.segment, on_done=progress.advance
         )
     outcomes = [*done, *plan.settled]
-    write_objects(output, to_objects(outcomes, wishes, mpp=mpp))
+    removed = _write_objects(output, to_objects(outcomes, wishes, mpp=mpp), slide, prompts_path=prompts_path)
     classes = [prompt.class_name or UNCLASSIFIED for prompt in content.prompts]
-    image = report_image(slide_path.name, outcomes, bad_prompts=content.bad_prompts, removed=0, classes=classes, since=since)
-    return make_report(prompts_path, "geojson", predictors, options=options, images=[image], since=since)
+    image = report_image(slide_path.name, outcomes, bad_prompts=content.bad_prompts, removed=removed, classes=classes, since=since)
+    engine = "asap" if asap.is_asap(prompts_path) else "geojson"
+    return make_report(prompts_path, engine, predictors, options=options, images=[image], since=since)
 
 
 def segment_by_plane(
@@ -115,3 +119,28 @@ def segment_by_plane(
 
 def _group(prompt: Prompt) -> tuple[PromptKind, object]:
     return prompt.kind, prompt.plane
+
+
+def _spare_what_is_read(slide_path: Path, prompts_path: Path, output: Path) -> None:
+    """Refuse an output that would cost the slide or the prompts; an ASAP file keeps what it holds."""
+    for read in (slide_path, prompts_path):
+        is_kept = read == prompts_path and asap.is_asap(output)
+        if not is_kept and output.exists() and read.exists() and output.samefile(read):
+            raise OptionError(f"{output} would be overwritten by its own result; name another file for the outlines")
+
+
+def _read_prompts(path: Path, slide: Slide) -> EntryContent:
+    return asap.read_prompts(path, origin=slide.bounds_origin) if asap.is_asap(path) else geojson_io.read_prompts(path)
+
+
+def _write_objects(path: Path, objects: Sequence[ResultObject], slide: Slide, *, prompts_path: Path) -> int:
+    """Write outlines, and give the number of prompts whose earlier outlines were replaced."""
+    if asap.is_asap(path):
+        return asap_write.write_objects(path, objects, origin=slide.bounds_origin, template=_template(prompts_path))
+    geojson_out.write_objects(path, objects)
+    return 0
+
+
+def _template(prompts_path: Path) -> Path | None:
+    """Give the file that a new ASAP file begins as a copy of."""
+    return prompts_path if asap.is_asap(prompts_path) else None

@@ -217,7 +217,8 @@ def unknown_classes(wanted: Sequence[str], images: Sequence[ImageReport]) -> tup
 def nothing_to_do(path: Path, images: int, options: RunOptions) -> str:
     """Say that no prompt was found, and what to do."""
     classes = f" of the classes {', '.join(map(repr, options.classes))}" if options.classes else ""
-    return f"{path} has no points or lines{classes} in its {images} image(s); put a point in each nucleus in QuPath, save, and run again"
+    remedy = "put a point in each nucleus in QuPath or ASAP, save, and run again"
+    return f"{path} has no points or lines{classes} in its {images} image(s); {remedy}"
 
 
 def make_report(

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from asap_files import annotation, asap_file
 from nuclick_qp.projects.qupath_files.create import NewImage, create_project
 from nuclick_qp.projects.qupath_files.new_objects import NewAnnotation
 
@@ -141,6 +142,18 @@ def test_segment_writes_outlines_of_points(tmp_path: Path, draw_discs: DrawDiscs
 
     assert done.returncode == 0, done.stderr
     assert len(json.loads((tmp_path / "out.geojson").read_text())["features"]) == 2
+
+
+def test_segment_adds_outlines_to_an_asap_file(tmp_path: Path, draw_discs: DrawDiscs) -> None:
+    """One file per slide: prompts in it, outlines into it."""
+    dots = [annotation("Dot", (x, y)) for x, y, _ in DISCS]
+    path = asap_file(tmp_path / "discs.xml", *dots)
+
+    done = _call("segment", draw_discs(DISCS), "--prompts", path, "-o", path, "--mpp", "0.25", "--device", "cpu")
+
+    assert done.returncode == 0, done.stderr
+    assert path.read_text().count('Type="Polygon"') == 2
+    assert "".join(dots) in path.read_text()
 
 
 def test_run_and_segment_average_over_views_when_asked(

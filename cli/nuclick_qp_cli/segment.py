@@ -1,4 +1,4 @@
-"""`nuclick-qp segment`: segment the prompts of one image, GeoJSON in and out."""
+"""`nuclick-qp segment`: segment the prompts of one image, GeoJSON or ASAP's XML in and out."""
 
 import sys
 from pathlib import Path
@@ -11,19 +11,21 @@ from nuclick_qp_cli.run import DEFAULT_MODEL, ObjectType, split_names
 
 def segment(
     slide: Annotated[Path, typer.Argument(help="The image file.", show_default=False)],
-    prompts: Annotated[Path, typer.Option(help="GeoJSON file with points and lines.", show_default=False)],
-    output: Annotated[Path, typer.Option("--output", "-o", help="GeoJSON file for the outlines.", show_default=False)],
+    prompts: Annotated[Path, typer.Option(help="GeoJSON file, or ASAP file (.xml), with points and lines.", show_default=False)],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="GeoJSON or ASAP file for the outlines; ASAP files are added to.", show_default=False)
+    ],
     classes: Annotated[str, typer.Option(help="Only prompts of these classes, separated by commas.")] = "",
     points: Annotated[str, typer.Option(help="Model for points; 'none' leaves them out.")] = DEFAULT_MODEL,
     lines: Annotated[str, typer.Option(help="Model for lines; 'none' leaves them out.")] = DEFAULT_MODEL,
-    kind: Annotated[ObjectType, typer.Option("--as", help="What the outlines become.")] = ObjectType.DETECTION,
+    kind: Annotated[ObjectType, typer.Option("--as", help="What the outlines become; polygons in ASAP files.")] = ObjectType.DETECTION,
     mpp: Annotated[float | None, typer.Option(help="um per pixel, where the file does not say it.", min=1e-3)] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
     batch_size: Annotated[int, typer.Option(help="Clicks that go through the network at once.", min=1)] = 32,
     tta: Annotated[bool, typer.Option("--tta", help="Average over five views of each patch: better, and five times the work.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as one JSON object.")] = False,
 ) -> None:
-    """Turn every point and line of a GeoJSON file into an outline."""
+    """Turn every point and line of a GeoJSON or ASAP file into an outline."""
     from nuclick_qp.one_image import segment_file
     from nuclick_qp.options import RunOptions
     from nuclick_qp.segment.image import SegmentOptions
