@@ -9,14 +9,13 @@ import hashlib
 import sys
 from pathlib import Path
 
-import atheris
-
-with atheris.instrument_imports(include=["nuclick_qp.projects"]):
-    from fuzz_data_file import seeds, try_stream
-
 
 def main() -> None:
     """Fill the folder and fuzz."""
+    import atheris  # noqa: PLC0415  # tests are collected without it
+
+    with atheris.instrument_imports(include=["nuclick_qp.projects"]):
+        from fuzz_data_file import seeds, try_stream  # noqa: PLC0415  # instrumented while it is imported
     if len(sys.argv) < 2 or sys.argv[1].startswith("-"):
         sys.exit("name a folder for the streams: python tests/fuzz_atheris.py FOLDER -runs=100000")
     folder = Path(sys.argv[1])
