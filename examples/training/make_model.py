@@ -69,7 +69,7 @@ TNBC = TestSet("tnbc_test", "nuclei/test", "tnbc_*", 0.25)
 MONUSEG = TestSet("monuseg_test", "nuclei/test", "monuseg_*", 0.25)
 RECIPES = {
     "nuclei": Recipe(
-        ("nuclei-1", "nuclei-2", "nuclei-3", "nuclei-4"),
+        ("nuclei-1", "nuclei-2", "nuclei-3", "nuclei-4", "nuclei-5"),
         None,
         (
             TNBC,
@@ -80,7 +80,7 @@ RECIPES = {
             TestSet("lbc_test", "pap/test", "lbc_*", 0.5),  # down-scaled fields: nuclei have half their width at 0.25
         ),
     ),
-    "nuclei-monuseg": Recipe(("nuclei-monuseg",), "nuclei", (MONUSEG,)),
+    "nuclei-monuseg": Recipe(("nuclei-monuseg", "nuclei-monuseg-2"), "nuclei", (MONUSEG,)),
     "cells": Recipe(
         ("cells",),
         "nuclei",
