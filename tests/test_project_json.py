@@ -8,6 +8,7 @@ import pytest
 
 from nuclick_qp.errors import ProjectNotFoundError, UnreadableProjectError
 from nuclick_qp.projects.qupath_files.project_json import ProjectFile, find_project_file, read_project_file
+from nuclick_qp.slides.view import Crop, Turn
 
 DATA = Path(__file__).parent / "data" / "qupath"
 VERSIONS = ("0.3.2", "0.4.4", "0.6.0", "0.8")
@@ -94,14 +95,16 @@ def test_pixel_size_is_the_mean_of_both_sides_in_micrometres(tmp_path: Path, cal
     assert found.images[0].mpp == (None if mpp is None else pytest.approx(mpp))
 
 
-def test_wrapped_image_names_its_wrapping_and_its_file(tmp_path: Path) -> None:
-    """The URI of a rotated, cropped image is found two levels down; the outermost kind is told."""
-    inner = {"builderType": "cropped", "builder": image()["serverBuilder"]}
-    outer = {"builderType": "rotated", "builder": inner, "metadata": {"width": 5, "height": 6}}
+def test_turned_crop_knows_its_file_and_both_sizes(tmp_path: Path) -> None:
+    """URI and size of the file are found two levels down; the size of the image is that of the outermost server."""
+    region = {"x": 1, "y": 2, "width": 6, "height": 5, "z": 0, "t": 0}
+    inner = {"builderType": "cropped", "builder": image(metadata={"width": 9, "height": 8})["serverBuilder"], "region": region}
+    outer = {"builderType": "rotated", "builder": inner, "rotation": "ROTATE_270", "metadata": {"width": 5, "height": 6}}
 
     entry = parse(tmp_path, project({"entryID": 1, "imageName": "r", "serverBuilder": outer})).images[0]
 
-    assert (entry.wrapped, entry.uris, entry.width, entry.height) == ("rotated", ("file:/s/a.svs",), 5, 6)
+    assert (entry.uris, entry.width, entry.height, entry.file_size) == (("file:/s/a.svs",), 5, 6, (9, 8))
+    assert (entry.steps, entry.wrapped) == ((Crop(1, 2, 6, 5), Turn(3)), None)
 
 
 def test_image_of_several_files_lists_them_all(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from shapely import MultiPolygon, Polygon
 from shapely.geometry.base import BaseGeometry
 
 from nuclick_qp.prompts import XY, Plane, Prompt, PromptKind
+from nuclick_qp.slides.view import Step
 
 ObjectKind = Literal["detection", "annotation", "cell"]
 OBJECT_KINDS: tuple[ObjectKind, ...] = ("detection", "annotation", "cell")
@@ -41,14 +42,19 @@ class ImageEntry:
     uris
         Where the pixels are (usually one ``file:`` URI), as written in the project.
     width, height
-        Level-0 pixels; None when QuPath has never opened the image.
+        Level-0 pixels of the image as QuPath shows it; None when QuPath has never opened it.
+    file_size
+        (width, height) of the file itself, the same unless the image is cropped or turned; None
+        when unknown.
     mpp
         Micrometres per pixel, mean of x and y; None when unknown or not in micrometres.
     series
         Index of the image inside its file.
+    steps
+        What makes the image out of the file, first step first: QuPath crops, turns and mirrors.
     wrapped
-        Kind of the outermost server when it changes pixels or coordinates (``rotated``,
-        ``cropped`` ...); None for a plain file. Wrapped images are refused for segmentation.
+        Kind of a server that makes other pixels, or other coordinates than steps can (``affine``,
+        ``color`` ...); None when there is none. Such images are refused for segmentation.
     """
 
     entry_id: str
@@ -58,6 +64,8 @@ class ImageEntry:
     height: int | None = None
     mpp: float | None = None
     series: int = 0
+    file_size: tuple[int, int] | None = None
+    steps: tuple[Step, ...] = ()
     wrapped: str | None = None
 
 

@@ -9,9 +9,10 @@ from nuclick_qp.slides.reader import Reader
 from nuclick_qp.slides.slide import Slide
 from nuclick_qp.slides.tiff_layout import MAGIC, Route, tiff_route
 from nuclick_qp.slides.tiff_reader import TiffReader
+from nuclick_qp.slides.view import Step
 
 
-def open_slide(path: Path, *, series: int = 0) -> Slide:
+def open_slide(path: Path, *, series: int = 0, steps: tuple[Step, ...] = ()) -> Slide:
     """Open a slide of any kind that nuclick-qp reads.
 
     SVS, NDPI, MRXS, SCN, DICOM and other scanner formats and generic pyramidal TIFF go through
@@ -24,6 +25,8 @@ def open_slide(path: Path, *, series: int = 0) -> Slide:
     ----------
     series
         Which image of a TIFF that holds several, counted from 0.
+    steps
+        What makes the image out of the file: crops, turns, mirrors.
 
     Raises
     ------
@@ -32,6 +35,8 @@ def open_slide(path: Path, *, series: int = 0) -> Slide:
     UnreadableSlideError
         If no reader understands it, it is damaged, or it is no brightfield picture: a stack, or
         fluorescence with other than 1, 3 or 4 channels.
+    SlideSizeMismatchError
+        If a step crops to more than there is.
     """
     if not path.exists():
         raise SlideNotFoundError(f"{path} is not there; put the file back, or name the place where it is now")
@@ -42,7 +47,7 @@ def open_slide(path: Path, *, series: int = 0) -> Slide:
     except PermissionError as err:
         raise UnreadableSlideError(f"{path} may not be read by this user; change its permissions") from err
     try:
-        return Slide(path, reader)
+        return Slide(path, reader, steps=steps)
     except BaseException:
         reader.close()
         raise

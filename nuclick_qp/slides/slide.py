@@ -14,6 +14,7 @@ from nuclick_qp.geometry import Window
 from nuclick_qp.slides.colour import WHITE
 from nuclick_qp.slides.reader import Box, Reader
 from nuclick_qp.slides.resample import Axis, best_level, nominal_downsample, resample_block
+from nuclick_qp.slides.view import Step, View
 
 LARGEST_SOURCE = 2**24  # level px held at once while a window is read (48 MB), unless one block needs more
 
@@ -30,15 +31,21 @@ class Slide:
         Of the file, for messages.
     reader
         The open file; closed together with the slide.
+    steps
+        What makes the image out of the file, first step first; none for the file as it is.
 
     Attributes
     ----------
     width, height
-        Level-0 pixels, cropped to the scanned bounds where the file states them, as QuPath shows it.
+        Level-0 pixels of the image, cropped to the scanned bounds where the file states them, as QuPath shows it.
+    file_size
+        (width, height) before any step: those of the image, unless it is cropped or turned.
     mpp
         Micrometres per level-0 pixel, mean of x and y; None when the file does not say.
+    view
+        Which part of the file the image is, and how it lies there.
     bounds_origin
-        (x, y) of the slide frame's origin in the uncropped level 0 of the file.
+        (x, y) of that part's top left corner in the uncropped level 0 of the file.
     levels
         Level-0 pixels per pixel of each pyramid level, 1.0 first.
 
@@ -46,19 +53,25 @@ class Slide:
     ------
     UnreadableSlideError
         If the file states no positive size.
+    SlideSizeMismatchError
+        If a step crops to more than there is.
     """
 
-    def __init__(self, path: Path, reader: Reader) -> None:
+    def __init__(self, path: Path, reader: Reader, *, steps: tuple[Step, ...] = ()) -> None:
         left, top, right, bottom = reader.bounds
         sizes = reader.level_sizes
         if right <= left or bottom <= top:
             raise UnreadableSlideError(f"{path} is damaged: it says it has {right - left} x {bottom - top} pixels; copy the file anew")
         self.path = path
-        self.width, self.height = right - left, bottom - top
+        self.file_size = (right - left, bottom - top)
+        self.view = View.of(steps, width=right - left, height=bottom - top, source=path)
+        self.width, self.height = self.view.size
         self.mpp = reader.mpp
-        self.bounds_origin = (left, top)
+        part = self.view.box
+        bounds = (left + part[0], top + part[1], left + part[2], top + part[3])
+        self.bounds_origin = bounds[:2]
         self.levels = tuple(nominal_downsample(sizes[0], size) for size in sizes)
-        self._shown = tuple(_shown_part(reader.bounds, d, size) for d, size in zip(self.levels, sizes, strict=True))
+        self._shown = tuple(_shown_part(bounds, d, size) for d, size in zip(self.levels, sizes, strict=True))
         self._reader = reader
         self._lock = threading.Lock()
         self._is_open = True
@@ -81,6 +94,23 @@ class Slide:
         UnreadableSlideError
             If the pixels cannot be decoded.
         """
+        return self.view.arranged(self._read_part(self.view.window_in_box(window)))
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            if self._is_open:
+                self._is_open = False
+                self._reader.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def _read_part(self, window: Window) -> NDArray[np.uint8]:
+        """Read a window of the part of the file, as it lies in the file."""
         level = best_level(self.levels, window.scale)
         x, y = (
             Axis.of_window(start, count, scale=window.scale, downsample=self.levels[level], origin=origin)
@@ -95,19 +125,6 @@ class Slide:
             canvas = Image.new("RGB", (x.count, y.count), WHITE)
             self._resample_into(canvas, level, (x, y), (x.blocks, y.blocks))
         return np.array(canvas)
-
-    def close(self) -> None:
-        """Close the file."""
-        with self._lock:
-            if self._is_open:
-                self._is_open = False
-                self._reader.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.close()
 
     def _resample_into(self, canvas: Image.Image, level: int, axes: tuple[Axis, Axis], blocks: tuple[range, range]) -> None:
         """Resample a rectangle of blocks; a large one in halves, so that memory stays bounded."""
@@ -138,17 +155,22 @@ class Slide:
 
 
 def check_size(slide: Slide, *, width: int, height: int, image_name: str) -> None:
-    """Refuse a file that is not the image which the project describes.
+    """Refuse a file that is not the one of which the project speaks.
+
+    Parameters
+    ----------
+    width, height
+        Of the file in level-0 pixels, before any step that makes the image.
 
     Raises
     ------
     SlideSizeMismatchError
-        If width or height (level-0 pixels) differ from those of the slide.
+        If they differ from those of the slide.
     """
-    if (slide.width, slide.height) != (width, height):
+    if slide.file_size != (width, height):
         raise SlideSizeMismatchError(
-            f"{slide.path} has {slide.width} x {slide.height} pixels but image {image_name} of the project has {width} x {height}; "
-            "give the file that the project was made with, or add this one to QuPath as a new image"
+            f"{slide.path} has {slide.file_size[0]} x {slide.file_size[1]} pixels but image {image_name} of the project has "
+            f"{width} x {height}; give the file that the project was made with, or add this one to QuPath as a new image"
         )
 
 

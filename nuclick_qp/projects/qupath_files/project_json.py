@@ -11,8 +11,8 @@ from typing import Any
 
 from nuclick_qp.errors import ProjectNotFoundError, UnreadableProjectError
 from nuclick_qp.projects.protocol import ImageEntry
+from nuclick_qp.projects.qupath_files.view_json import view_steps
 
-PLAIN_BUILDER = "uri"  # builderType of an image that is read from a file as it is
 MICROMETRE = frozenset({"µm", "μm", "um"})  # micro sign, Greek mu, ASCII
 RESTORE = "restore project.qpproj.backup from the same folder, or save the project in QuPath"
 
@@ -118,18 +118,20 @@ def _image(image: object, where: str) -> tuple[ImageEntry, str]:
         raise UnreadableProjectError(f"{where} has no usable entryID ({entry_id!r}); {RESTORE}")
     leaves = list(_leaves(builder))
     uris = tuple(leaf["uri"] for leaf in leaves if isinstance(leaf.get("uri"), str))
-    outermost = builder.get("builderType", PLAIN_BUILDER if "uri" in builder else "unknown")
-    metadata = builder.get("metadata")
-    size = metadata if isinstance(metadata, dict) else {}
+    steps, wrapped = view_steps(builder)
+    shown, of_file = _metadata(builder), _metadata(leaves[0]) if leaves else {}
+    width, height = _size(of_file)
     entry = ImageEntry(
         entry_id=str(entry_id).strip(),
         name=_name(image.get("imageName"), uris, str(entry_id)),
         uris=uris,
-        width=_positive_int(size.get("width")),
-        height=_positive_int(size.get("height")),
-        mpp=_mpp(size.get("pixelCalibration")),
+        width=_size(shown)[0],
+        height=_size(shown)[1],
+        mpp=_mpp(shown.get("pixelCalibration")),
         series=_series(leaves[0].get("args")) if leaves else 0,
-        wrapped=None if outermost == PLAIN_BUILDER else str(outermost),
+        file_size=(width, height) if width is not None and height is not None else None,
+        steps=steps,
+        wrapped=wrapped,
     )
     return entry, json.dumps(builder, ensure_ascii=False, separators=(",", ":"))
 
@@ -173,6 +175,15 @@ def _mpp(calibration: object) -> float | None:
         if isinstance(value, int | float) and 0 < value < float("inf"):
             sides.append(float(value))
     return sum(sides) / 2 if len(sides) == 2 else None
+
+
+def _metadata(builder: dict[str, Any]) -> dict[str, Any]:
+    metadata = builder.get("metadata")
+    return metadata if isinstance(metadata, dict) else {}
+
+
+def _size(metadata: dict[str, Any]) -> tuple[int | None, int | None]:
+    return _positive_int(metadata.get("width")), _positive_int(metadata.get("height"))
 
 
 def _positive_int(value: object) -> int | None:

@@ -1,0 +1,204 @@
+"""Images that QuPath crops, turns or mirrors out of a file: coordinates, pixels, and whole runs."""
+
+import json
+from collections.abc import Callable
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from PIL import Image
+from shapely.geometry.base import BaseGeometry
+
+from drawn_projects import DISCS, points_at, run_on
+from nuclick_qp.errors import SlideError, SlideSizeMismatchError
+from nuclick_qp.geometry import Window
+from nuclick_qp.options import Predictors
+from nuclick_qp.projects import open_project
+from nuclick_qp.projects.locate import SlidePlaces
+from nuclick_qp.projects.open_image import open_image
+from nuclick_qp.projects.qupath_files.view_json import view_steps
+from nuclick_qp.slides import open_slide
+from nuclick_qp.slides.view import Crop, Mirror, Step, Turn, View
+
+WIDTH, HEIGHT = 90, 70
+PLAIN = {"builderType": "uri", "uri": "file:/s/a.png"}
+PIXELS = np.random.default_rng(3).integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8)
+MakeProject = Callable[..., Path]
+Array = NDArray[np.uint8]
+TURNS: list[Step] = [Turn(1), Turn(2), Turn(3), Mirror()]
+SOME_STEPS = st.tuples(st.lists(st.sampled_from(TURNS), max_size=3), st.booleans(), st.lists(st.sampled_from(TURNS), max_size=3)).map(
+    lambda drawn: (*drawn[0], *((Crop(11, 6, 40, 35),) if drawn[1] else ()), *drawn[2])
+)
+
+
+def rotated(builder: dict[str, Any], constant: str) -> dict[str, Any]:
+    """Wrap a builder as QuPath's rotation does."""
+    return {"builderType": "rotated", "builder": builder, "rotation": constant}
+
+
+def flipped(builder: dict[str, Any], constant: str) -> dict[str, Any]:
+    """Wrap a builder as QuPath's flip does."""
+    return {"builderType": "flipped", "builder": builder, "flip": constant}
+
+
+def cropped(builder: dict[str, Any], x: int, y: int, width: int, height: int) -> dict[str, Any]:
+    """Wrap a builder as QuPath's crop does."""
+    return {"builderType": "cropped", "builder": builder, "region": {"x": x, "y": y, "width": width, "height": height, "z": 0, "t": 0}}
+
+
+# What QuPath's servers do to pixels, by what they say they do: "rotate 90 degrees clockwise" and so on.
+ONES: list[tuple[Callable[[dict[str, Any]], dict[str, Any]], Callable[[Array], Array]]] = [
+    (lambda b: rotated(b, "ROTATE_NONE"), lambda a: a),
+    (lambda b: rotated(b, "ROTATE_90"), lambda a: np.rot90(a, -1)),
+    (lambda b: rotated(b, "ROTATE_180"), lambda a: np.rot90(a, 2)),
+    (lambda b: rotated(b, "ROTATE_270"), lambda a: np.rot90(a, 1)),
+    (lambda b: flipped(b, "HORIZONTAL"), lambda a: a[:, ::-1]),
+    (lambda b: flipped(b, "VERTICAL"), lambda a: a[::-1]),
+    (lambda b: flipped(b, "BOTH"), lambda a: a[::-1, ::-1]),
+    (lambda b: cropped(b, 7, 3, 50, 60), lambda a: a[3:63, 7:57]),
+    (lambda b: {"builderType": "pyramidize", "builder": b}, lambda a: a),
+]
+
+
+AGAIN = [*ONES[:7], (lambda b: cropped(b, 5, 2, 20, 30), lambda a: a[2:32, 5:25]), *ONES[8:]]  # a part of a part
+
+
+@pytest.fixture(scope="module")
+def slide_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write a picture of noise."""
+    path = tmp_path_factory.mktemp("view") / "noise.png"
+    Image.fromarray(PIXELS).save(path)
+    return path
+
+
+@pytest.mark.parametrize("pair", list(product(range(len(ONES)), repeat=2)), ids=str)
+def test_two_servers_give_the_pixels_that_qupath_shows(slide_path: Path, pair: tuple[int, int]) -> None:
+    """Any server inside any other: every pixel is where their names say."""
+    (wrap, change), (wrap_again, change_again) = ONES[pair[0]], AGAIN[pair[1]]
+    expected = change_again(change(PIXELS))
+
+    steps, wrapped = view_steps(wrap_again(wrap(PLAIN)))
+
+    assert wrapped is None
+    with open_slide(slide_path, steps=steps) as slide:
+        assert (slide.height, slide.width) == expected.shape[:2]
+        assert slide.file_size == (WIDTH, HEIGHT)
+        np.testing.assert_array_equal(slide.read(Window(0, 0, slide.width, slide.height)), expected)
+
+
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(data=st.data())
+def test_windows_of_a_view_are_parts_of_it(slide_path: Path, data: st.DataObject) -> None:
+    """Also across its borders, where all is white, whatever the file has there."""
+    steps = data.draw(SOME_STEPS)
+    x, y = data.draw(st.integers(-20, 100)), data.draw(st.integers(-20, 100))
+    with open_slide(slide_path, steps=steps) as slide:
+        whole = np.pad(slide.read(Window(0, 0, slide.width, slide.height)), ((40, 160), (40, 160), (0, 0)), constant_values=255)
+
+        part = slide.read(Window(x, y, 33, 21))
+
+    np.testing.assert_array_equal(part, whole[40 + y : 61 + y, 40 + x : 73 + x])
+
+
+@pytest.mark.parametrize("scale", [0.7, 1.0, 1.9, 2.0, 4.0])
+@pytest.mark.parametrize("step", [Turn(1), Turn(2), Turn(3), Mirror()])
+def test_resampled_windows_are_turned_to_the_bit(slide_path: Path, step: Step, scale: float) -> None:
+    """A place is sampled where it lies, at any scale: the view of a window is the window of the view."""
+    view = View.of((step,), width=WIDTH, height=HEIGHT, source=slide_path)
+    window = Window(11.25, 5.5, 17, 9, scale)
+    with open_slide(slide_path) as plain, open_slide(slide_path, steps=(step,)) as slide:
+        found = slide.read(window)
+        expected = view.arranged(plain.read(view.window_in_box(window)))
+
+    np.testing.assert_array_equal(found, expected)
+    assert found.shape == (9, 17, 3)
+
+
+@given(steps=SOME_STEPS, col=st.integers(0, 19), row=st.integers(0, 19))
+def test_coordinates_follow_their_pixels(steps: tuple[Step, ...], col: int, row: int) -> None:
+    """The centre of a pixel of the view is the centre of that pixel in the file."""
+    view = View.of(steps, width=WIDTH, height=HEIGHT, source=Path("a.png"))
+    left, top, right, bottom = view.box
+    part = PIXELS[top:bottom, left:right]
+
+    x, y = view.to_box((col + 0.5, row + 0.5))
+
+    np.testing.assert_array_equal(view.arranged(part)[row, col], part[int(y), int(x)])
+    assert (x % 1, y % 1) == (0.5, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("builder", "kind"),
+    [
+        ({"builderType": "affine", "builder": PLAIN, "transform": {}}, "affine"),
+        ({"builderType": "swapRedBlue", "builder": PLAIN}, "swapRedBlue"),
+        (rotated({"builderType": "color", "builder": PLAIN}, "ROTATE_90"), "color"),
+        (rotated(PLAIN, "ROTATE_45"), "rotated"),
+        ({"builderType": "cropped", "builder": PLAIN, "region": {"x": 1, "y": 2, "width": 3}}, "cropped"),
+        ({"builderType": "rotated", "rotation": "ROTATE_90"}, "rotated"),
+        ({"builderType": "z_concatenated", "builders": [PLAIN]}, "z_concatenated"),
+    ],
+)
+def test_what_is_no_crop_turn_or_mirror_is_told(builder: dict[str, Any], kind: str) -> None:
+    """Other pixels, other coordinates, or a server that is not understood: no steps, but its kind."""
+    assert view_steps(builder) == ((), kind)
+
+
+def test_crop_beyond_the_file_is_refused(slide_path: Path) -> None:
+    """It was cut out of another file."""
+    with pytest.raises(SlideSizeMismatchError, match=r"noise\.png has 90 x 70 pixels, but .* part of 50 x 60 at \(41, 3\)"):
+        open_slide(slide_path, steps=(Crop(41, 3, 50, 60),))
+
+
+def wrap_image(project: Path, wrap: Callable[[dict[str, Any]], dict[str, Any]], **metadata: int) -> None:
+    """Wrap the server of the first image of a project, as if it had been imported so."""
+    content = json.loads(project.read_text("utf-8"))
+    image = content["images"][0]
+    inner = image["serverBuilder"]
+    image["serverBuilder"] = wrap(inner) | {"metadata": inner["metadata"] | metadata}
+    project.write_text(json.dumps(content), "utf-8")
+
+
+def outlines_of(project: Path) -> list[BaseGeometry]:
+    """Give the outlines of the results."""
+    with open_project(project) as opened:
+        found = [result.outline for result in opened.read(opened.images()[0]).results]
+    return [outline for outline in found if outline is not None]
+
+
+def test_run_on_a_turned_crop_puts_outlines_where_qupath_shows_the_discs(make_project: MakeProject, predictors: Predictors) -> None:
+    """The part from (40, 50) of 300 x 200 px, turned by 90 degrees: x, y of the file are at 200 - (y - 50), x - 40."""
+    places = [(200 - (y - 50), x - 40) for x, y, _ in DISCS]
+    project = make_project(points_at(*places))
+    wrap_image(project, lambda inner: rotated(cropped(inner, 40, 50, 300, 200), "ROTATE_90"), width=200, height=300)
+
+    report = run_on(project, predictors)
+
+    assert (report.ok, report.failed) == (len(DISCS), 0)
+    for (x, y), (*_, radius), outline in zip(places, DISCS, outlines_of(project), strict=True):
+        centre = outline.centroid
+        assert abs(centre.x - x) < 1
+        assert abs(centre.y - y) < 1
+        assert outline.area == pytest.approx(np.pi * radius**2, rel=0.15)
+
+
+@pytest.mark.parametrize(
+    ("wrap", "size", "reason"),
+    [
+        (lambda b: rotated(b, "ROTATE_90"), (400, 300), r"should have 400 x 300 pixels, but .* gives 300 x 400"),
+        (lambda b: rotated(b | {"metadata": {"width": 401, "height": 300}}, "ROTATE_180"), (401, 300), r"has 400 x 300 .* has 401 x 300"),
+        (lambda b: {"builderType": "affine", "builder": b}, (400, 300), r"is computed by QuPath from its file \(affine\)"),
+    ],
+)
+def test_view_that_does_not_fit_its_file_is_refused(make_project: MakeProject, wrap: Any, size: tuple[int, int], reason: str) -> None:
+    """Sizes are compared before and after turning; never is anything shifted."""
+    project = make_project(points_at((60, 60)))
+    wrap_image(project, wrap, width=size[0], height=size[1])
+
+    with open_project(project) as opened, pytest.raises(SlideError, match=reason):
+        open_image(opened.images()[0], SlidePlaces(project))
