@@ -59,6 +59,25 @@ def test_file_that_appeared_or_went_since_it_was_read_is_not_written(folder: Pat
     refused(project, folder=folder, fingerprint=ABSENT, match="has changed since it was read", entry_id="6")
 
 
+@pytest.mark.parametrize("change", ["saved", "gone"])
+def test_project_that_was_saved_since_it_was_opened_is_not_written(folder: Path, change: str) -> None:
+    """QuPath has it open, and may have the image open; not even an image that was never saved is made."""
+    project = open_files_project(folder)
+    path = folder / "project.qpproj"
+    if change == "saved":
+        path.write_bytes(path.read_bytes().replace(b'"modifyTimestamp"', b'"modifyTimestamp" '))
+    else:
+        path.rename(folder / "project.qpproj.backup")  # as QuPath does for a moment while it saves
+    before = snapshot(folder)
+
+    for entry_id, name in (("1", "ihc"), ("6", "nodata")):
+        entry = entry_of(project, entry_id)
+        with pytest.raises(WriteRefusedError, match=rf"project\.qpproj has changed since it was read.*'{name}.*close QuPath"):
+            project.write(entry, Changes((RESULT,)), fingerprint=project.read(entry).fingerprint)
+
+    assert snapshot(folder) == before
+
+
 def test_image_that_qupath_is_saving_is_not_written(folder: Path) -> None:
     """QuPath's own backup is there only while it saves, or after it crashed."""
     (folder / "data" / "1" / "data.qpdata.bkp").write_bytes(b"old")

@@ -33,7 +33,7 @@ from nuclick_qp.projects.prompts_of import FoundKind, FoundObject
 from nuclick_qp.projects.protocol import Changes, ImageEntry
 from nuclick_qp.projects.qupath_files.engine import FilesProject, data_content, refuse_unsafe
 from nuclick_qp.projects.qupath_files.java_build import colour_of
-from nuclick_qp.projects.qupath_files.project_json import find_project_file, read_project_file
+from nuclick_qp.projects.qupath_files.project_json import find_project_file, read_project_file, refuse_changed
 from nuclick_qp.projects.qupath_files.safe_write import replace_data_file
 from nuclick_qp.projects.qupath_files.side_files import ClassColour, add_classes, listed_colours, update_summary
 
@@ -146,10 +146,12 @@ class JvmProject(FilesProject):
         Raises
         ------
         WriteRefusedError
-            If the file has changed since it was read, QuPath is saving it, QuPath cannot read it or
-            what it made of it, or the disk refuses. Every byte on disk is then as before.
+            If the data or the project file have changed since they were read, QuPath is saving
+            them, QuPath cannot read the data or what it made of them, or the disk refuses. Every byte
+            on disk is then as before.
         """
         path = self.data_path(entry)
+        refuse_changed(self.file, image_name=entry.name)
         try:
             old = data_content(path)
             refuse_unsafe(path, old, fingerprint=fingerprint)

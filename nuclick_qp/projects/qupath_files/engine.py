@@ -21,7 +21,7 @@ from nuclick_qp.projects.qupath_files.editing import prompt_key
 from nuclick_qp.projects.qupath_files.found_objects import found_objects
 from nuclick_qp.projects.qupath_files.java_build import colour_of
 from nuclick_qp.projects.qupath_files.new_file import new_data_file
-from nuclick_qp.projects.qupath_files.project_json import ProjectFile, find_project_file, read_project_file
+from nuclick_qp.projects.qupath_files.project_json import ProjectFile, find_project_file, read_project_file, refuse_changed
 from nuclick_qp.projects.qupath_files.safe_write import content_of, qupath_backup_of, replace_data_file
 from nuclick_qp.projects.qupath_files.side_files import ClassColour, add_classes, listed_colours, update_summary
 
@@ -105,13 +105,15 @@ class FilesProject:
         Raises
         ------
         WriteRefusedError
-            If the file has changed since it was read, QuPath is saving it, it is not fully
-            understood, or the disk refuses. Every byte on disk is then as before.
+            If the data or the project file have changed since they were read, QuPath is saving
+            them, the data are not fully understood, or the disk refuses. Every byte on disk is then
+            as before.
         """
         if not changes.add and not changes.remove_keys:
             return
         path = self.data_path(entry)
         colours = listed_colours(self.path.parent)
+        refuse_changed(self.file, image_name=entry.name)
         try:
             old = content_of(path)
             refuse_unsafe(path, old, fingerprint=fingerprint)

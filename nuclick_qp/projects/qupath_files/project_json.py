@@ -3,13 +3,14 @@
 QuPath drops keys that it does not know, and so does this reader; nothing here writes.
 """
 
+import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nuclick_qp.errors import ProjectNotFoundError, UnreadableProjectError
+from nuclick_qp.errors import ProjectNotFoundError, UnreadableProjectError, WriteRefusedError
 from nuclick_qp.projects.protocol import ImageEntry
 from nuclick_qp.projects.qupath_files.view_json import view_steps
 
@@ -33,6 +34,8 @@ class ProjectFile:
         In the order of the file.
     servers
         For each image its `serverBuilder`, as compact JSON.
+    fingerprint
+        Of the bytes of the file.
     """
 
     path: Path
@@ -40,6 +43,7 @@ class ProjectFile:
     uri: str | None
     images: tuple[ImageEntry, ...]
     servers: tuple[str, ...]
+    fingerprint: str
 
 
 def find_project_file(path: Path) -> Path:
@@ -74,7 +78,8 @@ def read_project_file(path: Path) -> ProjectFile:
     UnreadableProjectError
         If it cannot be read, is not JSON, or is not a project of QuPath 0.2 or later.
     """
-    content = _load(path)
+    data = _bytes(path)
+    content = _parsed(data, path)
     images = content.get("images")
     if not isinstance(images, list):
         raise UnreadableProjectError(f"{path} has no list of images; {RESTORE}")
@@ -90,17 +95,49 @@ def read_project_file(path: Path) -> ProjectFile:
         uri if isinstance(uri, str) else None,
         tuple(entry for entry, _ in pairs),
         tuple(server for _, server in pairs),
+        _fingerprint(data),
     )
 
 
-def _load(path: Path) -> dict[str, Any]:
-    """Read the JSON object; refuse what QuPath itself would refuse."""
+def refuse_changed(file: ProjectFile, *, image_name: str) -> None:
+    """Refuse to write into a project that somebody has saved since it was opened.
+
+    QuPath locks nothing. But it saves its project when the user changes to another image or adds one,
+    so a project file that changed tells that QuPath holds the project, and may hold the image.
+
+    Raises
+    ------
+    WriteRefusedError
+        If the file is not what it was, or is gone.
+    """
     try:
-        content = json.loads(path.read_text("utf-8-sig"))
+        is_same = _fingerprint(file.path.read_bytes()) == file.fingerprint
+    except OSError:
+        is_same = False
+    if not is_same:
+        raise WriteRefusedError(
+            f"{file.path} has changed since it was read: the project is open in QuPath; nothing was written into image {image_name!r}: "
+            "close QuPath and run again"
+        )
+
+
+def _fingerprint(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
     except FileNotFoundError as err:
         raise ProjectNotFoundError(f"{path} does not exist; give the project.qpproj file of a QuPath project") from err
     except OSError as err:
         raise UnreadableProjectError(f"{path} cannot be read ({err.strerror}); check its permissions") from err
+
+
+def _parsed(data: bytes, path: Path) -> dict[str, Any]:
+    """Read the JSON object; refuse what QuPath itself would refuse."""
+    try:
+        content = json.loads(data.decode("utf-8-sig"))
     except (ValueError, RecursionError) as err:
         raise UnreadableProjectError(f"{path} is not a QuPath project file (not JSON: {err}); {RESTORE}") from err
     if not isinstance(content, dict) or not ({"version", "lastID"} & content.keys()):
