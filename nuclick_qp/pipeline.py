@@ -137,6 +137,7 @@ def _work_on_image(job: _Job, content: EntryContent, plan: Plan, *, since: float
         bad_prompts=content.bad_prompts,
         removed=sum(result.prompt_key in replaced for result in content.results),
         pruned=sum(result.prompt_key in pruned for result in content.results),
+        orphaned=sum(result.prompt_key in plan.orphans - pruned for result in content.results),
         classes=[prompt.class_name or UNCLASSIFIED for prompt in content.prompts],
         since=since,
     )

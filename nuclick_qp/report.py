@@ -85,6 +85,8 @@ class ImageReport(Counts):
     removed, pruned
         Earlier results of ours that were replaced, and that were removed because their prompt is
         gone; or would be without `--dry-run`.
+    orphaned
+        Earlier results of ours whose prompt is gone, and that stay all the same.
     classes
         Full class names of all its prompts, of those left alone too; an empty text is unclassified.
     """
@@ -95,6 +97,7 @@ class ImageReport(Counts):
     error: str | None = None
     removed: int = 0
     pruned: int = 0
+    orphaned: int = 0
     classes: tuple[str, ...] = ()
     statuses: dict[str, int]
     without_outline: tuple[PromptReport, ...] = ()
@@ -153,6 +156,7 @@ def report_image(
     bad_prompts: Sequence[str],
     removed: int,
     pruned: int = 0,
+    orphaned: int = 0,
     classes: Sequence[str] = (),
     since: float,
 ) -> ImageReport:
@@ -180,6 +184,7 @@ def report_image(
         seconds=round(time.perf_counter() - since, 3),
         removed=removed,
         pruned=pruned,
+        orphaned=orphaned,
         classes=tuple(sorted(set(classes))),
         statuses={name: n for name, n in sorted(statuses.items()) if n},
         without_outline=unread + tuple(_report_prompt(o) for o in missed),

@@ -62,4 +62,5 @@ def _image_line(image: ImageReport) -> str:
     counts = ", ".join(f"{number} {status}" for status, number in image.statuses.items())
     replaced = f"; {image.removed} earlier results replaced" if image.removed else ""
     pruned = f"; {image.pruned} results whose prompt is gone removed" if image.pruned else ""
-    return f"{image.image}: {counts or 'no prompts'}{replaced}{pruned}"
+    orphaned = f"; {image.orphaned} results whose prompt is gone stay, --prune removes them" if image.orphaned else ""
+    return f"{image.image}: {counts or 'no prompts'}{replaced}{pruned}{orphaned}"
