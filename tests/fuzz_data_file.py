@@ -171,11 +171,13 @@ def try_stream(data: bytes) -> str:
         closed_objects(found_objects(file.root, outlines_of=OBJECT_KINDS), entry_id="1")
     except NuClickError as err:
         return f"refused: {_reason(err)}"
+    assert file.graph.is_canonical == (file.to_bytes() == data), "it says of itself that it can be reproduced, and cannot, or the reverse"
     try:
         new = file.edited(add=[RESULT], remove_keys=frozenset({"fuzz"}))
     except NuClickError as err:
         return f"read: {_reason(err)}"
     after = sort_objects(found_objects(parse_data_file(new, source=NAME).root), fingerprint="")
+    assert parse_data_file(new, source=NAME).to_bytes() == new, "what was written cannot be reproduced"
     # By their texts: a coordinate may be no number, and is then not even equal to itself.
     assert repr(after.prompts) == repr(before.prompts), "the prompts changed"
     assert len(after.results) == sum(result.prompt_key != "fuzz" for result in before.results) + 1, "results came or went"

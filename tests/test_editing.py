@@ -4,7 +4,9 @@ import dataclasses
 import math
 import re
 import struct
+from bisect import bisect_right
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,9 +14,9 @@ from shapely import MultiPolygon, Point, Polygon
 
 from nuclick_qp.errors import WriteRefusedError
 from nuclick_qp.projects.protocol import MODEL_KEY, PROMPT_KEY, ObjectKind, ResultObject
-from nuclick_qp.projects.qupath_files import editing
+from nuclick_qp.projects.qupath_files import editing, splicing
 from nuclick_qp.projects.qupath_files.data_file import DataFile, new_data_file, parse_data_file
-from nuclick_qp.projects.qupath_files.java_emit import emit
+from nuclick_qp.projects.qupath_files.java_emit import emit, emit_more
 from nuclick_qp.projects.qupath_files.java_nodes import Block, ClassDesc, JavaObject
 from nuclick_qp.projects.qupath_files.java_stream import parse
 from nuclick_qp.projects.qupath_files.java_values import boxed, field
@@ -316,10 +318,46 @@ def test_classes_of_another_make_are_not_written() -> None:
         found.edited(add=(result("a"),))
 
 
-def test_what_does_not_read_back_is_not_given_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_new_objects_that_do_not_read_back_are_not_given_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """A fault of the writer becomes a refusal."""
-    true_emit = emit
-    monkeypatch.setattr(editing, "emit", lambda contents, **kw: true_emit(contents, **kw).replace(b"nuclei 1", b"nuclei 2"))
+
+    def faulty(*args: Any, **kwargs: Any) -> tuple[bytes, int]:
+        data, n_nodes = emit_more(*args, **kwargs)
+        return data.replace(b"nuclei 1", b"nuclei 2"), n_nodes
+
+    monkeypatch.setattr(splicing, "emit_more", faulty)
 
     with pytest.raises(WriteRefusedError, match="do not read back as they were meant"):
         load("0.6.0", "1").edited(add=(result("a"),))
+
+
+@pytest.mark.parametrize("fault", ["references left", "another byte", "a place off", "one node too many"])
+def test_old_objects_that_do_not_read_back_are_not_given_out(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever part of splicing goes wrong, all that was in the file is compared: bytes, places, and what references mean."""
+    if fault == "references left":
+        monkeypatch.setattr(splicing, "_move_references", lambda *args: None)
+    elif fault == "another byte":
+        monkeypatch.setattr(splicing, "_move_references", lambda data, *args: data.__setitem__(data.tobytes().index(b"17889413"), ord("2")))
+    elif fault == "a place off":
+        monkeypatch.setattr(splicing, "bisect_right", lambda *args: bisect_right(*args) - 1)
+    else:
+        monkeypatch.setattr(splicing, "emit_more", lambda *args, **kwargs: (emit_more(*args, **kwargs)[0], 1))
+    whole = load("0.6.0", "1")
+
+    with pytest.raises(WriteRefusedError, match=r"data\.qpdata was left as it is"):
+        whole.edited(add=(result("a", at=(250, 250), nested=True),))
+
+
+@pytest.mark.parametrize(("version", "entry"), ENTRIES)
+def test_splicing_gives_what_java_would_read_the_same(version: str, entry: str) -> None:
+    """Nested ones in the middle of the file too: reading and writing the new file anew gives its bytes."""
+    old = load(version, entry)
+    nested = [
+        dataclasses.replace(result(f"n{i}", at=(x, x), nested=True), class_name=f"Class {i % 3}") for i, x in enumerate(range(5, 500, 25))
+    ]
+
+    new = old.edited(add=(*RESULTS, *nested))
+
+    assert emit(parse(new).contents) == new
+    keys = frozenset([*"abcdef", *(f"n{i}" for i in range(20))])
+    assert again(new).edited(add=(), remove_keys=keys) == old.data

@@ -11,6 +11,7 @@ from nuclick_qp.projects.prompts_of import sort_objects
 from nuclick_qp.projects.protocol import PROMPT_KEY
 from nuclick_qp.projects.qupath_files.found_objects import found_objects
 from nuclick_qp.projects.qupath_files.java_nodes import ClassDesc, JavaObject
+from nuclick_qp.projects.qupath_files.object_parts import NOT_MEASURED
 from nuclick_qp.projects.qupath_files.path_objects import PathObject, PathObjectKind
 from nuclick_qp.projects.qupath_files.rois import Roi
 
@@ -20,7 +21,7 @@ NODE = JavaObject(ClassDesc("qupath.lib.objects.PathObject", bytes(8)), [])
 def tree(kind: PathObjectKind, roi: Roi | None, *children: PathObject, key: str = "") -> PathObject:
     """Give an object with its children."""
     metadata = ((PROMPT_KEY, key),) if key else ()
-    return PathObject(kind, None, None, None, False, (), metadata, roi, None, children, False, NODE)
+    return PathObject(kind, None, None, None, False, NOT_MEASURED, metadata, roi, None, children, False, NODE)
 
 
 def geometry(shape: BaseGeometry) -> Roi:

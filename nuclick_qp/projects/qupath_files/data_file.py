@@ -1,13 +1,15 @@
 """`data.qpdata`: what QuPath keeps of one image, read and written without Java."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from nuclick_qp.errors import UnreadableDataError, WriteRefusedError
 from nuclick_qp.projects.protocol import ResultObject
-from nuclick_qp.projects.qupath_files.editing import edit
+from nuclick_qp.projects.qupath_files.editing import draft, prompt_key, verified
 from nuclick_qp.projects.qupath_files.java_emit import emit
 from nuclick_qp.projects.qupath_files.java_nodes import Block, Graph, Item, JavaEnum, JavaObject, JavaString, collector_paused, decode_text
 from nuclick_qp.projects.qupath_files.java_stream import parse
@@ -85,11 +87,53 @@ class DataFile:
             If the file cannot be reproduced byte for byte, or reading the result again does not
             give what was to be written.
         """
-        try:
-            with collector_paused():
-                return edit(self.graph, self.root, self.data, add=add, remove_keys=remove_keys, colours=colours or {})
-        except (WriteRefusedError, UnreadableDataError) as err:
-            raise WriteRefusedError(f"{self.source} was left as it is: {err}") from err
+        with _named(self.source), collector_paused():
+            return verified(draft(self.graph, self.root, self.data, add=add, remove_keys=remove_keys, colours=colours or {}))
+
+
+class Edited(NamedTuple):
+    """A file with results of ours added and removed.
+
+    Attributes
+    ----------
+    data
+        Its new bytes.
+    staying
+        Kind and class of each object that it had and still has.
+    """
+
+    data: bytes
+    staying: tuple[tuple[str, str | None], ...]
+
+
+def edit_data_file(
+    data: bytes, *, source: Path, add: Sequence[ResultObject], remove_keys: frozenset[str], colours: Mapping[str, int]
+) -> Edited:
+    """Read a file and edit it, as `DataFile.edited` does, with the nodes of one file only in memory at a time.
+
+    Raises
+    ------
+    UnreadableDataError
+        If the file cannot be read.
+    WriteRefusedError
+        If it cannot be written.
+    """
+    with collector_paused():
+        file = parse_data_file(data, source=source)
+        staying = tuple((item.kind, item.class_name) for item, _ in file.root.walk() if prompt_key(item) not in remove_keys)
+        with _named(source):
+            made = draft(file.graph, file.root, data, add=add, remove_keys=remove_keys, colours=colours)
+            del file
+            return Edited(verified(made), staying)
+
+
+@contextmanager
+def _named(source: Path) -> Iterator[None]:
+    """Name the file in errors that end an edit."""
+    try:
+        yield
+    except (WriteRefusedError, UnreadableDataError) as err:
+        raise WriteRefusedError(f"{source} was left as it is: {err}") from err
 
 
 def parse_data_file(data: bytes, *, source: Path) -> DataFile:

@@ -1,12 +1,13 @@
 """Results of ours into a data file and out of it, with everything else untouched.
 
-The file is emitted again with other lists of children where objects come or go. Before the new
-bytes are given out they are read, and what was added is taken out again: the rest must be the old
-file byte for byte.
+Objects go by writing the graph anew without them, as others may be described by what they were first
+to use. Objects come by splicing. Before the new bytes are given out they are read: what was added must
+be there, and everything else where it was.
 """
 
 import struct
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import shapely
@@ -17,11 +18,12 @@ from nuclick_qp.projects.parents import Region, find_holders
 from nuclick_qp.projects.protocol import PROMPT_KEY, ResultObject
 from nuclick_qp.projects.qupath_files.java_build import Builder
 from nuclick_qp.projects.qupath_files.java_emit import emit
-from nuclick_qp.projects.qupath_files.java_nodes import Block, Graph, Item, JavaObject
+from nuclick_qp.projects.qupath_files.java_nodes import Block, Graph, Item, JavaObject, Places
 from nuclick_qp.projects.qupath_files.java_stream import parse
 from nuclick_qp.projects.qupath_files.new_objects import float_ring, result_ids, result_object
-from nuclick_qp.projects.qupath_files.path_objects import PathObject, child_count_place, decode_hierarchy, root_of
+from nuclick_qp.projects.qupath_files.path_objects import PathObject, child_count_place, decode_childless, decode_hierarchy, root_of
 from nuclick_qp.projects.qupath_files.rois import CLOSED_KINDS, Roi
+from nuclick_qp.projects.qupath_files.splicing import Insertion, Spliced, check_rest, read_children, splice
 
 OUR_KINDS = frozenset({"annotation", "detection", "cell"})
 
@@ -29,34 +31,66 @@ OUR_KINDS = frozenset({"annotation", "detection", "cell"})
 _Families = dict[int, tuple[PathObject, list[JavaObject]]]  # parents whose children change, by the id of the node
 
 
-def edit(
+class Draft(NamedTuple):
+    """New bytes of a file that nobody has read yet.
+
+    Attributes
+    ----------
+    data, places
+        The file without what was removed, and where things lie in it.
+    spliced
+        The same with what was added; None when nothing was.
+    add
+        What was added, by the ids given.
+    """
+
+    data: bytes
+    places: Places
+    spliced: Spliced | None
+    add: Mapping[str, ResultObject]
+
+
+def draft(
     graph: Graph, root: PathObject, data: bytes, *, add: Sequence[ResultObject], remove_keys: frozenset[str], colours: Mapping[str, int]
-) -> bytes:
-    """Give new bytes for a file; see `DataFile.edited`.
+) -> Draft:
+    """Make new bytes for a file; see `DataFile.edited`.
 
     Parameters
     ----------
     graph, root, data
-        The nodes of the file, its objects, and its bytes. None of them is changed.
+        The nodes of the file, its objects, and its bytes. None of them is changed, and the draft
+        holds none of the nodes: they take several times the memory of the file.
 
     Raises
     ------
     WriteRefusedError
-        If the file cannot be reproduced byte for byte, or the new bytes are not what was meant.
+        If the file cannot be reproduced byte for byte, or what is left of it is not what was meant.
         The message does not name the file; the caller knows it.
     """
-    if emit(graph.contents) != data:
+    if not graph.is_canonical:
         raise WriteRefusedError("it is written in a way that cannot be reproduced; open and save the image in QuPath, then run again")
     gone = {id(item.node) for item, _ in root.walk() if prompt_key(item) in remove_keys}
-    families = _without(root, gone)
-    rest = _emit(graph, families) if gone else data
-    if not add:
-        return rest
-    ids = result_ids(add, taken={item.object_id or "" for item, _ in root.walk() if id(item.node) not in gone})
-    nodes = _new_nodes(add, ids, Builder(graph.nodes, colours=colours))
-    new = _emit(graph, _with(families, nodes, _parents(root, add)))
-    _verify(new, rest=rest, add=dict(zip(ids, add, strict=True)))
-    return new
+    if gone:
+        graph, root, data = _removed(graph, root, data, gone)
+    return _added(graph, root, data, add, colours) if add else Draft(data, graph.places, None, {})
+
+
+def verified(made: Draft) -> bytes:
+    """Read the new bytes and give them out: what was added must be there, and everything else where it was.
+
+    Raises
+    ------
+    WriteRefusedError
+        If the new bytes are not what was meant.
+    """
+    if made.spliced is None:
+        return made.data
+    graph = parse(made.spliced.data)
+    check_rest(made.data, made.places, graph.places, made.spliced)
+    found = {item.object_id: item for item in decode_childless(read_children(graph, made.spliced))}
+    if found.keys() != made.add.keys() or any(not _matches(found[key], result) for key, result in made.add.items()):
+        raise WriteRefusedError("the new objects do not read back as they were meant; report this with the file")
+    return made.spliced.data
 
 
 def is_ours(item: PathObject) -> bool:
@@ -69,8 +103,30 @@ def prompt_key(item: PathObject) -> str | None:
     return dict(item.metadata).get(PROMPT_KEY) if item.kind in OUR_KINDS else None
 
 
-def _new_nodes(add: Sequence[ResultObject], ids: Sequence[str], builder: Builder) -> list[JavaObject]:
-    return [result_object(builder, result, object_id=object_id) for result, object_id in zip(add, ids, strict=True)]
+def _removed(graph: Graph, root: PathObject, data: bytes, gone: set[int]) -> tuple[Graph, PathObject, bytes]:
+    """Write the file without some objects, and read it."""
+    if emit(graph.contents) != data:
+        raise WriteRefusedError("it is written in a way that cannot be reproduced; open and save the image in QuPath, then run again")
+    families = _without(root, gone)
+    rest = emit(graph.contents, changed={key: _data(parent, children) for key, (parent, children) in families.items()})
+    staying = [(item.kind, item.object_id, item.class_name) for item, _ in root.walk() if id(item.node) not in gone]
+    graph = parse(rest)
+    root = decode_hierarchy(root_of(graph.contents), limit=len(rest))
+    if [(item.kind, item.object_id, item.class_name) for item, _ in root.walk()] != staying:
+        raise WriteRefusedError("the old objects do not read back as they were; report this with the file")
+    return graph, root, rest
+
+
+def _added(graph: Graph, root: PathObject, data: bytes, add: Sequence[ResultObject], colours: Mapping[str, int]) -> Draft:
+    """Put new objects into a file."""
+    ids = result_ids(add, taken={item.object_id or "" for item, _ in root.walk()})
+    builder = Builder(graph.nodes, colours=colours)
+    nodes = [result_object(builder, result, object_id=object_id) for result, object_id in zip(add, ids, strict=True)]
+    insertions: dict[int, Insertion] = {}
+    for parent, node in zip(_parents(root, add), nodes, strict=True):
+        new = Insertion(parent.node, child_count_place(parent.node), len(parent.children), [])
+        insertions.setdefault(id(parent.node), new).nodes.append(node)
+    return Draft(data, graph.places, splice(data, graph, list(insertions.values())), dict(zip(ids, add, strict=True)))
 
 
 def _without(root: PathObject, gone: set[int]) -> _Families:
@@ -90,21 +146,6 @@ def _staying(item: PathObject, gone: set[int]) -> list[JavaObject]:
         else:
             staying.append(child.node)
     return staying
-
-
-def _with(families: _Families, nodes: Sequence[JavaObject], parents: Sequence[PathObject]) -> _Families:
-    """Append new objects to the children of their parents."""
-    grown = dict(families)
-    for parent in {id(parent): parent for parent in parents}.values():
-        _, children = families.get(id(parent.node), (parent, [child.node for child in parent.children]))
-        grown[id(parent.node)] = parent, list(children)
-    for node, parent in zip(nodes, parents, strict=True):
-        grown[id(parent.node)][1].append(node)
-    return grown
-
-
-def _emit(graph: Graph, families: _Families) -> bytes:
-    return emit(graph.contents, changed={key: _data(parent, children) for key, (parent, children) in families.items()})
 
 
 def _data(parent: PathObject, children: Sequence[JavaObject]) -> list[Item]:
@@ -127,17 +168,6 @@ def _region(item: PathObject) -> Roi | None:
     if roi is None or item.kind != "annotation" or roi.kind not in CLOSED_KINDS or is_ours(item):
         return None
     return None if roi.geometry is None else roi
-
-
-def _verify(new: bytes, *, rest: bytes, add: Mapping[str, ResultObject]) -> None:
-    """Read the new bytes: what was added must be there, and without it the rest be the same bytes."""
-    graph = parse(new)
-    root = decode_hierarchy(root_of(graph.contents), limit=len(new))
-    found = {item.object_id: item for item, _ in root.walk() if item.object_id in add}
-    if len(found) != len(add) or any(not _matches(found[key], result) for key, result in add.items()):
-        raise WriteRefusedError("the new objects do not read back as they were meant; report this with the file")
-    if _emit(graph, _without(root, {id(item.node) for item in found.values()})) != rest:
-        raise WriteRefusedError("the old objects do not read back as they were; report this with the file")
 
 
 def _matches(item: PathObject, result: ResultObject) -> bool:

@@ -6,7 +6,7 @@ QuPath saved it and where, which would no longer be true, and QuPath needs nothi
 
 import hashlib
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -16,10 +16,10 @@ from nuclick_qp.errors import UnreadableDataError, WriteRefusedError
 from nuclick_qp.projects.closed import closed_annotations, closed_objects
 from nuclick_qp.projects.prompts_of import FoundKind, FoundObject, sort_objects
 from nuclick_qp.projects.protocol import OBJECT_KINDS, Changes, ClosedAnnotation, ClosedObject, EntryContent, ImageEntry
-from nuclick_qp.projects.qupath_files.data_file import DataFile, parse_data_file
-from nuclick_qp.projects.qupath_files.editing import prompt_key
+from nuclick_qp.projects.qupath_files.data_file import Edited, edit_data_file, parse_data_file
 from nuclick_qp.projects.qupath_files.found_objects import found_objects
 from nuclick_qp.projects.qupath_files.java_build import colour_of
+from nuclick_qp.projects.qupath_files.java_nodes import collector_paused
 from nuclick_qp.projects.qupath_files.new_file import new_data_file
 from nuclick_qp.projects.qupath_files.project_json import ProjectFile, find_project_file, read_project_file, refuse_changed
 from nuclick_qp.projects.qupath_files.safe_write import content_of, qupath_backup_of, replace_data_file
@@ -72,7 +72,8 @@ class FilesProject:
         data = self.read_data(entry)
         if data is None:
             return EntryContent((), fingerprint=fingerprint_of(None))
-        return sort_objects(self.objects_in(data, entry), fingerprint=fingerprint_of(data))
+        with collector_paused():
+            return sort_objects(self.objects_in(data, entry), fingerprint=fingerprint_of(data))
 
     def read_closed_annotations(self, entry: ImageEntry) -> tuple[ClosedAnnotation, ...]:
         """Read the closed annotations of one image; none when it was never saved.
@@ -112,23 +113,27 @@ class FilesProject:
         if not changes.add and not changes.remove_keys:
             return
         path = self.data_path(entry)
-        colours = listed_colours(self.path.parent)
         refuse_changed(self.file, image_name=entry.name)
         try:
             old = content_of(path)
             refuse_unsafe(path, old, fingerprint=fingerprint)
-            data = parse_data_file(self.empty_data(entry) if old is None else old, source=path)
+            edited = edit_data_file(
+                self.empty_data(entry) if old is None else old,
+                source=path,
+                add=changes.add,
+                remove_keys=changes.remove_keys,
+                colours=listed_colours(self.path.parent),
+            )
         except UnreadableDataError as err:
             raise WriteRefusedError(f"nothing was written: {err}") from err
         except OSError as err:
             raise WriteRefusedError(f"{path} cannot be read ({err.strerror}) and was left as it is: check its permissions") from err
-        new = data.edited(add=changes.add, remove_keys=changes.remove_keys, colours=colours)
-        if new == old:
+        if edited.data == old:
             return
-        replace_data_file(path, new, old=old)
+        replace_data_file(path, edited.data, old=old)
         # Last, and never a reason to fail: the objects are on disk now.
-        add_classes(self.path.parent, [ClassColour(name, colour_of(name)) for name in _new_classes(data, changes)])
-        update_summary(path, _counted(data, changes))
+        add_classes(self.path.parent, [ClassColour(name, colour_of(name)) for name in _new_classes(edited, changes)])
+        update_summary(path, (*edited.staying, *((result.kind, result.class_name) for result in changes.add)))
 
     def __enter__(self) -> Self:
         return self
@@ -239,13 +244,7 @@ def refuse_unsafe(path: Path, data: bytes | None, *, fingerprint: str) -> None:
         raise WriteRefusedError(f"{path} has changed since it was read; nothing was written: close the image in QuPath and run again")
 
 
-def _new_classes(data: DataFile, changes: Changes) -> list[str]:
-    """List the classes that no object had before, each once."""
-    known = {item.class_name for item, _ in data.root.walk()}
+def _new_classes(edited: Edited, changes: Changes) -> list[str]:
+    """List the classes that no other object has, each once."""
+    known = {class_name for _, class_name in edited.staying}
     return list(dict.fromkeys(result.class_name for result in changes.add if result.class_name and result.class_name not in known))
-
-
-def _counted(data: DataFile, changes: Changes) -> Iterator[tuple[str, str | None]]:
-    """Give kind and class of every object that is there after the changes."""
-    yield from ((item.kind, item.class_name) for item, _ in data.root.walk() if prompt_key(item) not in changes.remove_keys)
-    yield from ((result.kind, result.class_name) for result in changes.add)

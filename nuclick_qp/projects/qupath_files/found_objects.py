@@ -2,6 +2,8 @@
 
 import math
 from collections.abc import Collection, Iterator
+from itertools import islice
+from typing import NamedTuple
 
 import numpy as np
 import shapely
@@ -10,10 +12,27 @@ from numpy.typing import NDArray
 from nuclick_qp.projects.prompts_of import FoundKind, FoundObject, Shape
 from nuclick_qp.projects.protocol import PROMPT_KEY
 from nuclick_qp.projects.qupath_files.path_objects import PathObject
-from nuclick_qp.projects.qupath_files.rois import Roi
-from nuclick_qp.prompts import Plane
+from nuclick_qp.projects.qupath_files.rois import Roi, centroids_of
+from nuclick_qp.prompts import XY
 
 _NOWHERE = (math.nan, math.nan)
+_AT_ONCE = 4096  # objects whose centroids are worked out together
+
+
+class _Walked(NamedTuple):
+    """An object with a region, on its way to become a `FoundObject`."""
+
+    item: PathObject
+    kind: FoundKind
+    roi: Roi
+    nested: bool
+    shape: Shape
+    strokes: tuple[NDArray[np.float64], ...]
+
+    @property
+    def wants_centroid(self) -> bool:
+        """Tell whether `sort_objects` will look at it."""
+        return self.shape == "area" and (self.kind in ("detection", "cell") or PROMPT_KEY in dict(self.item.metadata))
 
 
 def found_objects(root: PathObject, *, outlines_of: Collection[FoundKind] = ()) -> Iterator[FoundObject]:
@@ -24,29 +43,33 @@ def found_objects(root: PathObject, *, outlines_of: Collection[FoundKind] = ()) 
     outlines_of
         Kinds of objects whose outlines are worked out; those of results of ours always are.
     """
+    walked = _walk(root)
+    while batch := list(islice(walked, _AT_ONCE)):
+        centroids = iter(centroids_of([one.roi for one in batch if one.wants_centroid]))
+        for one in batch:
+            yield _found(one, centroid=next(centroids) if one.wants_centroid else _NOWHERE, outlines_of=outlines_of)
+
+
+def _walk(root: PathObject) -> Iterator[_Walked]:
     for item, parent in root.walk():
-        if item.kind == "root" or item.roi is None:
-            continue
-        yield _found(item, item.kind, item.roi, nested=parent is not root, outlines_of=outlines_of)
+        if item.kind != "root" and item.roi is not None:
+            yield _Walked(item, item.kind, item.roi, parent is not root, *_drawn(item.roi))
 
 
-def _found(item: PathObject, kind: FoundKind, roi: Roi, *, nested: bool, outlines_of: Collection[FoundKind]) -> FoundObject:
-    shape, strokes = _drawn(roi)
-    metadata = dict(item.metadata)
-    # Centroids cost a geometry each; only those that `sort_objects` looks at are worked out.
-    wants_centroid = shape == "area" and (kind in ("detection", "cell") or PROMPT_KEY in metadata)
-    is_wanted = shape == "area" and kind in outlines_of
-    wants_outline = is_wanted or (shape == "area" and PROMPT_KEY in metadata)
+def _found(one: _Walked, *, centroid: XY, outlines_of: Collection[FoundKind]) -> FoundObject:
+    item, roi, metadata = one.item, one.roi, dict(one.item.metadata)
+    is_wanted = one.shape == "area" and one.kind in outlines_of
+    wants_outline = is_wanted or (one.shape == "area" and PROMPT_KEY in metadata)
     return FoundObject(
-        kind=kind,
-        shape=shape,
-        strokes=strokes,
-        centroid=roi.centroid if wants_centroid else _NOWHERE,
+        kind=one.kind,
+        shape=one.shape,
+        strokes=one.strokes,
+        centroid=centroid,
         outline=roi.geometry if wants_outline else None,
         name=item.name,
         class_name=item.class_name,
-        plane=Plane(roi.z, roi.t),
-        nested=nested,
+        plane=roi.plane,
+        nested=one.nested,
         metadata=metadata,
         object_id=item.object_id,
         nucleus=item.nucleus.geometry if is_wanted and item.nucleus is not None else None,

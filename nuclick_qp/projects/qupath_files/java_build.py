@@ -26,7 +26,7 @@ from nuclick_qp.projects.qupath_files.java_nodes import (
     Node,
     encode_text,
 )
-from nuclick_qp.projects.qupath_files.path_objects import full_class_name
+from nuclick_qp.projects.qupath_files.object_parts import full_class_name
 
 PATH_CLASS = "qupath.lib.objects.classes.PathClass"
 

@@ -36,18 +36,43 @@ def emit(contents: Iterable[Item], *, changed: Mapping[int, list[Item]] | None =
     changed
         Data to write for an object instead of its own, by the ``id`` of its node.
     """
-    return _Emitter(changed or {}).run(contents)
+    return HEADER + _Emitter(changed or {}, {}, 0).run(contents)
+
+
+def emit_more(items: Iterable[Item], references: dict[int, bytes], *, next_handle: int) -> tuple[bytes, int]:
+    """Write items that stand in the middle of a stream.
+
+    Parameters
+    ----------
+    references
+        For each node that stands before, by its ``id``, the reference to it. Grows.
+    next_handle
+        Number of the next node.
+
+    Returns
+    -------
+    data, n_nodes
+        What was written, and how many nodes have got a handle by it.
+    """
+    emitter = _Emitter({}, references, next_handle)
+    return emitter.run(items), emitter.next_handle - next_handle
+
+
+def reference(handle: int) -> bytes:
+    """Give the reference to the node of a number."""
+    return b"q" + _I32.pack(FIRST_HANDLE + handle)
 
 
 class _Emitter:
     """The pieces written so far, and for each node that has a handle the reference to it."""
 
-    __slots__ = ("changed", "pieces", "references")
+    __slots__ = ("changed", "next_handle", "pieces", "references")
 
-    def __init__(self, changed: Mapping[int, list[Item]]) -> None:
+    def __init__(self, changed: Mapping[int, list[Item]], references: dict[int, bytes], next_handle: int) -> None:
         self.changed = changed
-        self.pieces: list[bytes] = [HEADER]
-        self.references: dict[int, bytes] = {}
+        self.pieces: list[bytes] = []
+        self.references = references
+        self.next_handle = next_handle
 
     def run(self, contents: Iterable[Item]) -> bytes:
         """Write contents; the stack holds the lists that are not finished."""
@@ -82,7 +107,8 @@ class _Emitter:
         return b"".join(pieces)
 
     def _register(self, node: Node) -> None:
-        self.references[id(node)] = b"q" + _I32.pack(FIRST_HANDLE + len(self.references))
+        self.references[id(node)] = b"q" + _I32.pack(FIRST_HANDLE + self.next_handle)
+        self.next_handle += 1
 
     def _write_block(self, block: Block) -> None:
         size = len(block)

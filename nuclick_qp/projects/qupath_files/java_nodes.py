@@ -6,6 +6,7 @@ Nothing is interpreted: primitives stay as the bytes that were read and no class
 """
 
 import gc
+from array import array
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final, NamedTuple, TypeAlias
@@ -224,11 +225,43 @@ Item: TypeAlias = Value | bytes | EndBlock | None
 Node: TypeAlias = Value | ClassDesc
 
 
+class Places(NamedTuple):
+    """Where things lie in the bytes of a stream.
+
+    Attributes
+    ----------
+    begins
+        For each handle: where the data of the object begin, behind its class; ascending.
+    ends
+        For each handle: the byte behind the object; 0 for class descriptors.
+    references
+        Of each reference to a handle, ascending.
+    """
+
+    begins: "array[int]"
+    ends: "array[int]"
+    references: "array[int]"
+
+
 class Graph(NamedTuple):
-    """A stream: its contents in order, and all nodes that have a handle, in handle order."""
+    """A stream.
+
+    Attributes
+    ----------
+    contents
+        In order.
+    nodes
+        All that have a handle, in handle order.
+    places
+        Where they lie.
+    is_canonical
+        Whether Java's writer could have written it so: every length is in its shortest form.
+    """
 
     contents: list[Item]
     nodes: list[Node]
+    places: Places
+    is_canonical: bool
 
 
 @contextmanager

@@ -10,6 +10,7 @@ Java Object Serialization Specification, version 6.0, chapter 6 (protocol versio
 """
 
 import struct
+from array import array
 from collections.abc import Callable, Iterator
 from typing import Final
 
@@ -32,22 +33,27 @@ from nuclick_qp.projects.qupath_files.java_nodes import (
     JavaObject,
     JavaString,
     Node,
+    Places,
     Value,
     collector_paused,
     decode_text,
+    encode_text,
 )
 
 HEADER: Final = b"\xac\xed\x00\x05"
 FIRST_HANDLE: Final = 0x7E0000
+REFERENCE: Final = 0x71
+REFERENCE_SIZE: Final = 5  # bytes
 MAX_DEPTH = 20_000  # contents within contents; one level of a QuPath hierarchy takes one
 
-_NULL, _REFERENCE, _CLASS_DESC, _OBJECT, _STRING, _ARRAY, _CLASS = 0x70, 0x71, 0x72, 0x73, 0x74, 0x75, 0x76
+_NULL, _CLASS_DESC, _OBJECT, _STRING, _ARRAY, _CLASS = 0x70, 0x72, 0x73, 0x74, 0x75, 0x76
 _BLOCK, _END, _LONG_BLOCK, _LONG_STRING, _ENUM = 0x77, 0x78, 0x7A, 0x7C, 0x7E
 
 _U16 = struct.Struct(">H")
 _I32 = struct.Struct(">i")
 _I64 = struct.Struct(">q")
-_Frame = tuple[list[Item], int, Iterator[int]]
+_Frame = tuple[list[Item], int, Iterator[int], int]  # where items go, how many, what follows, handle of the object
+_NOBODY = -1  # handle of the stream itself
 
 
 def parse(data: bytes) -> Graph:
@@ -71,46 +77,41 @@ def parse(data: bytes) -> Graph:
 class _Parser:
     """The position in the bytes, and the nodes that got a handle."""
 
-    __slots__ = ("_leaves", "buf", "nodes", "pos")
+    __slots__ = ("buf", "is_canonical", "nodes", "places", "pos")
 
     def __init__(self, data: bytes) -> None:
         self.buf = data
         self.pos = len(HEADER)
         self.nodes: list[Node] = []
-        self._leaves: dict[int, Callable[[], Value | Block]] = {
-            _STRING: self._string,
-            _LONG_STRING: self._string,
-            _BLOCK: self._block,
-            _LONG_BLOCK: self._block,
-            _ENUM: self._enum,
-            _CLASS: self._class,
-        }
+        self.places = Places(array("Q"), array("Q"), array("Q"))
+        self.is_canonical = True
 
     def run(self) -> Graph:
         """Read contents; `left` counts those to come in this run, negative: up to the end mark."""
         contents: list[Item] = []
-        out, left = contents, -1
+        out, left, owner = contents, -1, _NOBODY
         steps: Iterator[int] = iter(())
         stack: list[_Frame] = []
-        buf, size = self.buf, len(self.buf)
+        buf, size, ends = self.buf, len(self.buf), self.places.ends
         while stack or self.pos < size:
             if left == 0:
                 left = self._advance(out, steps)
                 if left == 0:
-                    out, left, steps = stack.pop()
+                    ends[owner] = self.pos
+                    out, left, steps, owner = stack.pop()
                 continue
             left -= 1
             code = buf[self.pos]
-            if code == _NULL:
+            if code == REFERENCE:
+                out.append(self._reference())
+            elif code == _NULL:
                 self.pos += 1
                 out.append(None)
-            elif code == _REFERENCE:
-                out.append(self._reference())
             elif code in (_OBJECT, _ARRAY):
                 inner = self._object(out) if code == _OBJECT else self._array(out)
                 if inner is not None:
-                    stack.append((out, left, steps))
-                    out, left, steps = inner
+                    stack.append((out, left, steps, owner))
+                    out, left, steps, owner = inner
                     if len(stack) > MAX_DEPTH:
                         raise UnreadableDataError(f"objects are nested more than {MAX_DEPTH} deep")
             elif code == _END and left < 0 and stack:
@@ -119,7 +120,7 @@ class _Parser:
                 left = 0
             else:
                 out.append(self._leaf(code))
-        return Graph(contents, self.nodes)
+        return Graph(contents, self.nodes, self.places, self.is_canonical)
 
     def _advance(self, out: list[Item], steps: Iterator[int]) -> int:
         """Take the next step of an object's layout; 0 when there is none."""
@@ -137,9 +138,8 @@ class _Parser:
         if kind not in (SERIALIZABLE, EXTERNALIZABLE) or old_external:
             raise UnreadableDataError(f"an object of class {desc.name!r} has data in a form that is not known")
         node = JavaObject(desc)
-        self.nodes.append(node)
         out.append(node)
-        return node.data, 0, iter(desc.layout)
+        return node.data, 0, iter(desc.layout), self._register(node)
 
     def _array(self, out: list[Item]) -> _Frame | None:
         self.pos += 1
@@ -147,22 +147,23 @@ class _Parser:
         if desc.name[:1] != "[" or len(desc.name) < 2:
             raise UnreadableDataError(f"an array is of class {desc.name!r}")
         node = JavaArray(desc, b"")
-        self.nodes.append(node)
+        handle = self._register(node)
         out.append(node)
         count = self._int()
         if count < 0:
             raise UnreadableDataError(f"an array has {count} elements")
         if desc.name[1] in PRIMITIVE_SIZES:
             node.values = self._take(count * PRIMITIVE_SIZES[desc.name[1]])
+            self.places.ends[handle] = self.pos
             return None
         node.values = []
-        return node.values, count, iter(())
+        return node.values, count, iter(()), handle
 
     def _leaf(self, code: int) -> Item:
-        read = self._leaves.get(code)
+        read = _LEAVES.get(code)
         if read is None:
             raise UnreadableDataError(f"the code 0x{code:02X} at byte {self.pos} is out of place or not known")
-        return read()
+        return read(self)
 
     def _reference(self) -> Value:
         node = self._node()
@@ -174,28 +175,45 @@ class _Parser:
         handle: int = _I32.unpack_from(self.buf, self.pos + 1)[0] - FIRST_HANDLE
         if not 0 <= handle < len(self.nodes):
             raise UnreadableDataError(f"byte {self.pos} refers to an object that does not exist")
-        self.pos += 5
+        self.places.references.append(self.pos)
+        self.pos += REFERENCE_SIZE
         return self.nodes[handle]
+
+    def _register(self, node: Node) -> int:
+        """Give a node its handle; what follows are its data."""
+        self.nodes.append(node)
+        self.places.begins.append(self.pos)
+        self.places.ends.append(0)
+        return len(self.nodes) - 1
+
+    def _register_leaf(self, node: Node) -> None:
+        """Give a handle to a node that has been read to its end."""
+        self.nodes.append(node)
+        self.places.begins.append(self.pos)
+        self.places.ends.append(self.pos)
 
     def _block(self) -> Block:
         is_long = self.buf[self.pos] == _LONG_BLOCK
         self.pos += 1
-        return Block(self._take(self._int() if is_long else self._byte()))
+        size = self._int() if is_long else self._byte()
+        self.is_canonical &= not is_long or size > 0xFF
+        return Block(self._take(size))
 
     def _string(self) -> JavaString:
         code = self._byte()
         if code == _LONG_STRING:
             (size,) = _I64.unpack(self._take(8))
+            self.is_canonical &= size > 0xFFFF
         elif code == _STRING:
             (size,) = _U16.unpack(self._take(2))
         else:
             raise UnreadableDataError(f"the code 0x{code:02X} at byte {self.pos - 1} stands where a text belongs")
         node = JavaString(self._take(size))
-        self.nodes.append(node)
+        self._register_leaf(node)
         return node
 
     def _string_or_reference(self) -> JavaString:
-        if self.buf[self.pos] != _REFERENCE:
+        if self.buf[self.pos] != REFERENCE:
             return self._string()
         node = self._node()
         if not isinstance(node, JavaString):
@@ -205,14 +223,15 @@ class _Parser:
     def _enum(self) -> JavaEnum:
         self.pos += 1
         node = JavaEnum(self._known_desc(), JavaString(b""))
-        self.nodes.append(node)  # before its name
+        handle = self._register(node)  # before its name
         node.constant = self._string_or_reference()
+        self.places.ends[handle] = self.pos
         return node
 
     def _class(self) -> JavaClass:
         self.pos += 1
         node = JavaClass(self._class_desc())
-        self.nodes.append(node)
+        self._register_leaf(node)
         return node
 
     def _known_desc(self) -> ClassDesc:
@@ -227,7 +246,7 @@ class _Parser:
         while self.buf[self.pos] == _CLASS_DESC:
             fresh.append(self._new_desc())
         known: ClassDesc | None = None
-        if self.buf[self.pos] == _REFERENCE:
+        if self.buf[self.pos] == REFERENCE:
             node = self._node()
             if not isinstance(node, ClassDesc) or not node.is_complete:
                 raise UnreadableDataError(f"byte {self.pos - 5} refers to something that is not a class")
@@ -242,7 +261,7 @@ class _Parser:
     def _new_desc(self) -> ClassDesc:
         self.pos += 1
         desc = ClassDesc(self._name(), self._take(8))
-        self.nodes.append(desc)  # before its fields
+        self._register(desc)  # before its fields
         desc.flags = self._byte()
         (n_fields,) = _U16.unpack(self._take(2))
         desc.fields = tuple(self._field() for _ in range(n_fields))
@@ -261,7 +280,10 @@ class _Parser:
 
     def _name(self) -> str:
         (size,) = _U16.unpack(self._take(2))
-        return decode_text(self._take(size))
+        raw = self._take(size)
+        name = decode_text(raw)
+        self.is_canonical &= encode_text(name) == raw
+        return name
 
     def _byte(self) -> int:
         value = self.buf[self.pos]
@@ -281,3 +303,14 @@ class _Parser:
         taken = self.buf[self.pos : end]
         self.pos = end
         return taken
+
+
+# Not bound to a parser: it would refer to itself, and keep all nodes while the cycle collector is paused.
+_LEAVES: Final[dict[int, Callable[[_Parser], Value | Block]]] = {
+    _STRING: _Parser._string,
+    _LONG_STRING: _Parser._string,
+    _BLOCK: _Parser._block,
+    _LONG_BLOCK: _Parser._block,
+    _ENUM: _Parser._enum,
+    _CLASS: _Parser._class,
+}

@@ -1,32 +1,26 @@
 """The objects of a hierarchy, decoded from the nodes of the stream."""
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
-
 from nuclick_qp.errors import UnreadableDataError
-from nuclick_qp.projects.qupath_files.java_nodes import END, Block, Item, JavaObject, collector_paused
-from nuclick_qp.projects.qupath_files.java_values import (
-    an_object,
-    boxed,
-    class_name,
-    elements,
-    field,
-    list_items,
-    number,
-    optional_text,
-    primitives,
-    text,
+from nuclick_qp.projects.qupath_files.java_nodes import Block, Item, JavaObject, collector_paused
+from nuclick_qp.projects.qupath_files.java_values import an_object, boxed, class_name, field, optional_text
+from nuclick_qp.projects.qupath_files.object_parts import (
+    Measured,
+    Reader,
+    block_bytes,
+    full_class_name,
+    read_measured,
+    read_metadata,
 )
 from nuclick_qp.projects.qupath_files.rois import Roi, decode_roi
 
 PathObjectKind = Literal["annotation", "detection", "cell", "tile", "tma-core", "root"]
 OBJECT_ID = "Object ID"  # metadata key under which QuPath 0.4 and later keep the UUID
 HIERARCHY_CLASS = "qupath.lib.objects.hierarchy.PathObjectHierarchy"
-MAX_CLASS_PARTS = 64
 
 _KINDS: dict[str, PathObjectKind] = {
     "qupath.lib.objects.PathAnnotationObject": "annotation",
@@ -36,8 +30,6 @@ _KINDS: dict[str, PathObjectKind] = {
     "qupath.lib.objects.TMACoreObject": "tma-core",
     "qupath.lib.objects.PathRootObject": "root",
 }
-_NUMERIC = "qupath.lib.measurements.NumericMeasurementList$"
-_Measurements = tuple[tuple[str, float], ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,8 +44,8 @@ class PathObject:
         UUID as text; None in files of QuPath 0.3 and before.
     class_name
         Full name, ``Tumor: Positive``; None when unclassified.
-    measurements
-        Names and values in the order of the file.
+    measured
+        The measurements as the file has them.
     metadata
         Keys and values without the object id.
     roi, nucleus
@@ -71,13 +63,18 @@ class PathObject:
     name: str | None
     class_name: str | None
     locked: bool
-    measurements: _Measurements
+    measured: Measured
     metadata: tuple[tuple[str, str], ...]
     roi: Roi | None
     nucleus: Roi | None
     children: "tuple[PathObject, ...]"
     missing: bool
     node: JavaObject
+
+    @property
+    def measurements(self) -> tuple[tuple[str, float], ...]:
+        """Names and values in the order of the file, made anew on each call."""
+        return self.measured.pairs
 
     def walk(self) -> "Iterator[tuple[PathObject, PathObject]]":
         """Give each descendant with its parent, in the order of the file."""
@@ -96,8 +93,8 @@ class _Draft:
     parent: int
     children: list[PathObject]
     name: str | None
-    metadata: tuple[tuple[str, str], ...]
-    measurements: _Measurements
+    pairs: list[tuple[str, str]]
+    measured: Measured
     locked: bool = False
     class_name: str | None = None
     roi: Roi | None = None
@@ -107,8 +104,8 @@ class _Draft:
     @property
     def size(self) -> int:
         """Points, measurements and metadata."""
-        points = sum(len(roi.points) for roi in (self.roi, self.nucleus) if roi is not None)
-        return points + len(self.measurements) + len(self.metadata)
+        points = (self.roi.n_points if self.roi else 0) + (self.nucleus.n_points if self.nucleus else 0)
+        return points + len(self.measured.names) + len(self.pairs)
 
 
 def decode_hierarchy(root: JavaObject, *, limit: int) -> PathObject:
@@ -127,8 +124,23 @@ def decode_hierarchy(root: JavaObject, *, limit: int) -> PathObject:
     """
     if _KINDS.get(root.desc.name) != "root":
         raise UnreadableDataError(f"the root of the hierarchy is of class {root.desc.name!r}")
-    with collector_paused(), np.errstate(all="ignore"):  # coordinates may be any bits
+    with collector_paused():
         return _assemble(_drafts(root, limit=limit))
+
+
+def decode_childless(nodes: Iterable[JavaObject]) -> list[PathObject]:
+    """Decode objects that stand in a hierarchy, and have no children.
+
+    Raises
+    ------
+    UnreadableDataError
+        If one is of an unknown class, broken, or has children.
+    """
+    decoder = _Decoder()
+    decoded = [decoder.decode(node, 0) for node in nodes]
+    if any(children for _, children in decoded):
+        raise UnreadableDataError("an object has children that it should not have")
+    return [_finished(draft) for draft, _ in decoded]
 
 
 def root_of(contents: list[Item]) -> JavaObject:
@@ -156,7 +168,7 @@ def child_count_place(node: JavaObject) -> int:
         If the block holds anything else.
     """
     place = next((i for i, item in enumerate(node.data) if type(item) is Block), len(node.data))
-    if place == len(node.data) or len(_block(node.data[place])) != 4:
+    if place == len(node.data) or len(block_bytes(node.data[place])) != 4:
         raise UnreadableDataError(f"an object of class {node.desc.name!r} does not say how many children it has")
     return place
 
@@ -185,31 +197,35 @@ def _assemble(drafts: list[_Draft]) -> PathObject:
     """Build the objects from the last, so that children come before their parents."""
     while True:
         draft = drafts.pop()
-        metadata = tuple(pair for pair in draft.metadata if pair[0] != OBJECT_ID)
-        item = PathObject(
-            kind=_KINDS[draft.node.desc.name],
-            object_id=dict(draft.metadata).get(OBJECT_ID),
-            name=draft.name,
-            class_name=draft.class_name,
-            locked=draft.locked,
-            measurements=draft.measurements,
-            metadata=metadata,
-            roi=draft.roi,
-            nucleus=draft.nucleus,
-            children=tuple(reversed(draft.children)),
-            missing=draft.missing,
-            node=draft.node,
-        )
+        item = _finished(draft)
         if draft.parent < 0:
             return item
         drafts[draft.parent].children.append(item)
+
+
+def _finished(draft: _Draft) -> PathObject:
+    """Build an object; its children, the last of them first, are there."""
+    return PathObject(
+        kind=_KINDS[draft.node.desc.name],
+        object_id=dict(draft.pairs).get(OBJECT_ID),
+        name=draft.name,
+        class_name=draft.class_name,
+        locked=draft.locked,
+        measured=draft.measured,
+        metadata=tuple(pair for pair in draft.pairs if pair[0] != OBJECT_ID),
+        roi=draft.roi,
+        nucleus=draft.nucleus,
+        children=tuple(reversed(draft.children)),
+        missing=draft.missing,
+        node=draft.node,
+    )
 
 
 class _Decoder:
     """Reads one object at a time; remembers the names and classes that objects share."""
 
     def __init__(self) -> None:
-        self.names: dict[int, tuple[str, ...]] = {}
+        self.names: dict[tuple[int, ...], tuple[str, ...]] = {}
         self.classes: dict[int, str | None] = {}
 
     def decode(self, node: JavaObject, parent: int) -> tuple[_Draft, list[JavaObject]]:
@@ -217,15 +233,15 @@ class _Decoder:
         kind = _KINDS.get(node.desc.name)
         if kind is None or (kind == "root") != (parent < 0):
             raise UnreadableDataError(f"an object of class {node.desc.name!r} is out of place or not known")
-        reader = _Reader(node)
+        reader = Reader(node)
         name = optional_text(reader.item())
         reader.item()  # colour
         following = reader.item()
-        metadata: tuple[tuple[str, str], ...] = ()
+        pairs: list[tuple[str, str]] = []
         if class_name(following) == "qupath.lib.objects.MetadataMap":
-            metadata = _metadata(an_object(following, "metadata"))
+            pairs = read_metadata(an_object(following, "metadata"))
             following = reader.item()
-        draft = _Draft(node, parent, [], name, metadata, self._measurements(following))
+        draft = _Draft(node, parent, [], name, pairs, read_measured(following, self.names))
         (count,) = struct.unpack(">i", reader.primitives(4))
         children = [an_object(child, "a child") for child in reader.items(count)]
         if kind != "root":
@@ -237,7 +253,7 @@ class _Decoder:
             draft.missing = reader.primitives(1) != b"\0"
         return draft, children
 
-    def _decode_roi_part(self, reader: "_Reader", draft: _Draft) -> None:
+    def _decode_roi_part(self, reader: "Reader", draft: _Draft) -> None:
         """Read what all objects but the root have; very old files lack the lock."""
         following = reader.item()
         if class_name(following) == "java.lang.Boolean":
@@ -253,93 +269,3 @@ class _Decoder:
         if id(item) not in self.classes:
             self.classes[id(item)] = full_class_name(an_object(item, "a class"))
         return self.classes[id(item)]
-
-    def _measurements(self, item: Item) -> _Measurements:
-        if item is None:
-            return ()
-        node = an_object(item, "a list of measurements")
-        if node.desc.name == "qupath.lib.measurements.DefaultMeasurementList":
-            measured = [an_object(entry, "a measurement") for entry in list_items(field(node, "list"))]
-            return tuple((text(field(entry, "name")), number(entry, "value")) for entry in measured)
-        if not node.desc.name.startswith(_NUMERIC):
-            raise UnreadableDataError(f"a list of measurements is of class {node.desc.name!r}, which is not known")
-        shared = field(node, "names")
-        if id(shared) not in self.names:
-            self.names[id(shared)] = tuple(text(name) for name in list_items(shared))
-        names = self.names[id(shared)]
-        code = node.desc.name.removeprefix(_NUMERIC)[:1]  # FloatList, DoubleList
-        values = np.frombuffer(primitives(field(node, "values"), f"[{code}"), ">f4" if code == "F" else ">f8")
-        if len(values) < len(names):
-            raise UnreadableDataError(f"{len(names)} measurements have {len(values)} values")
-        return tuple(zip(names, values.tolist(), strict=False))  # QuPath may leave room behind the last
-
-
-class _Reader:
-    """The external data of one object, which are objects and bytes in turn."""
-
-    __slots__ = ("block", "data", "index")
-
-    def __init__(self, node: JavaObject) -> None:
-        self.data = node.data
-        self.index = 0
-        self.block = b""
-
-    def item(self) -> Item:
-        """Take the next object or null."""
-        item = self.data[self.index] if self.index < len(self.data) else END
-        if item is END or self.block or isinstance(item, bytes):
-            raise UnreadableDataError("the data of an object are in a form that is not known")
-        self.index += 1
-        return item
-
-    def items(self, count: int) -> list[Item]:
-        """Take several objects."""
-        if not 0 <= count < len(self.data):
-            raise UnreadableDataError(f"an object has {count} children")
-        return [self.item() for _ in range(count)]
-
-    def primitives(self, size: int) -> bytes:
-        """Take bytes, from one block or several."""
-        while len(self.block) < size and self.index < len(self.data) and type(self.data[self.index]) is Block:
-            self.block += _block(self.data[self.index])
-            self.index += 1
-        taken, self.block = self.block[:size], self.block[size:]
-        if len(taken) < size:
-            raise UnreadableDataError("the data of an object are in a form that is not known")
-        return taken
-
-
-def full_class_name(node: JavaObject) -> str | None:
-    """Give ``Tumor: Positive`` for a `PathClass`; None for the class without a name.
-
-    Raises
-    ------
-    UnreadableDataError
-        If the node is no class, or its own ancestor.
-    """
-    parts: list[str] = []
-    item: Item = node
-    while item is not None:
-        if class_name(item) != "qupath.lib.objects.classes.PathClass" or len(parts) > MAX_CLASS_PARTS:
-            raise UnreadableDataError("the class of an object is in a form that is not known")
-        part = an_object(item, "a class")
-        name = optional_text(field(part, "name"))
-        parts += [] if name is None else [name]
-        item = field(part, "parentClass")
-    return ": ".join(reversed(parts)) or None
-
-
-def _metadata(node: JavaObject) -> tuple[tuple[str, str], ...]:
-    """Read the keys and values of a `MetadataMap`."""
-    reader = _Reader(node)
-    version = reader.item()
-    if boxed(version, "java.lang.Integer") != 1:
-        raise UnreadableDataError("the metadata of an object are of a version that is not known")
-    keys, values = elements(reader.item()), elements(reader.item())
-    if len(keys) != len(values):
-        raise UnreadableDataError("the metadata of an object have keys without values")
-    return tuple((text(key), optional_text(value) or "") for key, value in zip(keys, values, strict=True))
-
-
-def _block(item: Item) -> bytes:
-    return item if isinstance(item, bytes) else b""

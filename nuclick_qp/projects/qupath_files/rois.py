@@ -2,7 +2,7 @@
 
 import math
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,11 +16,12 @@ from shapely.geometry.base import BaseGeometry
 from nuclick_qp.errors import UnreadableDataError
 from nuclick_qp.projects.qupath_files.java_nodes import JavaObject
 from nuclick_qp.projects.qupath_files.java_values import elements, field, number, primitives
-from nuclick_qp.prompts import Plane
+from nuclick_qp.prompts import XY, Plane
 
 RoiKind = Literal["Points", "Line", "Polyline", "Polygon", "Rectangle", "Ellipse", "Area", "Geometry"]
 CLOSED_KINDS: frozenset[RoiKind] = frozenset({"Polygon", "Rectangle", "Ellipse", "Area", "Geometry"})
 FARTHEST = 1e9  # px from the origin; no slide comes near, and beyond it areas overflow
+_NOWHERE = (math.nan, math.nan)
 ELLIPSE_VERTICES = 128  # of the polygon that stands for an ellipse; area 0.04 % below the true one
 
 
@@ -34,9 +35,8 @@ class Roi:
         As QuPath names it; ``Area`` is the several-ring region of old files.
     c, z, t
         Channel (-1: all), z slice, time point.
-    points
-        (N, 2) float64 in the order of the file: the points, the vertices (the ring of a polygon is
-        not closed), two opposite corners of a rectangle or ellipse, all vertices of an area.
+    stored
+        The points as the file has them, big-endian float32 of all x and of all y, or as an array.
     shape
         Only of ``Area`` and ``Geometry``: what the file describes.
     """
@@ -45,8 +45,22 @@ class Roi:
     c: int
     z: int
     t: int
-    points: NDArray[np.float64]
+    stored: tuple[bytes, bytes] | NDArray[np.float64]
     shape: BaseGeometry | None = None
+
+    @property
+    def points(self) -> NDArray[np.float64]:
+        """(N, 2) in the order of the file, made anew on each call, as most are never asked for.
+
+        The points, the vertices (the ring of a polygon is not closed), two opposite corners of a
+        rectangle or ellipse, all vertices of an area.
+        """
+        return _as_points(*self.stored) if isinstance(self.stored, tuple) else self.stored
+
+    @property
+    def n_points(self) -> int:
+        """How many points there are."""
+        return len(self.stored[0]) // 4 if isinstance(self.stored, tuple) else len(self.stored)
 
     @property
     def plane(self) -> Plane:
@@ -56,10 +70,11 @@ class Roi:
     @property
     def bounds(self) -> tuple[float, float, float, float]:
         """Left, top, right, bottom; NaN when there is no point."""
-        if not len(self.points):
+        points = self.points
+        if not len(points):
             return (math.nan,) * 4
-        left, top = self.points.min(axis=0).tolist()
-        right, bottom = self.points.max(axis=0).tolist()
+        left, top = points.min(axis=0).tolist()
+        right, bottom = points.max(axis=0).tolist()
         return left, top, right, bottom
 
     @property
@@ -69,9 +84,10 @@ class Roi:
         None when there is none: too few points for the kind, or one that is not a number or lies
         beyond `FARTHEST`.
         """
-        if not len(self.points) or not (np.abs(self.points) <= FARTHEST).all():
+        points = self.points
+        if not len(points) or not (np.abs(points) <= FARTHEST).all():
             return None
-        return self.shape if self.shape is not None else _GEOMETRIES[self.kind](self.points)
+        return self.shape if self.shape is not None else _GEOMETRIES[self.kind](points)
 
     @property
     def area(self) -> float:
@@ -83,12 +99,29 @@ class Roi:
         return 0.0 if geometry is None else float(geometry.area)
 
     @property
-    def centroid(self) -> tuple[float, float]:
+    def centroid(self) -> XY:
         """Centre of mass of the region, NaN when there is no geometry."""
         geometry = self.geometry
         if geometry is None or geometry.is_empty:
-            return math.nan, math.nan
+            return _NOWHERE
         return float(geometry.centroid.x), float(geometry.centroid.y)
+
+
+def centroids_of(rois: Sequence[Roi]) -> list[XY]:
+    """Give the `Roi.centroid` of each; polygons, of which there may be very many, all at once."""
+    polygons = {i: roi.stored for i, roi in enumerate(rois) if roi.kind == "Polygon" and isinstance(roi.stored, tuple) and roi.n_points > 2}
+    found = [_NOWHERE if i in polygons else roi.centroid for i, roi in enumerate(rois)]
+    if not polygons:
+        return found
+    places = np.array(list(polygons))
+    points = _as_points(*(b"".join(axis) for axis in zip(*polygons.values(), strict=True)))
+    owners = np.repeat(np.arange(len(places)), [len(x) // 4 for x, _ in polygons.values()])
+    is_usable = np.bincount(owners[~(np.abs(points) <= FARTHEST).all(axis=1)], minlength=len(places)) == 0
+    kept, numbers = is_usable[owners], np.cumsum(is_usable) - 1
+    centres = shapely.get_coordinates(shapely.centroid(shapely.polygons(shapely.linearrings(points[kept], indices=numbers[owners[kept]]))))
+    for place, (x, y) in zip(places[is_usable].tolist(), centres.tolist(), strict=True):
+        found[place] = (x, y)
+    return found
 
 
 def decode_roi(node: JavaObject) -> Roi:
@@ -102,20 +135,28 @@ def decode_roi(node: JavaObject) -> Roi:
     read = _READERS.get(node.desc.name)
     if read is None:
         raise UnreadableDataError(f"a region is of class {node.desc.name!r}, which is not known")
-    kind, points, shape = read(node)
-    return Roi(kind, int(number(node, "c")), int(number(node, "z")), int(number(node, "t")), points, shape)
+    kind, stored, shape = read(node)
+    return Roi(kind, int(number(node, "c")), int(number(node, "z")), int(number(node, "t")), stored, shape)
 
 
-_Decoded = tuple[RoiKind, NDArray[np.float64], BaseGeometry | None]
+_Decoded = tuple[RoiKind, tuple[bytes, bytes] | NDArray[np.float64], BaseGeometry | None]
 
 
-def _xy(x: bytes, y: bytes) -> NDArray[np.float64]:
-    """Make (N, 2) of two arrays of big-endian float32."""
+def _xy(node: JavaObject) -> tuple[bytes, bytes]:
+    """Give the arrays x and y, which must be of one length."""
+    return _same_length(primitives(field(node, "x"), "[F"), primitives(field(node, "y"), "[F"))
+
+
+def _same_length(x: bytes, y: bytes) -> tuple[bytes, bytes]:
     if len(x) != len(y):
         raise UnreadableDataError(f"a region has {len(x) // 4} x but {len(y) // 4} y coordinates")
+    return x, y
+
+
+def _as_points(x: bytes, y: bytes) -> NDArray[np.float64]:
     points = np.empty((len(x) // 4, 2))
-    points[:, 0] = np.frombuffer(x, ">f4")
-    points[:, 1] = np.frombuffer(y, ">f4")
+    with np.errstate(all="ignore"):  # coordinates may be any bits
+        points[:, 0], points[:, 1] = np.frombuffer(x, ">f4"), np.frombuffer(y, ">f4")
     return points
 
 
@@ -123,7 +164,7 @@ def _vertices(kind: RoiKind) -> Callable[[JavaObject], _Decoded]:
     """Make the reader of a region with the arrays x and y."""
 
     def read(node: JavaObject) -> _Decoded:
-        return kind, _xy(primitives(field(node, "x"), "[F"), primitives(field(node, "y"), "[F")), None
+        return kind, _xy(node), None
 
     return read
 
@@ -143,7 +184,7 @@ def _read_area(node: JavaObject) -> _Decoded:
     xs, ys = elements(field(node, "x")), elements(field(node, "y"))
     if len(xs) != len(ys):
         raise UnreadableDataError(f"a region has {len(xs)} x but {len(ys)} y rings")
-    rings = [_xy(primitives(x, "[F"), primitives(y, "[F")) for x, y in zip(xs, ys, strict=True)]
+    rings = [_as_points(*_same_length(primitives(x, "[F"), primitives(y, "[F"))) for x, y in zip(xs, ys, strict=True)]
     points = np.concatenate([np.empty((0, 2)), *rings])
     closed = [np.concatenate((ring, ring[:1])) for ring in rings if len(ring) > 2 and np.isfinite(ring).all()]
     return "Area", points, shapely.build_area(MultiLineString(closed))
@@ -153,7 +194,8 @@ def _read_wkb(node: JavaObject) -> _Decoded:
     raw = primitives(field(node, "wkb"), "[B")
     try:
         _check_wkb(raw)
-        shape = shapely.from_wkb(raw)
+        with np.errstate(all="ignore"):  # coordinates may be any bits
+            shape = shapely.from_wkb(raw)
     except (ShapelyError, struct.error, IndexError) as err:
         raise UnreadableDataError("the geometry of a region is broken") from err
     return "Geometry", shapely.get_coordinates(shape), shape
