@@ -40,8 +40,3 @@ def objects_of(project: Path, entry: str = "1") -> tuple[PathObject, ...]:
 def ours_of(project: Path, entry: str = "1") -> list[PathObject]:
     """Read those that a run has written."""
     return [item for item in objects_of(project, entry) if PROMPT_KEY in dict(item.metadata)]
-
-
-def files_of(folder: Path) -> dict[Path, bytes]:
-    """Give every file below a folder with its bytes."""
-    return {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}

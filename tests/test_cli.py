@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from asap_files import annotation, asap_file
+from fixture_projects import snapshot
 from nuclick_qp.projects.qupath_files.create import NewImage, create_project
 from nuclick_qp.projects.qupath_files.new_objects import NewAnnotation
 
@@ -81,7 +82,7 @@ def _broken(project: Path, problem: str) -> Path:
 def test_projects_that_cannot_be_used_exit_with_3(project: Path, problem: str) -> None:
     """One line on stderr that names the file; nothing on stdout; nothing changed on disk."""
     broken = _broken(project, problem)
-    before = {path: path.read_bytes() for path in project.parent.rglob("*") if path.is_file()}
+    before = snapshot(project.parent)
 
     done = _call("run", broken, "--device", "cpu")
 
@@ -90,7 +91,7 @@ def test_projects_that_cannot_be_used_exit_with_3(project: Path, problem: str) -
     (line,) = [line for line in done.stderr.splitlines() if line.startswith("nuclick-qp: ")]
     assert str(broken) in line
     assert "Traceback" not in done.stderr
-    assert {path: path.read_bytes() for path in project.parent.rglob("*") if path.is_file()} == before
+    assert snapshot(project.parent) == before
 
 
 @pytest.mark.parametrize("data", [b"\xac\xed\x00\x05w\x04", b"PK\x03\x04 not QuPath", b""])

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from fixture_projects import snapshot
 from nuclick_qp.projects.qupath_files.create import NewImage, create_project
 from nuclick_qp.projects.qupath_files.new_objects import NewAnnotation
 
@@ -30,10 +31,9 @@ class Scene:
         """Give the objects of the image."""
         return self.project.parent / "data" / "1" / "data.qpdata"
 
-    def files(self) -> dict[Path, bytes]:
+    def files(self) -> dict[str, bytes]:
         """Read every file of the project, and the slide."""
-        folder = self.project.parent.parent
-        return {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+        return snapshot(self.project.parent.parent)
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from fixture_projects import snapshot
 from nuclick_qp.errors import WriteRefusedError
 from nuclick_qp.projects.locate import SlidePlaces, find_slide
 from nuclick_qp.projects.protocol import Changes
@@ -97,12 +98,12 @@ def test_thumbnail_keeps_the_shape_and_fits(tmp_path: Path, slide: Path) -> None
 def test_project_that_is_there_is_not_overwritten(tmp_path: Path, slide: Path) -> None:
     """Not a byte of it."""
     path = create_project(tmp_path / "new", [new_image(slide)])
-    before = {p: p.read_bytes() for p in path.parent.rglob("*") if p.is_file()}
+    before = snapshot(path.parent)
 
     with pytest.raises(WriteRefusedError, match="holds a project; choose a folder that is empty"):
         create_project(tmp_path / "new", [new_image(slide)])
 
-    assert {p: p.read_bytes() for p in path.parent.rglob("*") if p.is_file()} == before
+    assert snapshot(path.parent) == before
 
 
 def test_missing_image_leaves_no_half_project(tmp_path: Path, slide: Path) -> None:

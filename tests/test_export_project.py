@@ -9,6 +9,7 @@ import pytest
 from shapely import Point, box
 
 from drawn_objects import DISC, OBJECTS, TWO, Drawn, export, result, table
+from fixture_projects import snapshot
 from nuclick_qp.errors import OptionError, ProjectError, WriteRefusedError
 from nuclick_qp.export import planning
 from nuclick_qp.geometry import Window
@@ -40,8 +41,7 @@ def test_same_project_gives_the_same_bytes(make_drawn_project: MakeProject, tmp_
         files = []
         for run in ("one", "two"):
             export(project, tmp_path / name / run, format=name)
-            folder = tmp_path / name / run
-            files.append({p.relative_to(folder): p.read_bytes() for p in folder.rglob("*") if p.is_file()})
+            files.append(snapshot(tmp_path / name / run))
         assert files[0] == files[1]
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from drawn_projects import ALL, DISCS, files_of, objects_of, ours_of, points_at, run_on
+from drawn_projects import ALL, DISCS, objects_of, ours_of, points_at, run_on
+from fixture_projects import snapshot
 from nuclick_qp.errors import OptionError, PromptError, WriteRefusedError
 from nuclick_qp.one_image import segment_file
 from nuclick_qp.options import Predictors, RunOptions
@@ -63,12 +64,12 @@ def test_lines_without_model_are_reported(make_project: Callable[..., Path], pre
 def test_dry_run_writes_nothing(make_project: Callable[..., Path], predictors: Predictors) -> None:
     """Everything is counted, and every byte stays."""
     project = make_project(*ALL)
-    before = files_of(project.parent)
+    before = snapshot(project.parent)
 
     report = run_on(project, predictors, dry_run=True)
 
     assert report.ok == 4
-    assert files_of(project.parent) == before
+    assert snapshot(project.parent) == before
 
 
 def test_images_and_classes_choose_the_work(make_project: Callable[..., Path], predictors: Predictors) -> None:
@@ -87,13 +88,13 @@ def test_one_bad_image_does_not_stop_the_others(make_project: Callable[..., Path
     project = make_project(*ALL, images=3)
     data = project.parent / "data/2/data.qpdata"
     data.write_bytes(data.read_bytes()[:200])
-    before = files_of(project.parent / "data" / "2")
+    before = snapshot(project.parent / "data" / "2")
 
     report = run_on(project, predictors)
 
     assert [image.status for image in report.images] == ["ok", "failed", "ok"]
     assert "data.qpdata" in (report.images[1].error or "")
-    assert files_of(project.parent / "data" / "2") == before
+    assert snapshot(project.parent / "data" / "2") == before
     assert not report.all_ok
 
 
@@ -114,13 +115,13 @@ def test_slides_that_cannot_be_used_fail_with_a_remedy(
             draw_discs(DISCS, size=(400, 310), name="discs-0.png")
         case "unreadable":
             slide.write_bytes(b"no image at all")
-    before = files_of(project.parent)
+    before = snapshot(project.parent)
 
     report = run_on(project, predictors)
 
     assert re.search(said, report.images[0].error or "")
     assert report.images[0].status == "failed"
-    assert files_of(project.parent) == before
+    assert snapshot(project.parent) == before
 
 
 def test_moved_slide_is_found_below_the_image_root(make_project: Callable[..., Path], predictors: Predictors, tmp_path: Path) -> None:
@@ -201,11 +202,11 @@ def test_geojson_folder_is_tried_before_the_work(make_project: Callable[..., Pat
     """A file where the folder should be ends the run at once; nothing is changed."""
     project = make_project(*ALL)
     (tmp_path / "taken").write_text("mine")
-    before = files_of(project.parent)
+    before = snapshot(project.parent)
 
     with pytest.raises(WriteRefusedError, match="--geojson"):
         run_on(project, predictors, geojson=tmp_path / "taken")
-    assert files_of(project.parent) == before
+    assert snapshot(project.parent) == before
 
 
 def test_misspelt_class_is_told(make_project: Callable[..., Path], predictors: Predictors) -> None:
@@ -244,11 +245,11 @@ def test_segment_never_writes_over_what_it_reads(draw_discs: DrawDiscs, predicto
     """A slip in `-o` costs neither slide nor annotations."""
     slide, prompts = draw_discs(DISCS), tmp_path / "prompts.geojson"
     prompts.write_text(json.dumps({"type": "Point", "coordinates": [60, 60]}))
-    before = files_of(tmp_path)
+    before = snapshot(tmp_path)
 
     with pytest.raises(OptionError, match="overwritten by its own result"):
         segment_file(slide, prompts, slide if taken == "slide" else prompts, predictors=predictors, options=RunOptions(mpp=0.25))
-    assert files_of(tmp_path) == before
+    assert snapshot(tmp_path) == before
 
 
 def test_segment_needs_prompts(predictors: Predictors, draw_discs: DrawDiscs, tmp_path: Path) -> None:

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from drawn_projects import ALL, files_of, ours_of, points_at, run_on
+from drawn_projects import ALL, ours_of, points_at, run_on
 from fakes import DarkIsObject, make_card
+from fixture_projects import snapshot
 from nuclick_qp.options import Predictors
 from nuclick_qp.projects import open_project
 from nuclick_qp.segment.image import SegmentOptions
@@ -22,12 +23,12 @@ def test_second_run_has_nothing_to_do(make_project: MakeProject, predictors: Pre
     """Key, model and options unchanged: all is skipped, and not a byte of the project changes."""
     project = make_project(*ALL)
     run_on(project, predictors)
-    before = files_of(project.parent)
+    before = snapshot(project.parent)
 
     report = run_on(project, predictors)
 
     assert (report.ok, report.skipped, report.all_ok) == (0, 4, True)
-    assert files_of(project.parent) == before
+    assert snapshot(project.parent) == before
 
 
 def test_other_augmentation_is_done_again(make_project: MakeProject, predictors: Predictors) -> None:
