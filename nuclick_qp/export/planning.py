@@ -18,7 +18,7 @@ from nuclick_qp.projects.choosing import file_stem
 from nuclick_qp.projects.locate import SlidePlaces
 from nuclick_qp.projects.open_image import open_image
 from nuclick_qp.projects.protocol import ClosedObject, ImageEntry, Project
-from nuclick_qp.projects.regions import LARGEST_REGION_PX, is_object, rectangle_of, window_of
+from nuclick_qp.projects.regions import LARGEST_REGION_PX, is_object, no_rectangle, rectangle_of, window_of
 from nuclick_qp.slides import Slide, resolve_mpp
 
 logger = logging.getLogger(__name__)
@@ -189,10 +189,7 @@ def _rectangle(mark: ClosedObject, entry: ImageEntry, project: Project) -> Polyg
     """Give a rectangle on whole pixels, so that pixels at full resolution are taken over as they are."""
     box = rectangle_of(mark.outline)
     if box is None:
-        raise ProjectError(
-            f"{project.path}: image {entry.name!r} has an annotation of class {mark.class_name} that is no upright rectangle; "
-            "draw it anew with the rectangle tool"
-        )
+        raise ProjectError(no_rectangle(mark.class_name, entry, project))
     left, top, right, bottom = map(round, box.bounds)
     return shapely.box(left, top, right, bottom)
 

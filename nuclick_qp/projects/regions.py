@@ -9,6 +9,7 @@ import shapely
 from shapely import MultiPolygon, Polygon
 
 from nuclick_qp.geometry import Window
+from nuclick_qp.projects.protocol import ImageEntry, Project
 
 Part = Literal["Training", "Validation"]
 REGION_CLASSES: tuple[Part, Part] = ("Training", "Validation")
@@ -37,6 +38,14 @@ def rectangle_of(outline: Polygon | MultiPolygon) -> Polygon | None:
         return None
     box = shapely.box(*outline.bounds)
     return box if outline.area >= (1 - RECTANGLE_TOLERANCE) * box.area > 0 else None
+
+
+def no_rectangle(class_name: str | None, entry: ImageEntry, project: Project) -> str:
+    """Say that an annotation of a class of regions is no upright rectangle, where, and what to do."""
+    return (
+        f"{project.path}: image {entry.name!r} has an annotation of class {class_name} that is no upright rectangle; "
+        "draw it anew with the rectangle tool"
+    )
 
 
 def window_of(box: Polygon, *, width: int, height: int, scale: float) -> Window | None:

@@ -17,7 +17,7 @@ from nuclick_qp.projects.locate import SlidePlaces
 from nuclick_qp.projects.open_image import open_image
 from nuclick_qp.projects.open_project import open_project
 from nuclick_qp.projects.protocol import ClosedAnnotation, ImageEntry, Project
-from nuclick_qp.projects.regions import LARGEST_REGION_PX, REGION_CLASSES, Part, is_object, rectangle_of, window_of
+from nuclick_qp.projects.regions import LARGEST_REGION_PX, REGION_CLASSES, Part, is_object, no_rectangle, rectangle_of, window_of
 from nuclick_qp.slides import Slide, resolve_mpp
 from nuclick_qp.training.config import Source
 from nuclick_qp.training.images import LabelledImage, labelled_image
@@ -91,10 +91,7 @@ def _sort(entry: ImageEntry, project: Project, source: Source) -> _Drawn:
 def _rectangle(annotation: ClosedAnnotation, entry: ImageEntry, project: Project) -> Polygon:
     box = rectangle_of(annotation.outline)
     if box is None:
-        raise TrainingDataError(
-            f"{project.path}: image {entry.name!r} has an annotation of class {annotation.class_name} that is no upright rectangle; "
-            "draw it anew with the rectangle tool"
-        )
+        raise TrainingDataError(no_rectangle(annotation.class_name, entry, project))
     return box
 
 
