@@ -58,7 +58,7 @@ def segment_project(
     """
     options, progress = options or RunOptions(), progress or Progress()
     since = time.perf_counter()
-    entries = choose_images(project, options.images)
+    entries = choose_images(project, options.images, remedy="add some in QuPath and put a point in each nucleus")
     places = SlidePlaces(project.path, project.stored_uri, options.image_root)
     if options.geojson is not None and not options.dry_run:
         make_folder(options.geojson, option="--geojson")

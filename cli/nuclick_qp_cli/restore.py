@@ -24,7 +24,8 @@ def restore(
     from nuclick_qp.projects.qupath_files.restore import restore_images
 
     opened = open_files_project(project)
-    restored = restore_images(opened, choose_images(opened, images), dry_run=dry_run)
+    chosen = choose_images(opened, images, remedy="name the project that `run` wrote into")
+    restored = restore_images(opened, chosen, dry_run=dry_run)
     if as_json:
         print(json.dumps({"project": str(opened.path), "dry_run": dry_run, "images": [asdict(image) for image in restored]}, indent=2))
     else:

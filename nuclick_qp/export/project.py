@@ -50,7 +50,7 @@ def export_project(project: Project, folder: Path, options: ExportOptions | None
         If the project holds no images, or no image holds anything to export.
     """
     options = options or ExportOptions()
-    entries = choose_images(project, options.images)
+    entries = choose_images(project, options.images, remedy="add some in QuPath and outline objects in them")
     target = Target(folder, options, SlidePlaces(project.path, project.stored_uri, options.image_root))
     job = _Job(project, entries, target, prepare_folder(folder, overwrite=options.overwrite))
     match options.format:  # one writer per image, and one for what is said about all of them

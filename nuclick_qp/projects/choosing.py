@@ -8,8 +8,13 @@ from nuclick_qp.projects.protocol import ImageEntry, Project
 LONGEST_NAME = 150  # bytes; leaves room for number and ending in the 255 that file systems allow
 
 
-def choose_images(project: Project, pattern: str) -> list[ImageEntry]:
+def choose_images(project: Project, pattern: str, *, remedy: str) -> list[ImageEntry]:
     """List the images whose name matches a glob.
+
+    Parameters
+    ----------
+    remedy
+        What the user of the command can do about a project without images, for the message.
 
     Raises
     ------
@@ -20,7 +25,7 @@ def choose_images(project: Project, pattern: str) -> list[ImageEntry]:
     """
     entries = project.images()
     if not entries:
-        raise ProjectError(f"{project.path} holds no images; add some in QuPath and put a point in each nucleus")
+        raise ProjectError(f"{project.path} holds no images; {remedy}")
     chosen = [entry for entry in entries if fnmatchcase(entry.name, pattern)]
     if not chosen:
         names = ", ".join(repr(entry.name) for entry in entries[:3])
