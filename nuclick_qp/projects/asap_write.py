@@ -1,26 +1,18 @@
 """Outlines into an ASAP file, beside all that the user drew in it."""
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from xml.sax.saxutils import escape
-
-import numpy as np
-from shapely import Polygon
 
 from nuclick_qp.errors import PromptError, WriteRefusedError
 from nuclick_qp.projects.asap import OWN_GROUPS, earlier_key
+from nuclick_qp.projects.asap_text import ascii_bytes, colour_text, file_bytes, group_text, group_xml, polygons_xml, xml_text
 from nuclick_qp.projects.asap_xml import ANNOTATIONS, DEFAULT_COLOUR, GROUPS, NO_GROUP, ROOT, AsapDocument, AsapGroup, Span, parse
 from nuclick_qp.projects.protocol import PROBABILITY, PROMPT_KEY, ResultObject
 from nuclick_qp.projects.qupath_files.java_build import colour_of
 from nuclick_qp.projects.qupath_files.safe_write import content_of, replace_data_file
-from nuclick_qp.projects.slits import without_holes
 from nuclick_qp.prompts import Plane
 
 RESULT_GROUP = f"{OWN_GROUPS}outlines"
-EMPTY_FILE = f'<?xml version="1.0"?>\n<{ROOT[0]}>\n\t<{ANNOTATIONS[-1]} />\n\t<{GROUPS[-1]} />\n</{ROOT[0]}>\n'
-NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # what no XML file can hold
-QUOTES = {'"': "&quot;", "\t": "&#9;", "\n": "&#10;", "\r": "&#13;"}
 Edit = tuple[int, int, str]  # replace the bytes from here to there
 
 
@@ -83,7 +75,7 @@ def _base(path: Path, template: Path | None) -> tuple[AsapDocument, bytes | None
             content = template.read_bytes()
     except OSError as err:
         raise WriteRefusedError(f"{source} cannot be read ({err.strerror or err}); choose another file for the outlines") from err
-    return _loadable(EMPTY_FILE.encode() if content is None else content, source=source), old
+    return _loadable(file_bytes((), ()) if content is None else content, source=source), old
 
 
 def _loadable(data: bytes, *, source: Path) -> AsapDocument:
@@ -128,7 +120,7 @@ def _merged(document: AsapDocument, objects: Sequence[ResultObject], *, origin: 
     edits: list[Edit] = [(_before_space(document.data, span.start), span.end, "") for span in gone]
     lists = (
         (document.annotations_span, ANNOTATIONS[-1], "".join(_annotations_xml(objects, groups, origin=origin))),
-        (document.groups_span, GROUPS[-1], "".join(map(_group_xml, new_groups))),
+        (document.groups_span, GROUPS[-1], "".join(map(group_xml, new_groups))),
     )
     missing = ""
     for span, tag, content in lists:
@@ -150,44 +142,23 @@ def _new_groups(document: AsapDocument, objects: Sequence[ResultObject]) -> list
     for class_name in dict.fromkeys(result.class_name for result in objects):
         parent, colour = None, DEFAULT_COLOUR
         if class_name and class_name != NO_GROUP:
-            parent = NO_XML.sub("\ufffd", class_name)
-            colour = groups.setdefault(parent, AsapGroup(parent, None, f"#{colour_of(parent) & 0xFFFFFF:06X}")).colour
+            parent = xml_text(class_name)
+            colour = groups.setdefault(parent, AsapGroup(parent, None, colour_text(colour_of(parent)))).colour
         groups.setdefault(_result_group(class_name), AsapGroup(_result_group(class_name), parent, colour))
     known = {group.name for group in document.groups}
     return [group for name, group in groups.items() if name not in known]
 
 
 def _result_group(class_name: str | None) -> str:
-    """Name the group of the outlines of a class; an apostrophe would stop `wholeslidedata`."""
-    return f"{RESULT_GROUP} {NO_XML.sub(chr(0xFFFD), class_name).replace(chr(39), chr(0x2019))}" if class_name else RESULT_GROUP
+    """Name the group of the outlines of a class."""
+    return f"{RESULT_GROUP} {group_text(class_name)}" if class_name else RESULT_GROUP
 
 
 def _annotations_xml(objects: Iterable[ResultObject], groups: Mapping[str, AsapGroup], *, origin: tuple[int, int]) -> Iterable[str]:
     for result in objects:
         probability = dict(result.measurements).get(PROBABILITY)
         name = f"nuclick {_key(result)}" + ("" if probability is None else f" p={probability:.2f}")
-        group = groups[_result_group(result.class_name)]
-        head = f'Name="{name}" Type="Polygon" PartOfGroup={_quoted(group.name)} Color={_quoted(group.colour)}'
-        for polygon in without_holes(result.outline):
-            coordinates = _coordinates_xml(polygon, origin)
-            yield f"\n\t\t<Annotation {head}>\n\t\t\t<Coordinates>{coordinates}\n\t\t\t</Coordinates>\n\t\t</Annotation>"
-
-
-def _coordinates_xml(polygon: Polygon, origin: tuple[int, int]) -> str:
-    """Write a ring; ASAP closes it without the first point at the end."""
-    ring = np.asarray(polygon.exterior.coords, np.float64)[:-1] + origin
-    lines = (f'\n\t\t\t\t<Coordinate Order="{n}" X="{x:.4f}" Y="{y:.4f}" />' for n, (x, y) in enumerate(ring.tolist()))
-    return "".join(lines)
-
-
-def _group_xml(group: AsapGroup) -> str:
-    head = f"Name={_quoted(group.name)} PartOfGroup={_quoted(group.parent or NO_GROUP)} Color={_quoted(group.colour)}"
-    return f"\n\t\t<Group {head}>\n\t\t\t<Attributes />\n\t\t</Group>"
-
-
-def _quoted(text: str) -> str:
-    """Write a text as the value of an attribute."""
-    return f'"{escape(text, QUOTES)}"'
+        yield from polygons_xml(result.outline, name=name, group=groups[_result_group(result.class_name)], origin=origin)
 
 
 def _key(result: ResultObject) -> str:
@@ -211,11 +182,11 @@ def _before_space(data: bytes, end: int) -> int:
 
 
 def _edited(data: bytes, edits: Iterable[Edit]) -> bytes:
-    """Apply edits; what is written is ASCII, and so right in every encoding that extends it."""
+    """Apply edits."""
     pieces: list[bytes] = []
     done = 0
     for start, end, new in sorted(edits, key=lambda edit: edit[:2]):
-        pieces += [data[done:start], new.encode("ascii", "xmlcharrefreplace")]
+        pieces += [data[done:start], ascii_bytes(new)]
         done = end
     return b"".join([*pieces, data[done:]])
 
