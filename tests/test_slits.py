@@ -25,6 +25,30 @@ def test_holes_open_and_the_area_stays(outline: Polygon | MultiPolygon) -> None:
     assert 0 < outline.difference(together).area < 100 * SLIT_WIDTH  # slits shorter than 100 px in all
 
 
+def test_many_holes_open_by_the_shortest_way() -> None:
+    """From hole to hole across the gaps between them, in whatever order they are listed: no long slits through the tissue."""
+    gap, holes = 4, [box(x, y, x + 6, y + 6) for x in range(4, 200, 10) for y in range(4, 200, 10)]
+    order = np.random.default_rng(1).permutation(len(holes))
+    sheet = Polygon(box(0, 0, 204, 204).exterior, [holes[n].exterior for n in order])
+
+    (cut,) = without_holes(sheet)
+
+    assert cut.is_valid
+    assert sheet.area - cut.area == pytest.approx(len(holes) * gap * SLIT_WIDTH, rel=0.01)
+
+
+def test_hole_between_holes_that_touch_it_is_opened() -> None:
+    """All its corners are those of others."""
+    others = [[(10, 10), (4, 12), (4, 6)], [(20, 10), (26, 6), (26, 12)], [(15, 18), (18, 24), (12, 24)]]
+    sheet = Polygon(box(0, 0, 30, 30).exterior, [[(10, 10), (20, 10), (15, 18)], *others])
+    assert sheet.is_valid
+
+    parts = without_holes(sheet)
+
+    assert all(part.is_valid and not part.interiors for part in parts)
+    assert union_all(parts).area == pytest.approx(sheet.area, abs=5)
+
+
 def test_outline_without_holes_is_given_back() -> None:
     """Nothing is cut where nothing has to be."""
     assert without_holes(box(0, 0, 4, 4)) == [box(0, 0, 4, 4)]
