@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from shapely import MultiPolygon, Point, Polygon, box
 
-from asap_files import KEY, annotation, asap_file, group
+from asap_files import KEY, annotation, asap_file, group, load, ring_of
 from nuclick_qp.errors import WriteRefusedError
 from nuclick_qp.projects.asap import read_prompts
 from nuclick_qp.projects.asap_write import check_output, write_objects
@@ -47,38 +47,20 @@ def _result(key: str = KEY, **changes: Any) -> ResultObject:
     return ResultObject(**(fields | changes))
 
 
-def _load(path: Path) -> tuple[list[ET.Element], dict[str, ET.Element]]:
-    """Load a file by ASAP's rules: known groups, types as written, Order as an index."""
-    root = ET.parse(path).getroot()
-    assert root.tag == "ASAP_Annotations"
-    groups = {g.attrib["Name"]: g for g in root.findall("AnnotationGroups/Group")}
-    annotations = root.findall("Annotations/Annotation")
-    assert all(element.attrib["PartOfGroup"] in {"None", *groups} for element in (*annotations, *groups.values()))
-    for element in annotations:
-        orders = [int(c.attrib["Order"]) for c in element.findall("Coordinates/Coordinate")]
-        assert sorted(orders) == list(range(len(orders)))
-        assert element.attrib["Type"] in {"Dot", "Polygon", "Spline", "PointSet", "Measurement", "Rectangle"}
-    return annotations, groups
-
-
-def _ring(element: ET.Element) -> list[tuple[float, float]]:
-    return [(float(c.attrib["X"]), float(c.attrib["Y"])) for c in element.findall("Coordinates/Coordinate")]
-
-
 def test_new_file_satisfies_the_rules_of_asap(tmp_path: Path) -> None:
     """Polygons, not closed by their first point, in a group below the class, in its colour."""
     path = tmp_path / "new folder" / "out.xml"
 
     assert write_objects(path, [_result()], origin=(0, 0)) == 0
 
-    (outline,), groups = _load(path)
+    (outline,), groups = load(path)
     below = groups["nuclick:outlines Tumor & more"]
     assert outline.attrib["Name"] == f"nuclick {KEY} p=0.93"
     assert (outline.attrib["Type"], outline.attrib["PartOfGroup"]) == ("Polygon", below.attrib["Name"])
     assert below.attrib["PartOfGroup"] == "Tumor & more"
     assert outline.attrib["Color"] == below.attrib["Color"] == groups["Tumor & more"].attrib["Color"]
-    assert len(_ring(outline)) == 4
-    assert Polygon(_ring(outline)).equals(_result().outline)
+    assert len(ring_of(outline)) == 4
+    assert Polygon(ring_of(outline)).equals(_result().outline)
     assert not backup_of(path).exists()
 
 
@@ -96,7 +78,7 @@ def test_every_byte_of_the_user_stays(tmp_path: Path) -> None:
         assert head.split(b"</Annotations>")[-1] in new
         assert tail.split(b"<AnnotationGroups>")[0] in new
     assert new.startswith(HAND_MADE[: HAND_MADE.index(b"\n  </Annotations>")])
-    annotations, groups = _load(path)
+    annotations, groups = load(path)
     assert [a.attrib["Name"] for a in annotations[:2]] == ['a "dot" <1> ä', "ruler"]
     assert annotations[2].attrib["Color"] == groups["nuclick:outlines Tumor & more"].attrib["Color"] == "#00ff00"
     assert annotations[3].attrib["PartOfGroup"] == "nuclick:outlines"
@@ -115,7 +97,8 @@ def test_second_run_replaces_its_own_and_gives_the_same_bytes(tmp_path: Path) ->
     assert path.read_bytes() == first
 
     assert write_objects(path, [_result(OTHER, outline=box(5, 5, 6, 6))], origin=(0, 0)) == 1
-    assert [_ring(a)[0] for a in _load(path)[0][2:]] == [_ring(a)[0] for a in ET.fromstring(first).findall("*/Annotation")[2:3]] + [(6, 5)]
+    kept = ET.fromstring(first).findall("*/Annotation")[2]
+    assert [ring_of(a)[0] for a in load(path)[0][2:]] == [ring_of(kept)[0], (6, 5)]
     assert backup_of(path).read_bytes() == HAND_MADE
 
 
@@ -127,7 +110,7 @@ def test_renamed_outline_is_the_users(tmp_path: Path) -> None:
 
     write_objects(path, [_result()], origin=(0, 0))
 
-    assert [a.attrib["Name"] for a in _load(path)[0]] == ["checked", f"nuclick {KEY} p=0.93"]
+    assert [a.attrib["Name"] for a in load(path)[0]] == ["checked", f"nuclick {KEY} p=0.93"]
 
 
 def test_template_is_what_a_new_file_begins_with(tmp_path: Path) -> None:
@@ -138,7 +121,7 @@ def test_template_is_what_a_new_file_begins_with(tmp_path: Path) -> None:
     write_objects(path, [_result()], origin=(0, 0), template=template)
     write_objects(path, [_result(OTHER)], origin=(0, 0), template=template)
 
-    assert [a.attrib["Type"] for a in _load(path)[0]] == ["Dot", "Measurement", "Polygon", "Polygon"]
+    assert [a.attrib["Type"] for a in load(path)[0]] == ["Dot", "Measurement", "Polygon", "Polygon"]
     assert template.read_bytes() == HAND_MADE
 
 
@@ -160,7 +143,7 @@ def test_lists_that_are_empty_or_missing_are_filled(tmp_path: Path, content: str
 
     write_objects(path, [_result(), _result(OTHER)], origin=(0, 0))
 
-    annotations, groups = _load(path)
+    annotations, groups = load(path)
     assert len(annotations) == len(groups) == 2
 
 
@@ -170,7 +153,7 @@ def test_missing_groups_of_the_user_are_completed(tmp_path: Path) -> None:
 
     write_objects(path, [], origin=(0, 0))
 
-    _, groups = _load(path)
+    _, groups = load(path)
     assert set(groups) == {"Child", "Lost", "Gone"}
 
 
@@ -183,7 +166,7 @@ def test_any_class_name_goes_through(tmp_path: Path, class_name: str) -> None:
 
     write_objects(path, [_result(class_name=class_name)], origin=(0, 0))
 
-    (outline,), groups = _load(path)
+    (outline,), groups = load(path)
     parent = groups[outline.attrib["PartOfGroup"]].attrib["PartOfGroup"]
     assert parent == class_name.replace("\x01", "\ufffd").replace("\ud800", "\ufffd")
     assert "'" not in outline.attrib["PartOfGroup"]
@@ -197,9 +180,9 @@ def test_outlines_are_moved_to_the_canvas_and_come_back(tmp_path: Path) -> None:
 
     write_objects(path, [_result(outline=outline)], origin=(1000, 600))
 
-    (element,), _ = _load(path)
+    (element,), _ = load(path)
     (back,) = read_prompts(path, origin=(1000, 600)).results
-    assert np.mean(_ring(element), axis=0) == pytest.approx([1050.03, 640], abs=1e-3)
+    assert np.mean(ring_of(element), axis=0) == pytest.approx([1050.03, 640], abs=1e-3)
     assert back.outline is not None
     assert back.outline.symmetric_difference(outline).area < 0.01  # 57 px of border, in 32-bit floats and steps of 0.0001 px
 
@@ -211,8 +194,8 @@ def test_holes_are_opened_not_filled(tmp_path: Path) -> None:
 
     write_objects(path, [_result(outline=ring)], origin=(0, 0))
 
-    (element,), _ = _load(path)
-    written = Polygon(_ring(element))
+    (element,), _ = load(path)
+    written = Polygon(ring_of(element))
     assert written.is_valid
     assert written.area == pytest.approx(ring.area, abs=1.2)  # a slit of 9 x 0.1 px, and the steps
     assert not written.contains(Point(53, 50))
@@ -266,7 +249,7 @@ def test_other_encodings_are_added_to(tmp_path: Path) -> None:
 
     write_objects(path, [_result(class_name="日本")], origin=(0, 0))
 
-    annotations, groups = _load(path)
+    annotations, groups = load(path)
     assert [a.attrib["Name"] for a in annotations] == ["Präparat", f"nuclick {KEY} p=0.93"]
     assert set(groups) == {"日本", "nuclick:outlines 日本"}
 

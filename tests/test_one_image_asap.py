@@ -7,13 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
-from PIL import Image
 from shapely import Polygon
 from shapely.geometry import shape
 from shapely.geometry.base import BaseGeometry
 
 from asap_files import annotation, asap_file, group
+from fakes import BOUNDS, BoundedReader
 from nuclick_qp import one_image
 from nuclick_qp.errors import OptionError, PromptError, WriteRefusedError
 from nuclick_qp.one_image import segment_file
@@ -22,35 +21,15 @@ from nuclick_qp.projects.qupath_files.safe_write import backup_of
 from nuclick_qp.report import RunReport
 from nuclick_qp.segment.predictor import Predictor
 from nuclick_qp.slides import Slide
-from nuclick_qp.slides.reader import Box
 
 DrawDiscs = Callable[..., Path]
 DISCS = [(60.0, 60.0, 12.0), (200.0, 150.0, 12.0)]
-BOUNDS = (1000, 600, 1400, 900)  # of the scanned part on the canvas
 
 
 @pytest.fixture
 def predictors(dark_predictor: Predictor) -> Predictors:
     """Take dark pixels for objects, under points and lines."""
     return {"point": dark_predictor, "line": dark_predictor}
-
-
-class BoundedReader:
-    """Stands in for OpenSlide on an MRXS slide: a picture on a canvas that is white around it."""
-
-    def __init__(self, picture: Path) -> None:
-        self.level_sizes: tuple[tuple[int, int], ...] = ((3000, 2000),)
-        self.bounds: Box = BOUNDS
-        self.mpp: float | None = 0.25
-        self.canvas: NDArray[np.uint8] = np.full((2000, 3000, 3), 255, np.uint8)
-        self.canvas[BOUNDS[1] : BOUNDS[3], BOUNDS[0] : BOUNDS[2]] = np.array(Image.open(picture))
-
-    def read_level(self, level: int, box: Box) -> NDArray[np.uint8]:
-        left, top, right, bottom = box
-        return self.canvas[top:bottom, left:right]
-
-    def close(self) -> None:
-        pass
 
 
 def _prompts(folder: Path, form: str, *, dx: float = 0, dy: float = 0) -> Path:
