@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from drawn_objects import DISC, RING
+
 CommandLine = Callable[..., int]
 
 
@@ -38,6 +40,24 @@ def test_missing_slides_fail_image_by_image(
 
     assert code == 1
     assert "failed: " in capsys.readouterr().out
+
+
+def test_export_for_asap_says_what_it_did(
+    command_line: CommandLine, make_drawn_project: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One file for each image with objects; a slide that is missing fails its image, with the option that helps."""
+    project = make_drawn_project([DISC, RING], [DISC], [])
+    (tmp_path / "slide 1.png").unlink()
+
+    code = command_line("export", project, "-o", tmp_path / "out", "--format", "asap")
+
+    first, second, *rest = capsys.readouterr().out.splitlines()
+    assert code == 1
+    assert first == "slide 0: 2 objects"
+    assert second.startswith("slide 1: failed: ")
+    assert "pass --image-root" in second
+    assert rest == ["slide 2: nothing to export", f"2 objects exported into {tmp_path / 'out'}"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["export.json", "slide 0-1.xml"]
 
 
 def test_class_that_nobody_has_is_told(

@@ -37,7 +37,7 @@ def test_same_project_gives_the_same_bytes(make_drawn_project: MakeProject, tmp_
     """No date, no order of chance."""
     project = make_drawn_project(OBJECTS, [DISC])
 
-    for name in ("masks", "coco", "geojson", "csv"):
+    for name in ("masks", "coco", "geojson", "csv", "asap"):
         files = []
         for run in ("one", "two"):
             export(project, tmp_path / name / run, format=name)
@@ -111,6 +111,7 @@ def test_overwrite_leaves_nothing_of_the_earlier_export(make_drawn_project: Make
     ("options", "error", "message"),
     [
         ({"format": "csv", "mpp": 0.5}, OptionError, "--mpp is for masks and coco"),
+        ({"format": "asap", "mpp": 0.5}, OptionError, "asap keeps the coordinates of the image"),
         ({"format": "masks", "mpp": -1.0}, OptionError, "is not a pixel size"),
         ({"format": "masks", "regions": "ROI"}, ProjectError, "in a rectangle of class 'ROI' in its 1 image"),
         ({"format": "csv", "kinds": ("cell",)}, ProjectError, r"project\.qpproj has no closed cells"),

@@ -1,6 +1,5 @@
 """Images that QuPath crops, turns or mirrors out of a file: coordinates, pixels, and whole runs."""
 
-import json
 from collections.abc import Callable
 from itertools import product
 from pathlib import Path
@@ -24,6 +23,7 @@ from nuclick_qp.projects.open_image import open_image
 from nuclick_qp.projects.qupath_files.view_json import view_steps
 from nuclick_qp.slides import open_slide
 from nuclick_qp.slides.view import Crop, Mirror, Step, Turn, View
+from wrapped_images import cropped, flipped, rotated, wrap_image
 
 WIDTH, HEIGHT = 90, 70
 PLAIN = {"builderType": "uri", "uri": "file:/s/a.png"}
@@ -34,21 +34,6 @@ TURNS: list[Step] = [Turn(1), Turn(2), Turn(3), Mirror()]
 SOME_STEPS = st.tuples(st.lists(st.sampled_from(TURNS), max_size=3), st.booleans(), st.lists(st.sampled_from(TURNS), max_size=3)).map(
     lambda drawn: (*drawn[0], *((Crop(11, 6, 40, 35),) if drawn[1] else ()), *drawn[2])
 )
-
-
-def rotated(builder: dict[str, Any], constant: str) -> dict[str, Any]:
-    """Wrap a builder as QuPath's rotation does."""
-    return {"builderType": "rotated", "builder": builder, "rotation": constant}
-
-
-def flipped(builder: dict[str, Any], constant: str) -> dict[str, Any]:
-    """Wrap a builder as QuPath's flip does."""
-    return {"builderType": "flipped", "builder": builder, "flip": constant}
-
-
-def cropped(builder: dict[str, Any], x: int, y: int, width: int, height: int) -> dict[str, Any]:
-    """Wrap a builder as QuPath's crop does."""
-    return {"builderType": "cropped", "builder": builder, "region": {"x": x, "y": y, "width": width, "height": height, "z": 0, "t": 0}}
 
 
 # What QuPath's servers do to pixels, by what they say they do: "rotate 90 degrees clockwise" and so on.
@@ -153,15 +138,6 @@ def test_crop_beyond_the_file_is_refused(slide_path: Path) -> None:
     """It was cut out of another file."""
     with pytest.raises(SlideSizeMismatchError, match=r"noise\.png has 90 x 70 pixels, but .* part of 50 x 60 at \(41, 3\)"):
         open_slide(slide_path, steps=(Crop(41, 3, 50, 60),))
-
-
-def wrap_image(project: Path, wrap: Callable[[dict[str, Any]], dict[str, Any]], **metadata: int) -> None:
-    """Wrap the server of the first image of a project, as if it had been imported so."""
-    content = json.loads(project.read_text("utf-8"))
-    image = content["images"][0]
-    inner = image["serverBuilder"]
-    image["serverBuilder"] = wrap(inner) | {"metadata": inner["metadata"] | metadata}
-    project.write_text(json.dumps(content), "utf-8")
 
 
 def outlines_of(project: Path) -> list[BaseGeometry]:

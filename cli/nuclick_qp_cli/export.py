@@ -20,13 +20,14 @@ class ExportFormat(StrEnum):
     COCO = "coco"
     GEOJSON = "geojson"
     CSV = "csv"
+    ASAP = "asap"
 
 
 def export(
     project: Annotated[Path, typer.Argument(help="The project.qpproj file, or its folder.", show_default=False)],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the files; it must be empty.", show_default=False)],
     form: Annotated[
-        ExportFormat, typer.Option("--format", help="Label images, COCO, GeoJSON per image, or one table.", show_default=False)
+        ExportFormat, typer.Option("--format", help="Label images, COCO, GeoJSON or ASAP file per image, or one table.", show_default=False)
     ],
     images: Annotated[str, typer.Option(help="Only images whose name matches this glob.")] = "*",
     classes: Annotated[
@@ -41,7 +42,7 @@ def export(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier export in the folder.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as one JSON object.")] = False,
 ) -> None:
-    """Write detections, cells and closed annotations as label images, COCO, GeoJSON or a table."""
+    """Write detections, cells and closed annotations as label images, COCO, GeoJSON, ASAP files or a table."""
     from nuclick_qp.export.options import ExportOptions, kinds_named
     from nuclick_qp.export.project import export_project
     from nuclick_qp.projects.open_project import open_project

@@ -9,7 +9,7 @@ from typing import Literal
 from nuclick_qp.errors import OptionError
 from nuclick_qp.projects.protocol import OBJECT_KINDS, ObjectKind
 
-Format = Literal["masks", "coco", "geojson", "csv"]
+Format = Literal["masks", "coco", "geojson", "csv", "asap"]
 TILED: tuple[Format, ...] = ("masks", "coco")  # formats whose coordinates are those of tiles
 
 

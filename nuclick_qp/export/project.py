@@ -8,6 +8,7 @@ from typing import Generic, TypeVar
 
 from nuclick_qp import __version__
 from nuclick_qp.errors import NuClickError, ProjectError
+from nuclick_qp.export.asap import write_asap
 from nuclick_qp.export.coco import summarise_coco, write_coco
 from nuclick_qp.export.masks import summarise_masks, write_masks
 from nuclick_qp.export.options import ExportOptions
@@ -62,6 +63,8 @@ def export_project(project: Project, folder: Path, options: ExportOptions | None
             report = _export(job, write_geojson, write_nothing_more)
         case "csv":
             report = _export(job, write_rows, summarise_table)
+        case "asap":
+            report = _export(job, write_asap, write_nothing_more)
     if not report.files and report.all_ok:
         raise ProjectError(_nothing_to_export(project, len(entries), options))
     return report

@@ -34,12 +34,23 @@ class ObjectRow:
     regions: tuple[int, ...]
 
 
+def object_rows(image: ImageObjects) -> tuple[ObjectRow, ...]:
+    """Give the objects of an image, or those that reach into its regions, each once."""
+    if image.regions is None:
+        return tuple(ObjectRow(image.entry, item, ()) for item in image.objects)
+    reached: dict[int, tuple[int, ...]] = {}
+    for number, box in enumerate(image.regions, start=1):
+        for placed in place_objects(image.objects, box.bounds):
+            reached[id(placed.item)] = (*reached.get(id(placed.item), ()), number)
+    return tuple(ObjectRow(image.entry, item, reached[id(item)]) for item in image.objects if id(item) in reached)
+
+
 def write_geojson(image: ImageObjects, target: Target) -> Iterator[Written[None]]:
     """Write the objects of an image as GeoJSON: with ids, classes, names, measurements, nuclei of cells.
 
     Objects that reach into a region are whole.
     """
-    rows = _rows(image)
+    rows = object_rows(image)
     if rows:
         file = write_file(target, f"{image.stem}.geojson", closed_to_geojson([row.item for row in rows]))
         yield Written((file,), objects=len(rows))
@@ -52,7 +63,7 @@ def write_nothing_more(rows: Sequence[None], target: Target) -> tuple[str, ...]:
 
 def write_rows(image: ImageObjects, target: Target) -> Iterator[Written[ObjectRow]]:
     """Give the objects of an image, whole, to be written into the table."""
-    rows = _rows(image)
+    rows = object_rows(image)
     if image.entry.mpp is None:
         logger.warning("%s has no pixel size in the project; its columns in um stay empty", image.entry.name)
     if rows:
@@ -69,17 +80,6 @@ def summarise_table(rows: Sequence[ObjectRow], target: Target) -> tuple[str, ...
         measured = dict(row.item.measurements)
         table.writerow((*_facts(row), *(measured.get(name, "") for name in names)))
     return (write_file(target, "objects.csv", text.getvalue().encode("utf-8", "backslashreplace")),)
-
-
-def _rows(image: ImageObjects) -> tuple[ObjectRow, ...]:
-    """Give the objects of an image, or those that reach into its regions, each once."""
-    if image.regions is None:
-        return tuple(ObjectRow(image.entry, item, ()) for item in image.objects)
-    reached: dict[int, tuple[int, ...]] = {}
-    for number, box in enumerate(image.regions, start=1):
-        for placed in place_objects(image.objects, box.bounds):
-            reached[id(placed.item)] = (*reached.get(id(placed.item), ()), number)
-    return tuple(ObjectRow(image.entry, item, reached[id(item)]) for item in image.objects if id(item) in reached)
 
 
 def _facts(row: ObjectRow) -> tuple[object, ...]:

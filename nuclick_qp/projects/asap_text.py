@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from xml.sax.saxutils import escape
 
 import numpy as np
@@ -41,9 +42,9 @@ def polygons_xml(outline: Polygon | MultiPolygon, *, name: str, group: AsapGroup
     Parameters
     ----------
     outline
-        In the slide frame. Holes are opened by a slit.
+        In pixels of the part of the canvas that begins at the origin. Holes are opened by a slit.
     origin
-        (x, y) of the slide frame on the canvas, `Slide.bounds_origin`.
+        (x, y) of that part on the canvas, `Slide.bounds_origin`.
     """
     head = f'Name={_quoted(name)} Type="Polygon" PartOfGroup={_quoted(group.name)} Color={_quoted(group.colour)}'
     for polygon in without_holes(outline):
@@ -59,9 +60,10 @@ def group_xml(group: AsapGroup) -> str:
 
 def file_bytes(annotations: Iterable[str], groups: Iterable[AsapGroup]) -> bytes:
     """Make a whole file of annotations, as `polygons_xml` writes them, and all the groups that they name."""
-    pieces = [f'<?xml version="1.0"?>\n<{ROOT[0]}>\n\t<{ANNOTATIONS[-1]}>', *annotations]
-    pieces += [f"\n\t</{ANNOTATIONS[-1]}>\n\t<{GROUPS[-1]}>", *map(group_xml, groups), f"\n\t</{GROUPS[-1]}>\n</{ROOT[0]}>\n"]
-    return ascii_bytes("".join(pieces))
+    head = f'<?xml version="1.0"?>\n<{ROOT[0]}>\n\t<{ANNOTATIONS[-1]}>'
+    middle = f"\n\t</{ANNOTATIONS[-1]}>\n\t<{GROUPS[-1]}>"
+    tail = f"\n\t</{GROUPS[-1]}>\n</{ROOT[0]}>\n"
+    return b"".join(map(ascii_bytes, chain([head], annotations, [middle], map(group_xml, groups), [tail])))
 
 
 def ascii_bytes(text: str) -> bytes:

@@ -1,0 +1,78 @@
+"""ASAP: one XML file per image, with a group for each class."""
+
+from collections.abc import Iterator, Sequence
+
+import shapely
+
+from nuclick_qp.errors import ProjectError
+from nuclick_qp.export.planning import ImageObjects
+from nuclick_qp.export.tables import object_rows
+from nuclick_qp.export.target import UNCLASSIFIED, Target, Written, write_file
+from nuclick_qp.projects.asap_text import colour_text, file_bytes, group_text, polygons_xml, xml_text
+from nuclick_qp.projects.asap_xml import DEFAULT_COLOUR, NO_GROUP, AsapGroup
+from nuclick_qp.projects.open_image import open_image
+from nuclick_qp.projects.protocol import ClosedObject
+from nuclick_qp.projects.qupath_files.java_build import colour_of
+from nuclick_qp.projects.qupath_files.side_files import listed_colours
+from nuclick_qp.prompts import Plane
+
+
+def write_asap(image: ImageObjects, target: Target) -> Iterator[Written[None]]:
+    """Write the objects of an image as Polygons for ASAP.
+
+    Their coordinates are level-0 pixels of the whole canvas, as in ASAP. QuPath crops a slide to its
+    scanned bounds, and only the slide tells where these begin; an image that is cropped or turned in
+    QuPath has its objects put where they lie on the whole slide. Objects that reach into a region are
+    whole. Parts of an object have one name; holes are opened by a slit; nuclei of cells are left out.
+
+    Raises
+    ------
+    ProjectError
+        If an object lies on a plane other than the first, or its class has a name that ASAP takes
+        for none.
+    SlideError
+        If the slide is not found or cannot be opened.
+    """
+    items = [row.item for row in object_rows(image)]
+    if not items:
+        return
+    _refuse_what_asap_lacks(items, f"image {image.entry.name!r}")
+    groups = _groups(items, listed_colours(target.places.project.parent))
+    with open_image(image.entry, target.places) as slide:
+        origin, view = slide.bounds_origin, slide.view
+    polygons = (
+        polygon
+        for item in items
+        for polygon in polygons_xml(
+            shapely.transform(item.outline, view.to_box), name=_name(item), group=groups[_group_name(item.class_name)], origin=origin
+        )
+    )
+    file = write_file(target, f"{image.stem}.xml", file_bytes(polygons, groups.values()))
+    yield Written((file,), objects=len(items))
+
+
+def _refuse_what_asap_lacks(items: Sequence[ClosedObject], where: str) -> None:
+    """Refuse what would be shown on the wrong plane, or in no group."""
+    if any(item.plane != Plane() for item in items):
+        raise ProjectError(f"{where} has objects on planes other than the first, and ASAP has no planes; use --format geojson or csv")
+    if any(item.class_name == NO_GROUP for item in items):
+        raise ProjectError(f"{where} has objects of class {NO_GROUP!r}, ASAP's word for no group; rename the class in QuPath")
+
+
+def _groups(items: Sequence[ClosedObject], colours: dict[str, int]) -> dict[str, AsapGroup]:
+    """Give a group for each class, in the colour that the class has in the project, sorted by name."""
+    groups = {}
+    for class_name in dict.fromkeys(item.class_name for item in items):
+        colour = DEFAULT_COLOUR if class_name is None else colour_text(colours.get(class_name, colour_of(xml_text(class_name))))
+        groups[_group_name(class_name)] = AsapGroup(_group_name(class_name), None, colour)
+    return dict(sorted(groups.items()))
+
+
+def _group_name(class_name: str | None) -> str:
+    return group_text(class_name or UNCLASSIFIED)
+
+
+def _name(item: ClosedObject) -> str:
+    """Name an object in ASAP's list: as in QuPath, with its kind, and with its id, which the table of objects has, too."""
+    about = f"{item.kind} {item.object_id}"
+    return f"{item.name} ({about})" if item.name else about
