@@ -4,6 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from shapely.geometry.base import BaseGeometry
+
 from nuclick_qp.options import Predictors, RunOptions
 from nuclick_qp.pipeline import segment_project
 from nuclick_qp.projects import open_project
@@ -40,3 +42,10 @@ def objects_of(project: Path, entry: str = "1") -> tuple[PathObject, ...]:
 def ours_of(project: Path, entry: str = "1") -> list[PathObject]:
     """Read those that a run has written."""
     return [item for item in objects_of(project, entry) if PROMPT_KEY in dict(item.metadata)]
+
+
+def outlines_of(project: Path, image: int = 0) -> list[BaseGeometry]:
+    """Give the outlines of the results of an image, in the order of the file."""
+    with open_project(project) as opened:
+        found = [result.outline for result in opened.read(opened.images()[image]).results]
+    return [outline for outline in found if outline is not None]

@@ -1,16 +1,8 @@
-"""Stand-ins at the border: a network that everybody can predict, its card, and a slide with bounds."""
+"""Stand-ins at the border: a network that everybody can predict, and its card."""
 
-from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor, nn
 
 from nuclick_qp.model.cards import Card, NetworkFacts
-from nuclick_qp.slides.reader import Box
-
-BOUNDS = (1000, 600, 1400, 900)  # of the scanned part on the canvas
 
 
 class DarkIsObject(nn.Module):
@@ -37,21 +29,3 @@ def make_card(**changes: object) -> Card:
         "training": {},
     }
     return Card.model_validate(fields | changes)
-
-
-class BoundedReader:
-    """Stands in for OpenSlide on an MRXS slide: a picture on a canvas that is white around it."""
-
-    def __init__(self, picture: Path) -> None:
-        self.level_sizes: tuple[tuple[int, int], ...] = ((3000, 2000),)
-        self.bounds: Box = BOUNDS
-        self.mpp: float | None = 0.25
-        self.canvas: NDArray[np.uint8] = np.full((2000, 3000, 3), 255, np.uint8)
-        self.canvas[BOUNDS[1] : BOUNDS[3], BOUNDS[0] : BOUNDS[2]] = np.array(Image.open(picture))
-
-    def read_level(self, level: int, box: Box) -> NDArray[np.uint8]:
-        left, top, right, bottom = box
-        return self.canvas[top:bottom, left:right]
-
-    def close(self) -> None:
-        pass

@@ -12,9 +12,8 @@ from shapely import Point, Polygon, box
 
 from asap_files import load, ring_of
 from drawn_objects import BIG, CELL, DISC, LEFT, OBJECTS, RING, TWO, Drawn, export, ids_in, result
-from fakes import BOUNDS, BoundedReader
+from mrxs_files import ORIGIN, Scan, write_mrxs
 from nuclick_qp.export.report import ExportReport
-from nuclick_qp.projects import open_image
 from nuclick_qp.projects.asap import read_prompts
 from nuclick_qp.projects.asap_xml import parse
 from nuclick_qp.projects.open_project import open_project
@@ -22,7 +21,6 @@ from nuclick_qp.projects.protocol import Changes, ClosedObject
 from nuclick_qp.projects.qupath_files.create import NewImage, create_project
 from nuclick_qp.projects.qupath_files.new_objects import NewAnnotation
 from nuclick_qp.prompts import Plane
-from nuclick_qp.slides import Slide
 from wrapped_images import cropped, rotated, wrap_image
 
 MakeProject = Callable[..., Path]
@@ -50,9 +48,10 @@ def _add_on(project: Path, plane: Plane, drawn: Drawn) -> None:
         opened.write(entry, Changes((replace(result(99, *drawn), plane=plane),)), fingerprint=opened.read(entry).fingerprint)
 
 
-def _give_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let slides be pictures on a larger canvas."""
-    monkeypatch.setattr(open_image, "open_slide", lambda path, series, steps: Slide(path, BoundedReader(path), steps=steps))
+def _put_on_slide(project: Path, picture: Path) -> None:
+    """Let the image of a project be a scan in the middle of a slide, not a PNG."""
+    slide = write_mrxs(picture.with_suffix(".mrxs"), Scan.of(picture))
+    project.write_text(project.read_text("utf-8").replace(picture.as_uri(), slide.as_uri()), "utf-8")
 
 
 def _places(elements: Sequence[ET.Element]) -> list[tuple[float, float]]:
@@ -97,31 +96,28 @@ def test_exported_outlines_are_no_prompts(make_drawn_project: MakeProject, tmp_p
     assert (content.prompts, content.bad_prompts, content.results) == ((), (), ())
 
 
-def test_outlines_lie_where_asap_shows_the_object(
-    make_drawn_project: MakeProject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_outlines_lie_where_asap_shows_the_object(make_drawn_project: MakeProject, tmp_path: Path) -> None:
     """QuPath crops a slide to its bounds, ASAP shows the canvas around them."""
-    _give_bounds(monkeypatch)
+    project = make_drawn_project([DISC, CELL])
+    _put_on_slide(project, tmp_path / "slide 0.png")
 
-    assert _export(make_drawn_project([DISC, CELL]), tmp_path).all_ok
+    assert _export(project, tmp_path).all_ok
 
     places = _places(load(_file(tmp_path))[0])
-    assert places == [pytest.approx((x + BOUNDS[0], y + BOUNDS[1]), abs=1e-3) for x, y in ((60, 60), (200.5, 150))]
+    assert places == [pytest.approx((x + ORIGIN[0], y + ORIGIN[1]), abs=1e-3) for x, y in ((60, 60), (200.5, 150))]
 
 
-def test_objects_of_a_turned_crop_lie_on_the_whole_slide(
-    make_drawn_project: MakeProject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_objects_of_a_turned_crop_lie_on_the_whole_slide(make_drawn_project: MakeProject, tmp_path: Path) -> None:
     """ASAP opens the file: its x, y are at 200 - (y - 50), x - 40 of the part from (40, 50) that QuPath shows turned by 90 degrees."""
-    _give_bounds(monkeypatch)
     places = [(60, 60), (203, 150)]
     seen: list[Drawn] = [(Point(200 - (y - 50), x - 40).buffer(8), "detection", "Tumor") for x, y in places]
     project = make_drawn_project(seen)
+    _put_on_slide(project, tmp_path / "slide 0.png")
     wrap_image(project, lambda inner: rotated(cropped(inner, 40, 50, 300, 200), "ROTATE_90"), width=200, height=300)
 
     assert _export(project, tmp_path).all_ok
 
-    assert _places(load(_file(tmp_path))[0]) == [pytest.approx((x + BOUNDS[0], y + BOUNDS[1]), abs=1e-3) for x, y in places]
+    assert _places(load(_file(tmp_path))[0]) == [pytest.approx((x + ORIGIN[0], y + ORIGIN[1]), abs=1e-3) for x, y in places]
 
 
 def test_slide_that_is_not_found_fails_its_image(make_drawn_project: MakeProject, tmp_path: Path) -> None:

@@ -12,15 +12,13 @@ from shapely.geometry import shape
 from shapely.geometry.base import BaseGeometry
 
 from asap_files import annotation, asap_file, group
-from fakes import BOUNDS, BoundedReader
-from nuclick_qp import one_image
+from mrxs_files import ORIGIN, Scan, write_mrxs
 from nuclick_qp.errors import OptionError, PromptError, WriteRefusedError
 from nuclick_qp.one_image import segment_file
 from nuclick_qp.options import Predictors, RunOptions
 from nuclick_qp.projects.qupath_files.safe_write import backup_of
 from nuclick_qp.report import RunReport
 from nuclick_qp.segment.predictor import Predictor
-from nuclick_qp.slides import Slide
 
 DrawDiscs = Callable[..., Path]
 DISCS = [(60.0, 60.0, 12.0), (200.0, 150.0, 12.0)]
@@ -79,12 +77,11 @@ def test_all_ways_in_and_out_give_the_same_outlines(
 @pytest.mark.parametrize("out", ["xml", "geojson"])
 @pytest.mark.parametrize("given", ["xml", "geojson"])
 def test_canvas_of_asap_and_bounds_of_qupath_are_told_apart(
-    draw_discs: DrawDiscs, predictors: Predictors, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str, out: str
+    draw_discs: DrawDiscs, predictors: Predictors, tmp_path: Path, given: str, out: str
 ) -> None:
-    """On a slide with bounds ASAP's coordinates are those of the canvas, in what is read and in what is written."""
-    slide, output = draw_discs(DISCS), tmp_path / f"out.{out}"
-    monkeypatch.setattr(one_image, "open_slide", lambda path: Slide(path, BoundedReader(path)))
-    on_canvas = {"xml": BOUNDS[:2], "geojson": (0, 0)}
+    """On an MRXS slide with bounds ASAP's coordinates are those of the canvas, in what is read and in what is written."""
+    slide = write_mrxs(tmp_path / "slide.mrxs", Scan.of(draw_discs(DISCS)))
+    output, on_canvas = tmp_path / f"out.{out}", {"xml": ORIGIN, "geojson": (0, 0)}
     prompts = _prompts(tmp_path, given, dx=on_canvas[given][0], dy=on_canvas[given][1])
 
     assert _segment(slide, prompts, output, predictors).ok == 2

@@ -11,9 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
-from shapely.geometry.base import BaseGeometry
 
-from drawn_projects import DISCS, points_at, run_on
+from drawn_projects import DISCS, outlines_of, points_at, run_on
 from nuclick_qp.errors import SlideError, SlideSizeMismatchError
 from nuclick_qp.geometry import Window
 from nuclick_qp.options import Predictors
@@ -140,13 +139,6 @@ def test_crop_beyond_the_file_is_refused(slide_path: Path) -> None:
         open_slide(slide_path, steps=(Crop(41, 3, 50, 60),))
 
 
-def outlines_of(project: Path) -> list[BaseGeometry]:
-    """Give the outlines of the results."""
-    with open_project(project) as opened:
-        found = [result.outline for result in opened.read(opened.images()[0]).results]
-    return [outline for outline in found if outline is not None]
-
-
 def test_run_on_a_turned_crop_puts_outlines_where_qupath_shows_the_discs(make_project: MakeProject, predictors: Predictors) -> None:
     """The part from (40, 50) of 300 x 200 px, turned by 90 degrees: x, y of the file are at 200 - (y - 50), x - 40."""
     places = [(200 - (y - 50), x - 40) for x, y, _ in DISCS]
@@ -168,7 +160,7 @@ def test_run_on_a_turned_crop_puts_outlines_where_qupath_shows_the_discs(make_pr
     [
         (lambda b: rotated(b, "ROTATE_90"), (400, 300), r"should have 400 x 300 pixels, but .* gives 300 x 400"),
         (lambda b: rotated(b | {"metadata": {"width": 401, "height": 300}}, "ROTATE_180"), (401, 300), r"has 400 x 300 .* has 401 x 300"),
-        (lambda b: {"builderType": "affine", "builder": b}, (400, 300), r"is computed by QuPath from its file \(affine\)"),
+        (lambda b: {"builderType": "affine", "builder": b}, (400, 300), r"is made by QuPath from its file \(affine\)"),
     ],
 )
 def test_view_that_does_not_fit_its_file_is_refused(make_project: MakeProject, wrap: Any, size: tuple[int, int], reason: str) -> None:

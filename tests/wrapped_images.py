@@ -5,6 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+OPENSLIDE = "qupath.lib.images.servers.openslide.OpenslideServerBuilder"
+BIOFORMATS = "qupath.lib.images.servers.bioformats.BioFormatsServerBuilder"
+
 
 def rotated(builder: dict[str, Any], constant: str) -> dict[str, Any]:
     """Wrap a builder as QuPath's rotation does."""
@@ -27,4 +30,12 @@ def wrap_image(project: Path, wrap: Callable[[dict[str, Any]], dict[str, Any]], 
     image = content["images"][0]
     inner = image["serverBuilder"]
     image["serverBuilder"] = wrap(inner) | {"metadata": inner["metadata"] | metadata}
+    project.write_text(json.dumps(content), "utf-8")
+
+
+def serve_with(project: Path, provider: str, *args: str, image: int = 0, **metadata: int) -> None:
+    """Let an image of a project be read by another of QuPath's servers, with arguments, and perhaps state another size."""
+    content = json.loads(project.read_text("utf-8"))
+    builder = content["images"][image]["serverBuilder"]
+    builder |= {"providerClassName": provider, "args": args, "metadata": builder["metadata"] | metadata}
     project.write_text(json.dumps(content), "utf-8")

@@ -18,10 +18,10 @@ def open_image(entry: ImageEntry, places: SlidePlaces) -> Slide:
     """
     if entry.wrapped is not None:
         raise SlideError(
-            f"{places.project}: image {entry.name!r} is computed by QuPath from its file ({entry.wrapped}), which only QuPath can do; "
+            f"{places.project}: image {entry.name!r} is made by QuPath from its file ({entry.wrapped}) in a way that only QuPath can; "
             "export it there as OME-TIFF and add that to the project, or draw on the original image"
         )
-    slide = open_slide(find_slide(entry, places), series=entry.series, steps=entry.steps)
+    slide = open_slide(find_slide(entry, places), series=entry.series, is_cropped=entry.is_cropped, steps=entry.steps)
     try:
         if entry.file_size is not None:
             check_size(slide, width=entry.file_size[0], height=entry.file_size[1], image_name=entry.name)

@@ -50,11 +50,15 @@ class ImageEntry:
         Micrometres per pixel, mean of x and y; None when unknown or not in micrometres.
     series
         Index of the image inside its file.
+    is_cropped
+        Whether the image shows the scanned bounds of its file, where the file states them, as QuPath
+        does unless it was told not to (``--no-crop``).
     steps
         What makes the image out of the file, first step first: QuPath crops, turns and mirrors.
     wrapped
         Kind of a server that makes other pixels, or other coordinates than steps can (``affine``,
-        ``color`` ...); None when there is none. Such images are refused for segmentation.
+        ``color`` ...), or an argument of its server that does (``--dims XYZCT``); None when there is
+        none. Such images are refused for segmentation.
     """
 
     entry_id: str
@@ -64,6 +68,7 @@ class ImageEntry:
     height: int | None = None
     mpp: float | None = None
     series: int = 0
+    is_cropped: bool = True
     file_size: tuple[int, int] | None = None
     steps: tuple[Step, ...] = ()
     wrapped: str | None = None

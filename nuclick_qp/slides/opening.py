@@ -12,7 +12,7 @@ from nuclick_qp.slides.tiff_reader import TiffReader
 from nuclick_qp.slides.view import Step
 
 
-def open_slide(path: Path, *, series: int = 0, steps: tuple[Step, ...] = ()) -> Slide:
+def open_slide(path: Path, *, series: int = 0, is_cropped: bool = True, steps: tuple[Step, ...] = ()) -> Slide:
     """Open a slide of any kind that nuclick-qp reads.
 
     SVS, NDPI, MRXS, SCN, DICOM and other scanner formats and generic pyramidal TIFF go through
@@ -25,6 +25,9 @@ def open_slide(path: Path, *, series: int = 0, steps: tuple[Step, ...] = ()) -> 
     ----------
     series
         Which image of a TIFF that holds several, counted from 0.
+    is_cropped
+        Whether to show the scanned bounds only, where the file states them, as QuPath does unless it
+        was told not to; else the whole slide.
     steps
         What makes the image out of the file: crops, turns, mirrors.
 
@@ -43,7 +46,7 @@ def open_slide(path: Path, *, series: int = 0, steps: tuple[Step, ...] = ()) -> 
     if path.is_dir():
         raise UnreadableSlideError(f"{path} is a folder; give the slide file (for MRXS the .mrxs file beside the folder)")
     try:
-        reader = _open_reader(path, series)
+        reader = _open_reader(path, series, is_cropped=is_cropped)
     except PermissionError as err:
         raise UnreadableSlideError(f"{path} may not be read by this user; change its permissions") from err
     try:
@@ -53,7 +56,7 @@ def open_slide(path: Path, *, series: int = 0, steps: tuple[Step, ...] = ()) -> 
         raise
 
 
-def _open_reader(path: Path, series: int) -> Reader:
+def _open_reader(path: Path, series: int, *, is_cropped: bool) -> Reader:
     """Try the readers in the order of how much they know about the format."""
     with path.open("rb") as file:
         is_tiff = file.read(4) in MAGIC
@@ -67,7 +70,7 @@ def _open_reader(path: Path, series: int) -> Reader:
     if route == "pillow":
         return ImageReader.open(path)
     try:
-        return OpenSlideReader.open(path)
+        return OpenSlideReader.open(path, is_cropped=is_cropped)
     except UnreadableSlideError:
         if vendor != "generic-tiff":
             raise

@@ -38,18 +38,20 @@ class OpenSlideReader:
         Of the file, for messages.
     handle
         The open slide; closed together with the reader.
+    is_cropped
+        Whether to show the scanned bounds only, where the slide states them.
     """
 
-    def __init__(self, path: Path, handle: "OpenSlide") -> None:
+    def __init__(self, path: Path, handle: "OpenSlide", *, is_cropped: bool = True) -> None:
         self._path = path
         self._handle = handle
         self.level_sizes: tuple[tuple[int, int], ...] = tuple(handle.level_dimensions)
-        self.bounds = self._read_bounds()
+        self.bounds = self._read_bounds() if is_cropped else (0, 0, *self.level_sizes[0])
         self.mpp = mean_mpp(self._number("openslide.mpp-x"), self._number("openslide.mpp-y"))
         self._background = self._read_background()
 
     @classmethod
-    def open(cls, path: Path) -> Self:
+    def open(cls, path: Path, *, is_cropped: bool = True) -> Self:
         """Open a file and decode one pixel of it.
 
         Raises
@@ -64,7 +66,7 @@ class OpenSlideReader:
         except openslide.OpenSlideError as err:
             raise _unreadable(path, err) from err
         try:
-            reader = cls(path, handle)
+            reader = cls(path, handle, is_cropped=is_cropped)
             reader.read_level(len(reader.level_sizes) - 1, (0, 0, 1, 1))
         except BaseException:
             handle.close()

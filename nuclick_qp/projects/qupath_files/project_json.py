@@ -12,6 +12,7 @@ from typing import Any
 
 from nuclick_qp.errors import ProjectNotFoundError, UnreadableProjectError, WriteRefusedError
 from nuclick_qp.projects.protocol import ImageEntry
+from nuclick_qp.projects.qupath_files.server_args import read_server_args
 from nuclick_qp.projects.qupath_files.view_json import view_steps
 
 MICROMETRE = frozenset({"µm", "μm", "um"})  # micro sign, Greek mu, ASCII
@@ -156,8 +157,9 @@ def _image(image: object, where: str) -> tuple[ImageEntry, str]:
     leaves = list(_leaves(builder))
     uris = tuple(leaf["uri"] for leaf in leaves if isinstance(leaf.get("uri"), str))
     steps, wrapped = view_steps(builder)
-    shown, of_file = _metadata(builder), _metadata(leaves[0]) if leaves else {}
-    width, height = _size(of_file)
+    leaf = leaves[0] if leaves else {}
+    args = read_server_args(leaf.get("args"), names_server=bool(leaf.get("providerClassName")))
+    shown, (width, height) = _metadata(builder), _size(_metadata(leaf))
     entry = ImageEntry(
         entry_id=str(entry_id).strip(),
         name=_name(image.get("imageName"), uris, str(entry_id)),
@@ -165,10 +167,11 @@ def _image(image: object, where: str) -> tuple[ImageEntry, str]:
         width=_size(shown)[0],
         height=_size(shown)[1],
         mpp=_mpp(shown.get("pixelCalibration")),
-        series=_series(leaves[0].get("args")) if leaves else 0,
+        series=args.series,
+        is_cropped=args.is_cropped,
         file_size=(width, height) if width is not None and height is not None else None,
         steps=steps,
-        wrapped=wrapped,
+        wrapped=wrapped or args.unfollowed,
     )
     return entry, json.dumps(builder, ensure_ascii=False, separators=(",", ":"))
 
@@ -190,16 +193,6 @@ def _name(name: object, uris: tuple[str, ...], entry_id: str) -> str:
     if isinstance(name, str) and name:
         return name
     return uris[0].rsplit("/", 1)[-1] if uris else f"image {entry_id}"
-
-
-def _series(args: object) -> int:
-    """Read `--series N` of the Bio-Formats server; 0 when it is not there."""
-    words = [str(a) for a in args] if isinstance(args, list) else []
-    for word, value in zip(words, [*words[1:], ""], strict=False):
-        text = word.removeprefix("--series=") if word.startswith("--series=") else value if word == "--series" else ""
-        if text.isdecimal():
-            return int(text)
-    return 0
 
 
 def _mpp(calibration: object) -> float | None:
