@@ -4,11 +4,14 @@ import unicodedata
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import pytest
+from PIL import Image
 
-from nuclick_qp.errors import OptionError, SlideNotFoundError
+from nuclick_qp.errors import OptionError, SlideNotFoundError, SlideSizeMismatchError
 from nuclick_qp.projects.locate import SlidePlaces, find_slide, uri_to_path
+from nuclick_qp.projects.open_image import open_image
 from nuclick_qp.projects.protocol import ImageEntry
 from nuclick_qp.projects.qupath_files.project_json import read_project_file
+from nuclick_qp.slides import Slide, open_slide
 
 DATA = Path(__file__).parent / "data" / "qupath"
 
@@ -20,9 +23,16 @@ def make(path: Path) -> Path:
     return path
 
 
-def entry(uri: str) -> ImageEntry:
+def draw(path: Path, width: int, height: int) -> Path:
+    """Make an image of a size where a slide shall be."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (width, height)).save(path)
+    return path
+
+
+def entry(uri: str, size: tuple[int, int] | None = None) -> ImageEntry:
     """Give an entry of one file."""
-    return ImageEntry("1", "my slide", (uri,))
+    return ImageEntry("1", "my slide", (uri,), file_size=size)
 
 
 @pytest.mark.parametrize(
@@ -140,6 +150,90 @@ def test_several_files_of_the_name_are_not_guessed_between(tmp_path: Path) -> No
     assert all(str(slide) in message for slide in slides[:3])
     assert str(slides[3]) not in message
     assert "give a folder that holds only one of them" in message
+
+
+def test_size_decides_between_files_of_one_name(tmp_path: Path) -> None:
+    """Files that cannot be read are no candidates."""
+    make(tmp_path / "root" / "a" / "a.png")
+    draw(tmp_path / "root" / "b" / "a.png", 40, 31)
+    slide = draw(tmp_path / "root" / "c" / "a.png", 40, 30)
+
+    assert find_slide(entry("file:/old/a.png", (40, 30)), SlidePlaces(tmp_path / "project.qpproj", None, tmp_path / "root")) == slide
+
+
+def test_size_that_does_not_decide_is_told(tmp_path: Path) -> None:
+    """Some files of the right size, all, or none: neither is guessed."""
+    slides = [draw(tmp_path / "root" / case / "a.png", 40, height) for case, height in zip("abc", (30, 31, 30), strict=True)]
+    places = SlidePlaces(tmp_path / "project.qpproj", None, tmp_path / "root")
+
+    with pytest.raises(SlideNotFoundError) as two:
+        find_slide(entry("file:/old/a.png", (40, 30)), places)
+    with pytest.raises(SlideNotFoundError) as none:
+        find_slide(entry("file:/old/a.png", (99, 30)), places)
+    draw(slides[1], 40, 30)
+    with pytest.raises(SlideNotFoundError, match=", and all of them have the size of the image, 40 x 30 pixels; give a folder"):
+        find_slide(entry("file:/old/a.png", (40, 30)), places)
+
+    assert f"any of 3 files below --image-root {tmp_path / 'root'}: " in str(two.value)
+    assert f", and 2 of them ({slides[0]}, {slides[2]}) have the size of the image, 40 x 30 pixels; give a folder" in str(two.value)
+    assert ", and none of them has the size of the image, 99 x 30 pixels; give a folder" in str(none.value)
+    assert "\n" not in str(two.value) + str(none.value)
+
+
+def test_size_decides_only_between_the_nearest(tmp_path: Path) -> None:
+    """A file with fewer folders in common with the path is no candidate, whatever its size."""
+    draw(tmp_path / "root" / "case1" / "a.png", 40, 30)
+    near = [draw(tmp_path / "root" / year / "case2" / "a.png", 40, 20 + n) for n, year in enumerate(("2024", "2025"))]
+    places = SlidePlaces(tmp_path / "project.qpproj", None, tmp_path / "root")
+
+    assert find_slide(entry("file:/old/case2/a.png", (40, 21)), places) == near[1]
+    with pytest.raises(SlideNotFoundError, match=r"any of 2 files .* none of them has the size"):
+        find_slide(entry("file:/old/case2/a.png", (40, 30)), places)
+
+
+@pytest.mark.parametrize("folder", ["case2", "2025/case2"])
+def test_folders_and_size_that_disagree_are_refused(tmp_path: Path, folder: str) -> None:
+    """The file where the path says has another size, one of another case the right one: neither is read."""
+    draw(tmp_path / "root" / "case1" / "a.png", 40, 30)
+    near = draw(tmp_path / "root" / folder / "a.png", 40, 31)
+    places = SlidePlaces(tmp_path / "project.qpproj", None, tmp_path / "root")
+
+    with pytest.raises(SlideSizeMismatchError) as caught:
+        open_image(entry("file:/old/case2/a.png", (40, 30)), places)
+
+    assert str(caught.value).startswith(f"{near} has 40 x 31 pixels but image my slide of the project has 40 x 30;")
+
+
+def test_only_file_of_the_name_must_have_the_size(tmp_path: Path) -> None:
+    """Another slide of that name is not taken for the one that is missing."""
+    draw(tmp_path / "root" / "a.png", 40, 31)
+
+    with pytest.raises(SlideSizeMismatchError, match=r"a\.png has 40 x 31 pixels but image my slide"):
+        open_image(entry("file:/old/a.png", (40, 30)), SlidePlaces(tmp_path / "project.qpproj", None, tmp_path / "root"))
+
+
+def test_files_are_opened_only_where_the_size_must_decide(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of thousands of slides below the root, those of the name alone; of one candidate or without a size, none."""
+    opened: list[str] = []
+
+    def spy(path: Path, *, series: int, is_cropped: bool) -> Slide:
+        opened.append(path.parent.name)
+        return open_slide(path, series=series, is_cropped=is_cropped)
+
+    monkeypatch.setattr("nuclick_qp.projects.locate.open_slide", spy)
+    for case in "abc":
+        draw(tmp_path / "root" / case / "a.png", 40, 30)
+        draw(tmp_path / "root" / case / f"{case}.png", 40, 30)
+    places = SlidePlaces(tmp_path / "project.qpproj", None, tmp_path / "root")
+
+    find_slide(entry("file:/old/b.png", (40, 30)), places)
+    find_slide(entry("file:/old/c/a.png", (40, 30)), places)
+    with pytest.raises(SlideNotFoundError):
+        find_slide(entry("file:/old/a.png"), places)
+    assert opened == []
+    with pytest.raises(SlideNotFoundError):
+        find_slide(entry("file:/old/a.png", (40, 30)), places)
+    assert opened == ["a", "b", "c"]
 
 
 def test_missing_slide_names_image_place_and_remedy(tmp_path: Path) -> None:

@@ -11,8 +11,9 @@ from functools import cached_property
 from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 from urllib.parse import unquote
 
-from nuclick_qp.errors import OptionError, SlideNotFoundError
+from nuclick_qp.errors import OptionError, SlideError, SlideNotFoundError
 from nuclick_qp.projects.protocol import ImageEntry
+from nuclick_qp.slides import open_slide
 
 SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")  # two letters at least: C: is a drive
 DRIVE = re.compile(r"/?([A-Za-z]:[/\\].*)", re.DOTALL)
@@ -65,7 +66,11 @@ def find_slide(entry: ImageEntry, places: SlidePlaces) -> Path:
 
     Tried in turn: the place that the project names; the same place relative to the project, when
     the project has moved; below `image_root`, the longest end of the path that exists; the only
-    file of that name below `image_root`, or the one that shares most folder names with the path.
+    file of that name below `image_root`, or the one that shares most folder names with the path;
+    among several that share as many, the only one of the size that the project states.
+
+    A file whose folders fit is never passed over for one whose size fits: where the two disagree,
+    the slide may be another patient's, and `open_image` refuses it for its size.
 
     Raises
     ------
@@ -156,13 +161,40 @@ def _search(entry: ImageEntry, wanted: PurePath, places: SlidePlaces) -> Path:
         )
     common = [_common_end(path, names) for path in candidates]
     best = [path for path, n in zip(candidates, common, strict=True) if n == max(common)]
-    if len(best) > 1:
-        listed = ", ".join(str(p) for p in best[:SHOWN]) + (", ..." if len(best) > SHOWN else "")
-        raise SlideNotFoundError(
-            f"{places.project}: image {entry.name!r} ({wanted}) could be any of {len(best)} files below {places.root_option} {root}: "
-            f"{listed}; give a folder that holds only one of them"
-        )
-    return best[0]
+    if len(best) == 1:
+        return best[0]
+    fitting = [path for path in best if _has_size(path, entry)]
+    if len(fitting) == 1:
+        return fitting[0]
+    raise SlideNotFoundError(
+        f"{places.project}: image {entry.name!r} ({wanted}) could be any of {len(best)} files below {places.root_option} {root}: "
+        f"{_listed(best)}{_about_sizes(entry, fitting, best)}; give a folder that holds only one of them"
+    )
+
+
+def _has_size(path: Path, entry: ImageEntry) -> bool:
+    """Whether a file can be read, and its pixels are as many as the project says."""
+    if entry.file_size is None:
+        return False
+    try:
+        with open_slide(path, series=entry.series, is_cropped=entry.is_cropped) as slide:
+            return slide.file_size == entry.file_size
+    except SlideError:
+        return False
+
+
+def _about_sizes(entry: ImageEntry, fitting: list[Path], candidates: list[Path]) -> str:
+    """Say why the size did not decide between several files."""
+    if entry.file_size is None:
+        return ""
+    which = "none of them has"
+    if fitting:
+        which = "all of them have" if fitting == candidates else f"{len(fitting)} of them ({_listed(fitting)}) have"
+    return f", and {which} the size of the image, {entry.file_size[0]} x {entry.file_size[1]} pixels"
+
+
+def _listed(paths: list[Path]) -> str:
+    return ", ".join(str(p) for p in paths[:SHOWN]) + (", ..." if len(paths) > SHOWN else "")
 
 
 def _common_end(path: Path, names: list[str]) -> int:
