@@ -85,9 +85,13 @@ class ClassDesc:
     layout
         How the data of an object lie in the stream, base class first: ``-n`` for n bytes of
         primitives, ``n`` for n objects, `UNTIL_END` for an annotation. Empty until `complete`.
+    is_readable
+        Whether objects of this class have data in a form that is known; false until `complete`.
+    element_size
+        Bytes of an element of an array of primitives, 0 for an array of objects, None for no array.
     """
 
-    __slots__ = ("_index", "depth", "fields", "flags", "is_complete", "layout", "name", "parent", "suid")
+    __slots__ = ("_index", "depth", "element_size", "fields", "flags", "is_complete", "is_readable", "layout", "name", "parent", "suid")
 
     def __init__(self, name: str, suid: bytes, flags: int = 0, fields: tuple[Field, ...] = ()) -> None:
         self.name = name
@@ -98,6 +102,8 @@ class ClassDesc:
         self.layout: tuple[int, ...] = ()
         self.depth = 0
         self.is_complete = False
+        self.is_readable = False
+        self.element_size = PRIMITIVE_SIZES.get(name[1], 0) if name[:1] == "[" and len(name) > 1 else None
         self._index: dict[str, tuple[int, int, str]] | None = None
 
     def complete(self, parent: "ClassDesc | None") -> None:
@@ -112,6 +118,9 @@ class ClassDesc:
         self.depth = parent.depth + 1 if parent else 0
         if self.depth > MAX_CLASS_CHAIN:
             raise UnreadableDataError(f"class {self.name!r} has more than {MAX_CLASS_CHAIN} superclasses")
+        kind = self.flags & (SERIALIZABLE | EXTERNALIZABLE)
+        # An external class without block data has no end mark: the form of the first protocol.
+        self.is_readable = kind == SERIALIZABLE or (kind == EXTERNALIZABLE and bool(self.flags & BLOCK_DATA))
         if self.flags & EXTERNALIZABLE:
             self.layout = (UNTIL_END,)
         else:

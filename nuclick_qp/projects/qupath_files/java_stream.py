@@ -16,11 +16,8 @@ from typing import Final
 
 from nuclick_qp.errors import UnreadableDataError
 from nuclick_qp.projects.qupath_files.java_nodes import (
-    BLOCK_DATA,
     END,
-    EXTERNALIZABLE,
     PRIMITIVE_SIZES,
-    SERIALIZABLE,
     UNTIL_END,
     Block,
     ClassDesc,
@@ -53,6 +50,7 @@ _U16 = struct.Struct(">H")
 _I32 = struct.Struct(">i")
 _I64 = struct.Struct(">q")
 _Frame = tuple[list[Item], int, Iterator[int], int]  # where items go, how many, what follows, handle of the object
+_ALL_IN_ANNOTATION = (UNTIL_END,)
 _NOBODY = -1  # handle of the stream itself
 
 
@@ -77,13 +75,13 @@ def parse(data: bytes) -> Graph:
 class _Parser:
     """The position in the bytes, and the nodes that got a handle."""
 
-    __slots__ = ("buf", "is_canonical", "nodes", "places", "pos")
+    __slots__ = ("begins", "buf", "ends", "is_canonical", "nodes", "pos", "references")
 
     def __init__(self, data: bytes) -> None:
         self.buf = data
         self.pos = len(HEADER)
         self.nodes: list[Node] = []
-        self.places = Places(array("Q"), array("Q"), array("Q"))
+        self.begins, self.ends, self.references = array("Q"), array("Q"), array("Q")
         self.is_canonical = True
 
     def run(self) -> Graph:
@@ -92,7 +90,7 @@ class _Parser:
         out, left, owner = contents, -1, _NOBODY
         steps: Iterator[int] = iter(())
         stack: list[_Frame] = []
-        buf, size, ends = self.buf, len(self.buf), self.places.ends
+        buf, size, ends = self.buf, len(self.buf), self.ends
         while stack or self.pos < size:
             if left == 0:
                 left = self._advance(out, steps)
@@ -120,7 +118,7 @@ class _Parser:
                 left = 0
             else:
                 out.append(self._leaf(code))
-        return Graph(contents, self.nodes, self.places, self.is_canonical)
+        return Graph(contents, self.nodes, Places(self.begins, self.ends, self.references), self.is_canonical)
 
     def _advance(self, out: list[Item], steps: Iterator[int]) -> int:
         """Take the next step of an object's layout; 0 when there is none."""
@@ -133,18 +131,19 @@ class _Parser:
     def _object(self, out: list[Item]) -> _Frame:
         self.pos += 1
         desc = self._known_desc()
-        kind = desc.flags & (SERIALIZABLE | EXTERNALIZABLE)
-        old_external = kind == EXTERNALIZABLE and not desc.flags & BLOCK_DATA
-        if kind not in (SERIALIZABLE, EXTERNALIZABLE) or old_external:
+        if not desc.is_readable:
             raise UnreadableDataError(f"an object of class {desc.name!r} has data in a form that is not known")
         node = JavaObject(desc)
         out.append(node)
-        return node.data, 0, iter(desc.layout), self._register(node)
+        handle = self._register(node)
+        if desc.layout[:1] == _ALL_IN_ANNOTATION:
+            return node.data, -1, iter(desc.layout[1:]), handle
+        return node.data, 0, iter(desc.layout), handle
 
     def _array(self, out: list[Item]) -> _Frame | None:
         self.pos += 1
         desc = self._known_desc()
-        if desc.name[:1] != "[" or len(desc.name) < 2:
+        if desc.element_size is None:
             raise UnreadableDataError(f"an array is of class {desc.name!r}")
         node = JavaArray(desc, b"")
         handle = self._register(node)
@@ -152,9 +151,9 @@ class _Parser:
         count = self._int()
         if count < 0:
             raise UnreadableDataError(f"an array has {count} elements")
-        if desc.name[1] in PRIMITIVE_SIZES:
-            node.values = self._take(count * PRIMITIVE_SIZES[desc.name[1]])
-            self.places.ends[handle] = self.pos
+        if desc.element_size:
+            node.values = self._take(count * desc.element_size)
+            self.ends[handle] = self.pos
             return None
         node.values = []
         return node.values, count, iter(()), handle
@@ -175,22 +174,22 @@ class _Parser:
         handle: int = _I32.unpack_from(self.buf, self.pos + 1)[0] - FIRST_HANDLE
         if not 0 <= handle < len(self.nodes):
             raise UnreadableDataError(f"byte {self.pos} refers to an object that does not exist")
-        self.places.references.append(self.pos)
+        self.references.append(self.pos)
         self.pos += REFERENCE_SIZE
         return self.nodes[handle]
 
     def _register(self, node: Node) -> int:
         """Give a node its handle; what follows are its data."""
         self.nodes.append(node)
-        self.places.begins.append(self.pos)
-        self.places.ends.append(0)
+        self.begins.append(self.pos)
+        self.ends.append(0)
         return len(self.nodes) - 1
 
     def _register_leaf(self, node: Node) -> None:
         """Give a handle to a node that has been read to its end."""
         self.nodes.append(node)
-        self.places.begins.append(self.pos)
-        self.places.ends.append(self.pos)
+        self.begins.append(self.pos)
+        self.ends.append(self.pos)
 
     def _block(self) -> Block:
         is_long = self.buf[self.pos] == _LONG_BLOCK
@@ -225,7 +224,7 @@ class _Parser:
         node = JavaEnum(self._known_desc(), JavaString(b""))
         handle = self._register(node)  # before its name
         node.constant = self._string_or_reference()
-        self.places.ends[handle] = self.pos
+        self.ends[handle] = self.pos
         return node
 
     def _class(self) -> JavaClass:
@@ -235,10 +234,18 @@ class _Parser:
         return node
 
     def _known_desc(self) -> ClassDesc:
+        if self.buf[self.pos] == REFERENCE:  # as nearly always
+            return self._referred_desc()
         desc = self._class_desc()
         if desc is None:
             raise UnreadableDataError(f"an object before byte {self.pos} has no class")
         return desc
+
+    def _referred_desc(self) -> ClassDesc:
+        node = self._node()
+        if not isinstance(node, ClassDesc) or not node.is_complete:
+            raise UnreadableDataError(f"byte {self.pos - REFERENCE_SIZE} refers to something that is not a class")
+        return node
 
     def _class_desc(self) -> ClassDesc | None:
         """Read a descriptor with its superclasses; each new one is completed base class first."""
@@ -247,10 +254,7 @@ class _Parser:
             fresh.append(self._new_desc())
         known: ClassDesc | None = None
         if self.buf[self.pos] == REFERENCE:
-            node = self._node()
-            if not isinstance(node, ClassDesc) or not node.is_complete:
-                raise UnreadableDataError(f"byte {self.pos - 5} refers to something that is not a class")
-            known = node
+            known = self._referred_desc()
         elif self._byte() != _NULL:
             raise UnreadableDataError(f"the class before byte {self.pos} is of a kind that is not known")
         for desc in reversed(fresh):
