@@ -168,6 +168,7 @@ class JvmProject(FilesProject):
             return
         replace_data_file(path, new.data, old=old)
         # Last, and never a reason to fail: the objects are on disk now.
+        self.written.add(entry.entry_id)
         add_classes(self.path.parent, [ClassColour(name, colour_of(name)) for name in new.new_classes])
         update_summary(path, new.objects)
 

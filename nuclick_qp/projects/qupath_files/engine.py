@@ -1,13 +1,14 @@
 """The `files` engine: a QuPath project read and written without Java.
 
-Everything that is written goes into `data.qpdata`. The project file is left alone: it says which
-QuPath saved it and where, which would no longer be true, and QuPath needs nothing new in it.
+Everything that is written goes into `data.qpdata`. The project file gets the time of the change when the
+project is closed, and nothing else: it says which QuPath saved it and where, which would no longer be true.
 """
 
 import hashlib
 import re
+import time
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -21,7 +22,7 @@ from nuclick_qp.projects.qupath_files.found_objects import found_objects
 from nuclick_qp.projects.qupath_files.java_build import colour_of
 from nuclick_qp.projects.qupath_files.java_nodes import collector_paused
 from nuclick_qp.projects.qupath_files.new_file import new_data_file
-from nuclick_qp.projects.qupath_files.project_json import ProjectFile, find_project_file, read_project_file, refuse_changed
+from nuclick_qp.projects.qupath_files.project_json import ProjectFile, find_project_file, read_project_file, refuse_changed, set_modified
 from nuclick_qp.projects.qupath_files.safe_write import content_of, qupath_backup_of, replace_data_file
 from nuclick_qp.projects.qupath_files.side_files import ClassColour, add_classes, listed_colours, update_summary
 
@@ -31,15 +32,18 @@ FIRST_WITH_DATA_3 = (0, 3)  # the QuPath that began to write the data version th
 
 @dataclass(frozen=True, slots=True)
 class FilesProject:
-    """A project on disk; every call reads anew what it needs, so nothing has to be closed.
+    """A project on disk; every call reads anew what it needs. Closing it states the time of the change.
 
     Attributes
     ----------
     file
         The project file as it was when the project was opened.
+    written
+        Images that have been written to since.
     """
 
     file: ProjectFile
+    written: set[str] = field(default_factory=set, init=False)
 
     @property
     def path(self) -> Path:
@@ -133,13 +137,16 @@ class FilesProject:
         replace_data_file(path, edited.data, old=old)
         # Last, and never a reason to fail: the objects are on disk now.
         add_classes(self.path.parent, [ClassColour(name, colour_of(name)) for name in _new_classes(edited, changes)])
+        self.written.add(entry.entry_id)
         update_summary(path, (*edited.staying, *((result.kind, result.class_name) for result in changes.add)))
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        return None
+        if self.written:
+            set_modified(self.file, now_ms=time.time_ns() // 1_000_000)
+            self.written.clear()
 
     def data_path(self, entry: ImageEntry) -> Path:
         """Give the place of the data file of an image, whether it is there or not."""

@@ -1,21 +1,28 @@
 """`project.qpproj`: the JSON file that lists the images of a QuPath project (0.2 to 0.8).
 
-QuPath drops keys that it does not know, and so does this reader; nothing here writes.
+QuPath drops keys that it does not know, and so does this reader. The only thing that is ever written is
+the time of the last change.
 """
 
 import hashlib
 import json
+import logging
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from nuclick_qp.errors import ProjectNotFoundError, UnreadableProjectError, WriteRefusedError
+from nuclick_qp.files import write_atomically
 from nuclick_qp.projects.protocol import ImageEntry
 from nuclick_qp.projects.qupath_files.server_args import read_server_args
 from nuclick_qp.projects.qupath_files.view_json import view_steps
 
+logger = logging.getLogger(__name__)
+
 MICROMETRE = frozenset({"µm", "μm", "um"})  # micro sign, Greek mu, ASCII
+MODIFIED = re.compile(rb'("modifyTimestamp"\s*:\s*)\d+')
 RESTORE = "restore project.qpproj.backup from the same folder, or save the project in QuPath"
 
 
@@ -120,6 +127,22 @@ def refuse_changed(file: ProjectFile, *, image_name: str) -> None:
             f"{file.path} has changed since it was read: the project is open in QuPath; nothing was written into image {image_name!r}: "
             "close QuPath and run again"
         )
+
+
+def set_modified(file: ProjectFile, *, now_ms: int) -> None:
+    """Write the time of the last change, in ms since 1970, into a project that is as it was read.
+
+    Everything else stays to the byte. A project that does not state the time, or that somebody has
+    saved since, is left alone, and a disk that refuses is no reason to fail: the objects are written.
+    """
+    try:
+        data = file.path.read_bytes()
+        head, images, rest = data.partition(b'"images"')  # behind it keys of that name belong to the user
+        new, found = MODIFIED.subn(rb"\g<1>%d" % now_ms, head, count=1)
+        if found and images and _fingerprint(data) == file.fingerprint:
+            write_atomically(file.path, new + images + rest)
+    except OSError as err:
+        logger.warning("the time of the change could not be written into %s (%s)", file.path, err.strerror)
 
 
 def _fingerprint(data: bytes) -> str:

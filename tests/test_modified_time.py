@@ -1,0 +1,79 @@
+"""The time of the last change in `project.qpproj`, and that nothing else in it changes."""
+
+import json
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+from shapely import Point
+
+from fixture_projects import DATA, VERSIONS, entry_of
+from nuclick_qp.projects.protocol import PROMPT_KEY, Changes, Project, ResultObject
+from nuclick_qp.projects.qupath_files.engine import open_files_project
+from nuclick_qp.prompts import Plane
+
+RESULT = ResultObject(Point(100, 100).buffer(5), "detection", "Tumor", Plane(), False, (100, 100), (), ((PROMPT_KEY, "a"),))
+
+
+@pytest.fixture(params=VERSIONS)
+def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """Give a project of each QuPath version, to be written."""
+    return Path(shutil.copytree(DATA / request.param / "ihc", tmp_path / "study"))
+
+
+def write(project: Project, entry_id: str) -> None:
+    """Write a result into an image."""
+    entry = entry_of(project, entry_id)
+    project.write(entry, Changes((RESULT,)), fingerprint=project.read(entry).fingerprint)
+
+
+def project_json(folder: Path) -> tuple[int, bytes]:
+    """Give the time of the last change, and the file without it."""
+    data = (folder / "project.qpproj").read_bytes()
+    head, rest = data.split(b'"modifyTimestamp": ')
+    return int(json.loads(data)["modifyTimestamp"]), head + rest.lstrip(b"0123456789")
+
+
+def test_closing_a_project_that_was_written_states_the_time(folder: Path) -> None:
+    """In ms, as QuPath does; every other byte of the project file stays."""
+    before, rest = project_json(folder)
+    with open_files_project(folder) as project:
+        write(project, "1")
+        write(project, "2")
+
+        assert project_json(folder) == (before, rest)
+
+    after, rest_after = project_json(folder)
+    assert before < after <= time.time_ns() // 1_000_000
+    assert rest_after == rest
+
+
+def test_time_of_a_project_stays_when_nothing_was_written_or_somebody_saved_it(folder: Path) -> None:
+    """Neither reading nor a refused write is a change, and QuPath's own file is not touched."""
+    path = folder / "project.qpproj"
+    before = path.read_bytes()
+    with open_files_project(folder) as project:
+        project.read(entry_of(project))
+    assert path.read_bytes() == before
+
+    with open_files_project(folder) as project:
+        write(project, "1")
+        path.write_bytes(before + b"\n")
+
+    assert path.read_bytes() == before + b"\n"
+
+
+def test_time_among_the_metadata_of_an_image_is_not_that_of_the_project(folder: Path) -> None:
+    """The key counts before the list of images only; a project without it gets none."""
+    path = folder / "project.qpproj"
+    content = json.loads(path.read_text("utf-8"))
+    del content["modifyTimestamp"]
+    content["images"][0]["metadata"] = {"modifyTimestamp": 7}
+    path.write_text(json.dumps(content), "utf-8")
+    before = path.read_bytes()
+
+    with open_files_project(folder) as project:
+        write(project, "1")
+
+    assert path.read_bytes() == before
