@@ -21,7 +21,7 @@ from nuclick_qp.projects.qupath_files.path_objects import PathObject, root_of
 
 FIXTURES = Path(__file__).parent / "data" / "qupath"
 VERSIONS = ("0.3.2", "0.4.4", "0.6.0", "0.8")
-ENTRIES = [(v, str(e)) for v in VERSIONS for e in range(1, 6) if (FIXTURES / v / f"ihc/data/{e}/data.qpdata").exists()]
+ENTRIES = [(v, str(e)) for v in ("0.2.3", *VERSIONS) for e in range(1, 6) if (FIXTURES / v / f"ihc/data/{e}/data.qpdata").exists()]
 QUPATH_NAMES = {
     "annotation": "PathAnnotationObject",
     "detection": "PathDetectionObject",
@@ -77,7 +77,7 @@ def as_expected(item: PathObject, parent: PathObject, *, with_ids: bool) -> dict
 @pytest.mark.parametrize(("version", "entry"), ENTRIES)
 def test_objects_are_those_that_qupath_reads(version: str, entry: str) -> None:
     """Everything but the coordinates is equal; QuPath 0.3 stores no ids."""
-    with_ids = version != "0.3.2"
+    with_ids = version not in ("0.2.3", "0.3.2")
     walked = list(load(version, entry).root.walk())
     expected = expected_entry(version, entry)["objects"]
     for item in expected:

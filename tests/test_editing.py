@@ -26,7 +26,7 @@ from nuclick_qp.prompts import XY, Plane
 
 FIXTURES = Path(__file__).parent / "data" / "qupath"
 VERSIONS = ("0.3.2", "0.4.4", "0.6.0", "0.8")
-ENTRIES = [(v, str(e)) for v in VERSIONS for e in range(1, 6) if (FIXTURES / v / f"ihc/data/{e}/data.qpdata").exists()]
+ENTRIES = [(v, str(e)) for v in ("0.2.3", *VERSIONS) for e in range(1, 6) if (FIXTURES / v / f"ihc/data/{e}/data.qpdata").exists()]
 SOURCE = Path("project/data/1/data.qpdata")
 HOLED = Polygon([(0, 0), (50, 0), (50, 50), (0, 50)], [[(10, 10), (20, 10), (20, 20), (10, 20)]])
 PARTS = MultiPolygon([Polygon([(0, 0), (5.123456789, 0), (5, 5)]), Polygon([(20, 20), (25, 20), (25, 25)])])

@@ -65,7 +65,7 @@ def geometry_of(feature: dict[str, Any]) -> BaseGeometry:
 
 def test_there_are_projects_of_each_version() -> None:
     """An empty list would make every test below pass."""
-    assert {path.relative_to(DATA).parts[0] for path in PROJECTS if path.is_relative_to(DATA)} == set(VERSIONS)
+    assert {path.relative_to(DATA).parts[0] for path in PROJECTS if path.is_relative_to(DATA)} == {"0.2.3", *VERSIONS}
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda path: "-".join(path.parts[-2:]))

@@ -83,10 +83,10 @@ def listed_colours(project_folder: Path) -> dict[str, int]:
     """Give the colours of the project's list of classes by full name; empty when there is no list."""
     try:
         classes = json.loads(_class_list(project_folder).read_text("utf-8"))["pathClasses"]
-        return {c["name"]: c["color"] for c in classes if isinstance(c["color"], int)}
+        return {c["name"]: c["color"] for c in classes if isinstance(c.get("color"), int)}  # QuPath 0.2 lists "Unclassified" without one
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError, KeyError, TypeError) as err:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as err:
         logger.warning("%s cannot be read (%s); new classes get colours of their own", _class_list(project_folder), err)
         return {}
 
