@@ -27,12 +27,20 @@ def segment_file(
     predictors: Predictors,
     options: RunOptions | None = None,
     progress: Progress | None = None,
+    is_cropped: bool = True,
 ) -> RunReport:
     """Segment the prompts of a file on one image, and write the outlines into a file.
 
     Files whose names end in ``.xml`` are ASAP's, all others GeoJSON. ASAP's are added to, and may
     be the file of prompts itself: what the user drew stays. A new one begins as a copy of the
     prompts, where these are ASAP's, too.
+
+    Parameters
+    ----------
+    is_cropped
+        Whether GeoJSON counts from the corner of the scanned bounds, where the slide states them, as
+        QuPath does unless cropping is switched off there; else from the corner of the whole slide.
+        ASAP always counts from that.
 
     Raises
     ------
@@ -51,7 +59,7 @@ def segment_file(
     cards = {kind: predictor.card for kind, predictor in predictors.items()}
     o = options
     wishes = Wishes(cards, o.left_out, o.classes, overwrite=True, kind=o.kind, mpp=o.mpp, tta=o.segment.tta)
-    with open_slide(slide_path) as slide:
+    with open_slide(slide_path, is_cropped=is_cropped) as slide:
         content = _read_prompts(prompts_path, slide)
         plan = plan_prompts(content, wishes)
         if not (plan.todo or plan.settled or content.bad_prompts):

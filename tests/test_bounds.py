@@ -122,12 +122,12 @@ def test_window_equals_its_part_of_a_larger_window(slide_path: Path, data: st.Da
     np.testing.assert_array_equal(alone, cut)
 
 
-@pytest.mark.parametrize("form", ["geojson", "xml"])
+@pytest.mark.parametrize(("form", "options"), [("geojson", ()), ("geojson", ("--no-crop",)), ("xml", ()), ("xml", ("--no-crop",))])
 def test_command_puts_outlines_on_the_discs_in_both_frames(
-    slide_path: Path, tmp_path: Path, command_line: Callable[..., int], form: str
+    slide_path: Path, tmp_path: Path, command_line: Callable[..., int], form: str, options: tuple[str, ...]
 ) -> None:
-    """GeoJSON counts from the corner of the bounds, ASAP from the corner of the glass; the model is the real one."""
-    dx, dy = (X, Y) if form == "xml" else (0, 0)
+    """GeoJSON counts from the corner of the bounds unless told not to, ASAP from the corner of the glass; the model is the real one."""
+    dx, dy = (X, Y) if form == "xml" or options else (0, 0)
     places = [(x + dx, y + dy) for x, y, _ in DISCS]
     prompts, output = tmp_path / f"clicks.{form}", tmp_path / f"out.{form}"
     if form == "xml":
@@ -136,7 +136,7 @@ def test_command_puts_outlines_on_the_discs_in_both_frames(
         points = [{"type": "Feature", "geometry": {"type": "Point", "coordinates": place}, "properties": {}} for place in places]
         prompts.write_text(json.dumps(points))
 
-    assert command_line("segment", slide_path, "--prompts", prompts, "-o", output, "--device", "cpu") == 0
+    assert command_line("segment", slide_path, "--prompts", prompts, "-o", output, "--device", "cpu", *options) == 0
 
     for outline, place, (*_, radius) in zip(outlines_in(output), places, DISCS, strict=True):
         drawn = Point(place).buffer(radius)

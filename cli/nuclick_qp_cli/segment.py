@@ -23,6 +23,7 @@ def segment(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
     batch_size: Annotated[int, typer.Option(help="Clicks that go through the network at once.", min=1)] = 32,
     tta: Annotated[bool, typer.Option("--tta", help="Average over five views of each patch: better, and five times the work.")] = False,
+    no_crop: Annotated[bool, typer.Option("--no-crop", help="GeoJSON counts from the whole slide, not from its scanned bounds.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as one JSON object.")] = False,
 ) -> None:
     """Turn every point and line of a GeoJSON or ASAP file into an outline."""
@@ -41,6 +42,8 @@ def segment(
         segment=SegmentOptions(batch_size=batch_size, tta=tta),
     )
     with show_progress() as progress:
-        report = segment_file(slide, prompts, output, predictors=predictors, options=options, progress=progress)
+        report = segment_file(
+            slide, prompts, output, predictors=predictors, options=options, progress=progress, is_cropped=not no_crop
+        )
     print_report(report, as_json=as_json)
     sys.exit(0 if report.all_ok else 1)
