@@ -1,15 +1,18 @@
 """Writing files so that a reader sees either the old content or the new, never a part of it."""
 
 import errno
+import glob
 import os
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
 from nuclick_qp.errors import WriteRefusedError
 
+LEFT_BEHIND_S = 3600  # a temporary file that nobody has written to for so long belongs to a program that was killed
 CANNOT_SYNC_FOLDERS = frozenset({errno.EINVAL, errno.ENOTSUP})  # what some network shares answer
 
 
@@ -41,6 +44,7 @@ def replace_atomically(path: Path) -> Iterator[IO[bytes]]:
     path = path.resolve()
     if path.exists() and not os.access(path, os.W_OK):
         raise PermissionError(errno.EACCES, "the file is write-protected", str(path))
+    _remove_left_behind(path)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
     temporary = Path(name)
     try:
@@ -54,6 +58,14 @@ def replace_atomically(path: Path) -> Iterator[IO[bytes]]:
         temporary.unlink()
         raise
     _sync_folder(path.parent)
+
+
+def _remove_left_behind(path: Path) -> None:
+    """Remove temporary files of this path that killed programs left."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.????????.tmp"):
+        with suppress(OSError):
+            if time.time() - left.stat().st_mtime > LEFT_BEHIND_S:
+                left.unlink()
 
 
 def make_folder(folder: Path, *, option: str) -> None:

@@ -54,7 +54,8 @@ for point in range(1, 200):
     writer = os.fork()
     if writer == 0:
         kill_at(point)
-        project.write(entry, changes, fingerprint=fingerprint)
+        with project:
+            project.write(entry, changes, fingerprint=fingerprint)
         os._exit(0)
     status = os.waitpid(writer, 0)[1]
     if status == 0:
@@ -63,7 +64,7 @@ for point in range(1, 200):
     if not os.WIFSIGNALED(status):
         sys.exit(f"the writer ended with {status}")
 """
-FEWEST_POINTS = 20  # backup, data file, list of classes and counts: each a temporary file, a write, two syncs and a rename
+FEWEST_POINTS = 25  # backup, data, list of classes, counts, time of the project: each a temporary file, a write, two syncs and a rename
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs fork")

@@ -195,3 +195,19 @@ def test_refusal_names_file_reason_and_remedy(data_file: Path, monkeypatch: pyte
 def test_backup_stands_beside_the_file(tmp_path: Path) -> None:
     """Under a name that QuPath neither reads nor deletes."""
     assert backup_of(tmp_path / "data.qpdata") == tmp_path / "data.qpdata.nuclick-backup"
+
+
+def test_what_a_killed_write_left_is_removed_by_a_later_one(data_file: Path) -> None:
+    """After an hour, of the same file only, and nothing that another program may be writing."""
+    folder = data_file.parent
+    names = (".data.qpdata.abcd1234.tmp", ".data.qpdata.wxyz5678.tmp", ".summary.json.abcd1234.tmp", ".data.qpdata.tmp")
+    left, fresh, other, users = (folder / name for name in names)
+    for path in (left, fresh, other, users):
+        path.write_bytes(b"half of a fi")
+        two_hours_ago = path.stat().st_mtime - 7200
+        os.utime(path, (two_hours_ago, two_hours_ago))
+    os.utime(fresh)
+
+    replace_data_file(data_file, NEW, old=OLD)
+
+    assert [path.exists() for path in (left, fresh, other, users)] == [False, True, True, True]
