@@ -9,6 +9,7 @@ import pytest
 from shapely import Point
 
 from fixture_projects import DATA, VERSIONS, entry_of
+from nuclick_qp.errors import WriteRefusedError
 from nuclick_qp.projects.protocol import PROMPT_KEY, Changes, Project, ResultObject
 from nuclick_qp.projects.qupath_files.engine import open_files_project
 from nuclick_qp.prompts import Plane
@@ -36,7 +37,7 @@ def project_json(folder: Path) -> tuple[int, bytes]:
 
 
 def test_closing_a_project_that_was_written_states_the_time(folder: Path) -> None:
-    """In ms, as QuPath does; every other byte of the project file stays."""
+    """In ms, as QuPath does, but whole seconds; every other byte of the project file stays."""
     before, rest = project_json(folder)
     with open_files_project(folder) as project:
         write(project, "1")
@@ -45,8 +46,25 @@ def test_closing_a_project_that_was_written_states_the_time(folder: Path) -> Non
         assert project_json(folder) == (before, rest)
 
     after, rest_after = project_json(folder)
-    assert before < after <= time.time_ns() // 1_000_000
+    assert before < after <= time.time_ns() // 1_000_000 < after + 60_000
+    assert after % 1000 == 0
     assert rest_after == rest
+
+
+def test_runs_on_other_images_of_a_project_do_not_refuse_one_another(folder: Path) -> None:
+    """Each states the time when it ends; QuPath's own time is told from it, and refused."""
+    with open_files_project(folder) as first, open_files_project(folder) as second:
+        write(first, "1")
+        with open_files_project(folder) as third:
+            write(third, "3")
+        stated, _ = project_json(folder)
+        write(second, "2")
+    path = folder / "project.qpproj"
+    with open_files_project(folder) as project:
+        path.write_bytes(path.read_bytes().replace(str(stated).encode(), str(stated + 123).encode()))
+
+        with pytest.raises(WriteRefusedError, match="has changed since it was read"):
+            write(project, "4")
 
 
 def test_time_of_a_project_stays_when_nothing_was_written_or_somebody_saved_it(folder: Path) -> None:

@@ -22,7 +22,9 @@ from nuclick_qp.projects.qupath_files.view_json import view_steps
 logger = logging.getLogger(__name__)
 
 MICROMETRE = frozenset({"µm", "μm", "um"})  # micro sign, Greek mu, ASCII
-MODIFIED = re.compile(rb'("modifyTimestamp"\s*:\s*)\d+')
+MODIFIED = re.compile(rb'("modifyTimestamp"\s*:\s*)(\d{1,18})')
+IMAGES = b'"images"'  # behind it keys of that name belong to the user
+OUR_STEP_MS = 1000  # times that we write are whole seconds: runs on other images of the project tell them from QuPath's
 RESTORE = "restore project.qpproj.backup from the same folder, or save the project in QuPath"
 
 
@@ -43,7 +45,9 @@ class ProjectFile:
     servers
         For each image its `serverBuilder`, as compact JSON.
     fingerprint
-        Of the bytes of the file.
+        Of the bytes of the file, but for the next.
+    modified_ms
+        When it was last changed, in ms since 1970; None when it does not say.
     """
 
     path: Path
@@ -52,6 +56,7 @@ class ProjectFile:
     images: tuple[ImageEntry, ...]
     servers: tuple[str, ...]
     fingerprint: str
+    modified_ms: int | None
 
 
 def find_project_file(path: Path) -> Path:
@@ -103,7 +108,7 @@ def read_project_file(path: Path) -> ProjectFile:
         uri if isinstance(uri, str) else None,
         tuple(entry for entry, _ in pairs),
         tuple(server for _, server in pairs),
-        _fingerprint(data),
+        *_identity(data),
     )
 
 
@@ -119,7 +124,7 @@ def refuse_changed(file: ProjectFile, *, image_name: str) -> None:
         If the file is not what it was, or is gone.
     """
     try:
-        is_same = _fingerprint(file.path.read_bytes()) == file.fingerprint
+        is_same = _is_as_read(file, file.path.read_bytes())
     except OSError:
         is_same = False
     if not is_same:
@@ -137,16 +142,27 @@ def set_modified(file: ProjectFile, *, now_ms: int) -> None:
     """
     try:
         data = file.path.read_bytes()
-        head, images, rest = data.partition(b'"images"')  # behind it keys of that name belong to the user
-        new, found = MODIFIED.subn(rb"\g<1>%d" % now_ms, head, count=1)
-        if found and images and _fingerprint(data) == file.fingerprint:
-            write_atomically(file.path, new + images + rest)
+        if file.modified_ms is not None and _is_as_read(file, data):
+            head, images, rest = data.partition(IMAGES)
+            write_atomically(file.path, MODIFIED.sub(rb"\g<1>%d" % (now_ms // OUR_STEP_MS * OUR_STEP_MS), head, count=1) + images + rest)
     except OSError as err:
         logger.warning("the time of the change could not be written into %s (%s)", file.path, err.strerror)
 
 
-def _fingerprint(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
+def _is_as_read(file: ProjectFile, data: bytes) -> bool:
+    """Tell whether the file holds what it held; the time may be one that another run of ours wrote."""
+    fingerprint, modified_ms = _identity(data)
+    is_ours = modified_ms is not None and modified_ms % OUR_STEP_MS == 0
+    return fingerprint == file.fingerprint and (modified_ms == file.modified_ms or is_ours)
+
+
+def _identity(data: bytes) -> tuple[str, int | None]:
+    """Give the fingerprint of all but the time of the last change, and this time."""
+    head, images, rest = data.partition(IMAGES)
+    found = MODIFIED.search(head) if images else None
+    if found is None:
+        return hashlib.sha256(data).hexdigest(), None
+    return hashlib.sha256(head[: found.start(2)] + head[found.end(2) :] + images + rest).hexdigest(), int(found[2])
 
 
 def _bytes(path: Path) -> bytes:
