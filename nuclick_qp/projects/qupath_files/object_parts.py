@@ -21,6 +21,7 @@ from nuclick_qp.projects.qupath_files.java_values import (
 )
 
 MAX_CLASS_PARTS = 64
+KnownNames = dict[int | tuple[int, ...], tuple[str, ...]]
 _NUMERIC = "qupath.lib.measurements.NumericMeasurementList$"
 
 
@@ -105,13 +106,14 @@ def full_class_name(node: JavaObject) -> str | None:
     return ": ".join(reversed(parts)) or None
 
 
-def read_measured(item: Item, known: dict[tuple[int, ...], tuple[str, ...]]) -> Measured:
+def read_measured(item: Item, known: KnownNames) -> Measured:
     """Read a list of measurements; null gives `NOT_MEASURED`.
 
     Parameters
     ----------
     known
-        Lists of names met so far in the same graph, by the ids of their texts. Grows.
+        Lists of names met so far in the same graph, by the id of the list and by those of its texts.
+        Grows.
     """
     if item is None:
         return NOT_MEASURED
@@ -122,11 +124,14 @@ def read_measured(item: Item, known: dict[tuple[int, ...], tuple[str, ...]]) -> 
         return Measured(names, struct.pack(f">{len(measured)}d", *(number(entry, "value") for entry in measured)), ">f8")
     if not node.desc.name.startswith(_NUMERIC):
         raise UnreadableDataError(f"a list of measurements is of class {node.desc.name!r}, which is not known")
-    items = list_items(field(node, "names"))  # lists of their own in results of ours, of the same texts
-    key = tuple(map(id, items))
-    if key not in known:
-        known[key] = tuple(text(name) for name in items)
-    names = known[key]
+    shared = field(node, "names")
+    if id(shared) not in known:
+        items = list_items(shared)  # lists of their own in results of ours, of the same texts
+        key = tuple(map(id, items))
+        if key not in known:
+            known[key] = tuple(text(name) for name in items)
+        known[id(shared)] = known[key]
+    names = known[id(shared)]
     code = node.desc.name.removeprefix(_NUMERIC)[:1]  # FloatList, DoubleList
     raw = primitives(field(node, "values"), f"[{code}")
     n_values = len(raw) // (4 if code == "F" else 8)
@@ -135,12 +140,20 @@ def read_measured(item: Item, known: dict[tuple[int, ...], tuple[str, ...]]) -> 
     return Measured(names, raw, ">f4" if code == "F" else ">f8")
 
 
-def read_metadata(node: JavaObject) -> list[tuple[str, str]]:
-    """Read the keys and values of a `MetadataMap`."""
+def read_metadata(node: JavaObject, checked: set[int]) -> list[tuple[str, str]]:
+    """Read the keys and values of a `MetadataMap`.
+
+    Parameters
+    ----------
+    checked
+        Ids of the version numbers found right so far in the same graph. Grows.
+    """
     reader = Reader(node)
     version = reader.item()
-    if boxed(version, "java.lang.Integer") != 1:
-        raise UnreadableDataError("the metadata of an object are of a version that is not known")
+    if id(version) not in checked:
+        if boxed(version, "java.lang.Integer") != 1:
+            raise UnreadableDataError("the metadata of an object are of a version that is not known")
+        checked.add(id(version))
     keys, values = elements(reader.item()), elements(reader.item())
     if len(keys) != len(values):
         raise UnreadableDataError("the metadata of an object have keys without values")

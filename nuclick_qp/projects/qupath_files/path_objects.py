@@ -9,6 +9,7 @@ from nuclick_qp.errors import UnreadableDataError
 from nuclick_qp.projects.qupath_files.java_nodes import Block, Item, JavaObject, collector_paused
 from nuclick_qp.projects.qupath_files.java_values import an_object, boxed, class_name, field, optional_text
 from nuclick_qp.projects.qupath_files.object_parts import (
+    KnownNames,
     Measured,
     Reader,
     block_bytes,
@@ -225,7 +226,9 @@ class _Decoder:
     """Reads one object at a time; remembers the names and classes that objects share."""
 
     def __init__(self) -> None:
-        self.names: dict[tuple[int, ...], tuple[str, ...]] = {}
+        self.names: KnownNames = {}
+        self.versions: set[int] = set()
+        self.locks: dict[int, bool] = {}
         self.classes: dict[int, str | None] = {}
 
     def decode(self, node: JavaObject, parent: int) -> tuple[_Draft, list[JavaObject]]:
@@ -239,7 +242,7 @@ class _Decoder:
         following = reader.item()
         pairs: list[tuple[str, str]] = []
         if class_name(following) == "qupath.lib.objects.MetadataMap":
-            pairs = read_metadata(an_object(following, "metadata"))
+            pairs = read_metadata(an_object(following, "metadata"), self.versions)
             following = reader.item()
         draft = _Draft(node, parent, [], name, pairs, read_measured(following, self.names))
         (count,) = struct.unpack(">i", reader.primitives(4))
@@ -256,8 +259,10 @@ class _Decoder:
     def _decode_roi_part(self, reader: "Reader", draft: _Draft) -> None:
         """Read what all objects but the root have; very old files lack the lock."""
         following = reader.item()
-        if class_name(following) == "java.lang.Boolean":
-            draft.locked = bool(boxed(following, "java.lang.Boolean"))
+        if id(following) in self.locks or class_name(following) == "java.lang.Boolean":
+            if id(following) not in self.locks:
+                self.locks[id(following)] = bool(boxed(following, "java.lang.Boolean"))
+            draft.locked = self.locks[id(following)]
             following = reader.item()
         draft.class_name = self._class_name(following)
         draft.roi = decode_roi(an_object(reader.item(), "a region"))
