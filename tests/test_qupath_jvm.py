@@ -170,6 +170,24 @@ with open_jvm_project(Path(sys.argv[1])) as project:
 
 
 @pytest.mark.jvm
+def test_java_prints_nothing_to_stdout_while_it_starts(study: Path, tmp_path: Path) -> None:
+    """QuPath tells of its first classes already, if it was asked to tell all."""
+    if find_qupath() is None:
+        pytest.skip(NO_QUPATH)
+    config = tmp_path / "logback.xml"
+    config.write_text(
+        '<configuration><appender name="OUT" class="ch.qos.logback.core.ConsoleAppender"><encoder><pattern>%msg%n</pattern></encoder>'
+        '</appender><root level="debug"><appender-ref ref="OUT"/></root></configuration>'
+    )
+    code = "import sys; from pathlib import Path; import nuclick_qp.projects.qupath_jvm as q; q.open_jvm_project(Path(sys.argv[1]))"
+
+    done = run_python(code, str(study), PAQUO_JAVA_OPTS=f"-Dlogback.configurationFile={config.as_uri()}")
+
+    assert done.stdout == ""
+    assert "PathClass" in done.stderr
+
+
+@pytest.mark.jvm
 def test_process_ends_when_java_started_in_a_thread(study: Path) -> None:
     """Java waits for the thread that started it; the one here is never told to leave."""
     if find_qupath() is None:

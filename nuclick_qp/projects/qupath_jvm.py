@@ -46,6 +46,7 @@ FINDER_SETTINGS = (
     "qupath_prefer_conda",
     "jvm_path_override",
 )
+START_SETTINGS = (*FINDER_SETTINGS, "java_opts", "warn_microsoft_store_python")
 DATA_FILE_VERSION = 3  # what QuPath 0.3 to 0.8 write
 
 _starting = threading.Lock()  # of the Java machine, or reading the settings that say how
@@ -178,14 +179,19 @@ def _start_java() -> Java:
     """Start QuPath's Java machine; there is one in a process, and it lives as long."""
     try:
         import jpype  # noqa: PLC0415
+        from paquo import settings  # noqa: PLC0415
+        from paquo.jpype_backend import start_jvm  # noqa: PLC0415
+
+        start_jvm(finder_kwargs={name: settings.get(name) for name in START_SETTINGS})
+        # QuPath logs to stdout, which belongs to the results of our commands; it begins as its classes are loaded, by the next line.
+        system = jpype.JClass("java.lang.System")
+        system.setOut(system.err)
         from paquo import java as started  # noqa: PLC0415
     except (ImportError, OSError, RuntimeError, TypeError, ValueError) as err:  # TypeError: a class that paquo wants is not there
         raise EngineUnavailableError(f"QuPath does not start ({' '.join(str(err).split())[:160]}); {REMEDY}") from err
     if threading.current_thread() is not threading.main_thread():
         # At its end Java waits for the thread that started it, unless that is attached anew, as all others are, by its next call.
         jpype.JClass("java.lang.Thread").detach()
-    # QuPath logs to stdout, which belongs to the results of our commands.
-    started.System.setOut(started.System.err)
     java = Java(
         qupath=str(started.qupath_version),
         load=cache(jpype.JClass),
