@@ -3,8 +3,6 @@
 import uuid
 from collections.abc import Iterable
 
-import shapely
-
 from nuclick_qp.polygons import valid_polygons
 from nuclick_qp.projects.prompts_of import FoundObject
 from nuclick_qp.projects.protocol import OBJECT_KINDS, ClosedAnnotation, ClosedObject
@@ -52,6 +50,7 @@ def closed_objects(objects: Iterable[FoundObject], *, entry_id: str) -> tuple[Cl
 def _closed_object(found: FoundObject, place: str) -> ClosedObject:
     assert found.kind in ("annotation", "detection", "cell")  # literals, for the type checker
     outline = valid_polygons(found.outline)
-    object_id = found.object_id or str(uuid.uuid5(ID_NAMESPACE, f"{place} {found.kind} {shapely.to_wkt(outline)}"))
+    # Not from the outline: engines begin it at other vertices, and draw ellipses with other numbers of them.
+    object_id = found.object_id or str(uuid.uuid5(ID_NAMESPACE, f"{place} {found.kind}"))
     nucleus = None if found.nucleus is None else valid_polygons(found.nucleus)
     return ClosedObject(outline, found.kind, object_id, found.class_name, found.name, found.plane, nucleus, found.measurements)

@@ -7,6 +7,7 @@ add steps to the workflow at each read; take a truncated file for a whole one or
 never come back from it. Reading keeps `PathIO`'s filter of classes: foreign ones are refused.
 """
 
+import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ from nuclick_qp.errors import UnreadableDataError
 
 FIRST_LINE = "Data file version "
 KNOWN_VERSIONS = frozenset({"2", "3"})  # QuPath 0.1.2 to 0.2, and 0.3 to 0.8
+FIRST_WITH_IDS = (0, 4)  # the QuPath that began to give each object an id
 LAST_OBJECT = "EOF"
 HIERARCHY = "qupath.lib.objects.hierarchy.PathObjectHierarchy"
 PATH_CLASS = "qupath.lib.objects.classes.PathClass"
@@ -117,6 +119,12 @@ def read_data(java: Java, data: bytes, *, source: Path) -> JvmData:
     if len(hierarchies) != 1:
         raise UnreadableDataError(f"{source} has {len(hierarchies)} hierarchies of objects; {REMEDY}")
     return JvmData(first_line, tuple(objects), hierarchies[0].getRootObject())
+
+
+def keeps_ids(content: JvmData) -> bool:
+    """Tell whether every object has its id from the file: QuPath makes one up, another each time, for those that have none."""
+    version = re.search(r'"qupathVersion":"(\d+)\.(\d+)', str(content.objects[0]))
+    return version is not None and (int(version[1]), int(version[2])) >= FIRST_WITH_IDS
 
 
 def write_data(java: Java, content: JvmData) -> bytes:

@@ -148,7 +148,7 @@ class ClosedObject:
         As that of a `ClosedAnnotation`.
     object_id
         UUID as text: QuPath's, or for files of QuPath 0.3 and before one that follows from image,
-        place in the file, kind and outline.
+        place in the file and kind.
     nucleus
         Of a cell, valid; None when it has none.
     measurements

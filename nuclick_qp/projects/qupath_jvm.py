@@ -20,15 +20,15 @@ import re
 import sys
 import threading
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from nuclick_qp.errors import EngineUnavailableError, UnreadableDataError, WriteRefusedError
-from nuclick_qp.projects.jvm_data import CLASS_POOL, PATH_CLASS, Java, own_classes, private_field, read_data
+from nuclick_qp.projects.jvm_data import CLASS_POOL, PATH_CLASS, Java, keeps_ids, own_classes, private_field, read_data
 from nuclick_qp.projects.jvm_edit import edited
-from nuclick_qp.projects.jvm_objects import found_objects
+from nuclick_qp.projects.jvm_objects import found_objects, walk
 from nuclick_qp.projects.prompts_of import FoundKind, FoundObject
 from nuclick_qp.projects.protocol import Changes, ImageEntry
 from nuclick_qp.projects.qupath_files.engine import FilesProject, data_content, refuse_unsafe
@@ -138,8 +138,13 @@ class JvmProject(FilesProject):
             If QuPath cannot read the bytes.
         """
         with own_classes(self.java):
-            root = read_data(self.java, data, source=self.data_path(entry)).root
-            return list(found_objects(self.java, root, outlines_of=outlines_of))
+            content = read_data(self.java, data, source=self.data_path(entry))
+            found = list(found_objects(self.java, content.root, outlines_of=outlines_of))
+            if not outlines_of or keeps_ids(content):
+                return found
+            # A file of QuPath 0.3 and before, which may have got objects with ids since.
+            kept = {str(item.getID()) for item in walk(read_data(self.java, data, source=self.data_path(entry)).root)}
+            return [item if item.object_id in kept else replace(item, object_id=None) for item in found]
 
     def write(self, entry: ImageEntry, changes: Changes, *, fingerprint: str) -> None:
         """Write results into one image: one write, verified, all or nothing.
