@@ -9,6 +9,7 @@ from shapely.geometry.base import BaseGeometry
 from nuclick_qp.options import Predictors, RunOptions
 from nuclick_qp.pipeline import segment_project
 from nuclick_qp.projects import open_project
+from nuclick_qp.projects.open_project import Engine
 from nuclick_qp.projects.protocol import PROMPT_KEY
 from nuclick_qp.projects.qupath_files.data_file import parse_data_file
 from nuclick_qp.projects.qupath_files.new_objects import NewAnnotation
@@ -27,9 +28,9 @@ def points_at(*places: tuple[float, float], class_name: str | None = "Tumor", na
 ALL = points_at((60, 60), (100, 70)), points_at((300, 200), class_name="Stroma"), points_at((203, 150), class_name=None)
 
 
-def run_on(project: Path, predictors: Predictors, **options: Any) -> RunReport:
+def run_on(project: Path, predictors: Predictors, *, engine: Engine = "auto", **options: Any) -> RunReport:
     """Run over a whole project."""
-    with open_project(project) as opened:
+    with open_project(project, engine=engine) as opened:
         return segment_project(opened, predictors, options=RunOptions(**options))
 
 

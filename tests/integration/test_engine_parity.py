@@ -5,11 +5,11 @@ import math
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
-from shapely import Polygon, box
-from shapely.geometry.base import BaseGeometry
+from shapely import MultiPolygon, Polygon, box
 
+from compared_objects import assert_close, assert_same_outline, assert_same_results, data_of, our_objects, users_objects
+from fixture_projects import DATA, VERSIONS, entry_of, open_with_qupath
 from nuclick_qp.projects.protocol import (
     MODEL_KEY,
     OPTIONS_KEY,
@@ -21,14 +21,10 @@ from nuclick_qp.projects.protocol import (
     Project,
     ResultObject,
 )
-from nuclick_qp.projects.qupath_files.data_file import DataFile, parse_data_file
+from nuclick_qp.projects.qupath_files.data_file import DataFile
 from nuclick_qp.projects.qupath_files.engine import open_files_project
-from nuclick_qp.projects.qupath_files.rois import Roi
-from nuclick_qp.projects.qupath_jvm import find_qupath, open_jvm_project
-from nuclick_qp.prompts import XY, Prompt
+from nuclick_qp.prompts import Plane, Prompt
 
-DATA = Path(__file__).parents[1] / "data" / "qupath"
-VERSIONS = ("0.3.2", "0.4.4", "0.6.0", "0.8")
 KINDS: tuple[ObjectKind, ...] = ("detection", "annotation", "cell")
 
 pytestmark = pytest.mark.jvm
@@ -40,8 +36,8 @@ class Pair:
     def __init__(self, version: str, folder: Path) -> None:
         self.folders = {name: Path(shutil.copytree(DATA / version / "ihc", folder / name)) for name in ("files", "qupath")}
         self.files: Project = open_files_project(self.folders["files"])
-        self.qupath: Project = open_jvm_project(self.folders["qupath"])
-        self.swapped = open_files_project(self.folders["qupath"]), open_jvm_project(self.folders["files"])
+        self.qupath: Project = open_with_qupath(self.folders["qupath"])
+        self.swapped = open_files_project(self.folders["qupath"]), open_with_qupath(self.folders["files"])
 
     @property
     def entries(self) -> list[ImageEntry]:
@@ -50,8 +46,7 @@ class Pair:
 
     def data(self, name: str, entry: ImageEntry) -> DataFile:
         """Parse the data file of an image."""
-        path = self.folders[name] / "data" / entry.entry_id / "data.qpdata"
-        return parse_data_file(path.read_bytes(), source=path)
+        return data_of(self.folders[name], entry.entry_id)
 
     def write(self, entry: ImageEntry, changes: Changes) -> None:
         """Write the same into both."""
@@ -62,19 +57,18 @@ class Pair:
 @pytest.fixture(params=VERSIONS)
 def pair(request: pytest.FixtureRequest, tmp_path: Path) -> Pair:
     """Give the project of each QuPath version."""
-    if find_qupath() is None:
-        pytest.skip("no QuPath found; set PAQUO_QUPATH_DIR")
     return Pair(request.param, tmp_path)
 
 
 def results_for(prompts: tuple[Prompt, ...]) -> tuple[ResultObject, ...]:
-    """Give a result of each prompt; all kinds, some with holes, some of a new class."""
+    """Give a result of each prompt; all kinds, some with holes or two parts, some of a new class."""
     made = []
     for i, prompt in enumerate(prompts):
         x, y = prompt.anchor
-        outline = box(x - 3.3, y - 2, x + 4, y + 5.7)
+        part = box(x - 3.3, y - 2, x + 4, y + 5.7)
         if i % 3 == 1:
-            outline = Polygon(box(x - 9.12, y - 9, x + 9, y + 9).exterior, [box(x - 2, y - 2, x + 2, y + 2).exterior])
+            part = Polygon(box(x - 9.12, y - 9, x + 9, y + 9).exterior, [box(x - 2, y - 2, x + 2, y + 2).exterior])
+        outline = MultiPolygon([part, box(x + 20, y, x + 22.25, y + 1.5)]) if i % 7 == 2 else part
         name = prompt.class_name if i % 5 else "Neu: Größe"
         metadata = ((PROMPT_KEY, prompt.key), (MODEL_KEY, "m"), (OPTIONS_KEY, "o"))
         measurements = (("NuClick: probability", 0.9), ("Area µm^2", math.nan))
@@ -91,57 +85,6 @@ def assert_same(one: EntryContent, other: EntryContent, *, within: float) -> Non
     assert [plane for _, plane in one.neighbours] == [plane for _, plane in other.neighbours]
     assert_close([r.centroid for r in one.results], [r.centroid for r in other.results], within=within)
     assert_close([xy for xy, _ in one.neighbours], [xy for xy, _ in other.neighbours], within=1e-3)
-
-
-def assert_close(one: list[XY], other: list[XY], *, within: float) -> None:
-    """Compare points."""
-    np.testing.assert_allclose(np.reshape(one, (-1, 2)), np.reshape(other, (-1, 2)), rtol=0, atol=within)
-
-
-def assert_same_outline(one: BaseGeometry, other: BaseGeometry) -> None:
-    """Compare areas: QuPath rounds to 0.01 px, and the corners that stand for an ellipse are others, to a thousandth of its area."""
-    assert one.symmetric_difference(other).area <= 1e-3 * other.area + 0.01 * other.length
-
-
-def users_objects(data: DataFile) -> list[tuple[object, ...]]:
-    """Describe what is not ours; without the ids and the second name of TMA cores that QuPath adds to old files."""
-    return [
-        (
-            (o.kind, o.name, o.class_name, o.locked, o.missing, parent.name),
-            repr(o.measurements),
-            [pair for pair in o.metadata if pair[0] != "Case ID"],
-            region(o.roi),
-            region(o.nucleus),
-        )
-        for o, parent in data.root.walk()
-        if PROMPT_KEY not in dict(o.metadata)
-    ]
-
-
-def our_objects(data: DataFile) -> list[tuple[object, ...]]:
-    """Describe what is ours, with ids and parents; outlines with holes without their coordinates."""
-    return [
-        (
-            (o.kind, o.name, o.class_name, o.object_id, o.locked),
-            (parent.name, region(parent.roi)),
-            repr(o.measurements),
-            sorted(o.metadata),
-            o.roi.kind if o.roi and o.roi.shape else region(o.roi),
-        )
-        for o, parent in data.root.walk()
-        if PROMPT_KEY in dict(o.metadata)
-    ]
-
-
-def vertices(data: DataFile) -> list[XY]:
-    """List the vertices of our outlines with holes."""
-    shapes = [o.roi for o, _ in data.root.walk() if PROMPT_KEY in dict(o.metadata) and o.roi and o.roi.shape]
-    return [(x, y) for roi in shapes for x, y in roi.points.tolist()]
-
-
-def region(roi: Roi | None) -> object:
-    """Describe a region to the last bit."""
-    return None if roi is None else (roi.kind, roi.c, roi.plane, roi.points.tolist(), roi.shape and roi.shape.wkb)
 
 
 def test_engines_read_the_same(pair: Pair) -> None:
@@ -177,6 +120,8 @@ def test_engines_read_the_same_closed_objects(pair: Pair) -> None:
             assert_same_outline(a.outline, b.outline)
             assert dict(a.measurements) == pytest.approx(dict(b.measurements), nan_ok=True)
             assert (a.nucleus is None) == (b.nucleus is None)
+            if a.nucleus is not None and b.nucleus is not None:
+                assert_same_outline(a.nucleus, b.nucleus)
 
 
 def test_each_reads_what_the_other_wrote(pair: Pair) -> None:
@@ -206,8 +151,7 @@ def test_engines_write_the_same_objects(pair: Pair) -> None:
         pair.write(entry, Changes(results_for(prompts)))
 
         files, qupath = pair.data("files", entry), pair.data("qupath", entry)
-        assert our_objects(files) == our_objects(qupath)
-        assert_close(vertices(files), vertices(qupath), within=0.0051)
+        assert_same_results(files, qupath)
         assert users_objects(files) == users_objects(qupath) == before
         assert (files.version, files.image_type, files.properties) == (qupath.version, qupath.image_type, qupath.properties)
     assert_same_side_files(pair)
@@ -227,6 +171,31 @@ def test_engines_replace_and_remove_the_same(pair: Pair) -> None:
     assert_same(files, qupath, within=0.01)
     assert len(files.results) == len(add) - 3
     assert our_objects(pair.data("files", entry)) == our_objects(pair.data("qupath", entry))
+
+
+def test_engines_write_the_same_into_an_image_without_data(pair: Pair) -> None:
+    """One that QuPath never saved; each engine reads what the other made."""
+    entry = entry_of(pair.files, "6")
+    prompts = tuple(Prompt("point", (((x, 70.0),),), name, None, Plane(), nested=False) for x, name in ((30.0, "Tumor"), (90.5, None)))
+
+    pair.write(entry, Changes(results_for(prompts)))
+
+    files, qupath = pair.data("files", entry), pair.data("qupath", entry)
+    assert_same_results(files, qupath)
+    assert len(our_objects(files)) == 2
+    assert (files.version, files.image_type) == (qupath.version, qupath.image_type)
+    contents = [project.read(entry) for project in (pair.files, pair.qupath, *pair.swapped)]
+    for content in contents[1:]:
+        assert_same(contents[0], content, within=0.01)
+    assert_same_side_files(pair)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_project_without_images_has_none_in_both(version: str) -> None:
+    """It opens, and there is nothing in it."""
+    folder = DATA / version / "empty"
+
+    assert list(open_with_qupath(folder).images()) == list(open_files_project(folder).images()) == []
 
 
 def assert_same_side_files(pair: Pair) -> None:
