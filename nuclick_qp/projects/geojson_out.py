@@ -145,11 +145,10 @@ def _feature(result: ResultObject, ids: "array[int]", path: Path) -> str | None:
     return _feature_text(str(feature_id), _geometry(outline, result.plane), _properties(result))
 
 
-def _feature_text(feature_id: str, geometry: str, properties: dict[str, Any], nucleus: str = "") -> str:
-    """Put a feature together; ASCII, which half a surrogate pair gets through, too."""
-    name, about = json.dumps(feature_id), json.dumps(properties, separators=(",", ":"))
+def _feature_text(feature_id: str, geometry: str, properties: str, nucleus: str = "") -> str:
+    """Put a feature together."""
     more = f',"nucleusGeometry":{nucleus}' if nucleus else ""
-    return f'{{"type":"Feature","id":{name},"geometry":{geometry}{more},"properties":{about}}}'
+    return f'{{"type":"Feature","id":{json.dumps(feature_id)},"geometry":{geometry}{more},"properties":{properties}}}'
 
 
 def _geometry(outline: Polygon | MultiPolygon, plane: Plane) -> str:
@@ -163,7 +162,8 @@ def _id_of(key: str) -> uuid.UUID:
     return uuid.uuid5(ID_NAMESPACE, key)
 
 
-def _properties(result: ResultObject | ClosedObject) -> dict[str, Any]:
+def _properties(result: ResultObject | ClosedObject) -> str:
+    """Give the text of all but the shape; ASCII, which half a surrogate pair gets through, too."""
     properties: dict[str, Any] = {"objectType": result.kind}
     if isinstance(result, ClosedObject) and result.name:
         properties["name"] = result.name
@@ -171,8 +171,11 @@ def _properties(result: ResultObject | ClosedObject) -> dict[str, Any]:
         names = result.class_name.split(": ")
         # QuPath refuses a whole file for one class without a colour; null leaves the colour to QuPath.
         properties["classification"] = {**({"name": names[0]} if len(names) == 1 else {"names": names}), "color": None}
-    # A measurement that is not there is NaN to QuPath; infinities are texts, as QuPath writes them since 0.5.
-    measured = {name: float(value) for name, value in result.measurements if not math.isnan(value)}
-    infinite = {math.inf: "Infinity", -math.inf: "-Infinity"}
-    properties["measurements"] = {name: infinite.get(value, value) for name, value in measured.items()}
-    return properties
+    # A measurement that is not there is NaN to QuPath.
+    measured = [f"{json.dumps(name)}:{_number(value)}" for name, value in dict(result.measurements).items() if not math.isnan(value)]
+    return f'{json.dumps(properties, separators=(",", ":"))[:-1]},"measurements":{{{",".join(measured)}}}}}'
+
+
+def _number(value: float) -> str:
+    """Write a number; an infinite one as one that is too large: QuPath 0.4 refuses a whole file for the texts of later ones."""
+    return json.dumps(float(value)) if math.isfinite(value) else f"{'-' * (value < 0)}1e999"
