@@ -3,6 +3,7 @@
 import hashlib
 import json
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -154,23 +155,31 @@ def test_image_without_data_gets_some(project: JvmProject) -> None:
     assert [r.prompt_key for r in project.read(entry).results] == ["a"]
 
 
-def test_each_file_keeps_its_own_colours(tmp_path: Path) -> None:
-    """QuPath has one class of a name in a process, and writes its colour into every file."""
-    colours = {"red": -65536, "blue": -16776961}
+@pytest.mark.parametrize("threads", [1, 4])
+def test_each_file_keeps_its_own_colours(tmp_path: Path, threads: int) -> None:
+    """QuPath has one class of a name in a process, and writes its colour into every file; from several threads at once, too."""
+    colours = {"red": -65536, "green": -16711936, "blue": -16776961, "white": -1}
+    projects = []
     for name, colour in colours.items():
         folder = Path(shutil.copytree(DATA / "0.6.0" / "ihc", tmp_path / name))
         click = NewAnnotation("Points", ((1.0, 2.0),), class_name="Odd")
         new = new_data_file(server_json="{}", annotations=[click], qupath_version="0.6.0", project_entry="p::1", colours={"Odd": colour})
         (folder / "data" / "1" / "data.qpdata").write_bytes(new)
+        projects.append(open_with_qupath(folder))
 
-    for name in colours:
-        write(open_with_qupath(tmp_path / name), (result("a", class_name="Odd"),))
+    def fill(project: JvmProject) -> None:
+        for number in range(10):
+            write(project, (result(f"{number}", class_name="Odd"),))
+
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(fill, projects))
 
     for name, colour in colours.items():
         path = tmp_path / name / "data" / "1" / "data.qpdata"
         nodes = parse_data_file(path.read_bytes(), source=path).graph.nodes
         classes = [n for n in nodes if isinstance(n, JavaObject) and n.desc.name == "qupath.lib.objects.classes.PathClass"]
         assert [boxed(field(n, "colorRGB"), "java.lang.Integer") for n in classes] == [colour]
+        assert len(results_in(path)) == 10
 
 
 # Refusals: every byte as before

@@ -1,12 +1,14 @@
 """The engine that lets an installed QuPath read and write projects."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from compared_objects import assert_same_results, data_of, our_objects, users_objects
 from fixture_projects import DATA, NO_QUPATH, VERSIONS, drawn_in, entry_of, open_with_qupath, prompts_in, snapshot
 from nuclick_qp.errors import EngineUnavailableError, ProjectNotFoundError, UnreadableDataError
 from nuclick_qp.projects.qupath_jvm import JvmProject, find_qupath, open_jvm_project
@@ -144,6 +146,26 @@ def test_interrupted_save_of_qupath_is_told(project: JvmProject, study: Path) ->
 
 # The process
 
+WRITE_AND_REMOVE = """
+import sys
+from pathlib import Path
+from shapely import Point
+from nuclick_qp.projects.protocol import PROMPT_KEY, Changes, ResultObject
+from nuclick_qp.projects.qupath_files.engine import open_files_project
+from nuclick_qp.projects.qupath_jvm import open_jvm_project
+from nuclick_qp.prompts import Plane
+for folder, open_project in zip(sys.argv[1:], (open_jvm_project, open_files_project)):
+    with open_project(Path(folder)) as project:
+        entry = project.images()[0]
+        disc, ring = Point(90.125, 80.5).buffer(4), Point(120.25, 80).buffer(9).difference(Point(120.25, 80).buffer(2.5))
+        add = [
+            ResultObject(o, "detection", "Tumor", Plane(1, 0), True, (90.125, 80.5), (("Area µm^2", 0.25),), ((PROMPT_KEY, key),))
+            for key, o in {"a": disc, "b": ring, "c": disc}.items()
+        ]
+        project.write(entry, Changes(tuple(add)), fingerprint=project.read(entry).fingerprint)
+        project.write(entry, Changes((), frozenset("c")), fingerprint=project.read(entry).fingerprint)
+"""
+
 
 @pytest.mark.jvm
 def test_java_prints_nothing_to_stdout(study: Path) -> None:
@@ -185,6 +207,32 @@ def test_java_prints_nothing_to_stdout_while_it_starts(study: Path, tmp_path: Pa
 
     assert done.stdout == ""
     assert "PathClass" in done.stderr
+
+
+@pytest.mark.jvm
+def test_writing_and_removing_call_nothing_that_goes(study: Path) -> None:
+    """QuPath warns of what its next version does without."""
+    if find_qupath() is None:
+        pytest.skip(NO_QUPATH)
+
+    done = run_python(WRITE_AND_REMOVE, str(study))
+
+    assert not [line for line in done.stderr.splitlines() if "replaced by" in line or "deprecated" in line]
+
+
+@pytest.mark.jvm
+def test_language_of_the_machine_makes_no_difference(study: Path) -> None:
+    """Where a comma parts the decimals, too."""
+    if find_qupath() is None:
+        pytest.skip(NO_QUPATH)
+    other = Path(shutil.copytree(study, study.with_name("other")))
+
+    run_python(WRITE_AND_REMOVE, str(study), str(other), PAQUO_JAVA_OPTS="-Duser.language=de -Duser.country=DE")
+
+    german, files = data_of(study), data_of(other)
+    assert_same_results(german, files)
+    assert len(our_objects(german)) == 2
+    assert users_objects(german) == users_objects(files)
 
 
 @pytest.mark.jvm

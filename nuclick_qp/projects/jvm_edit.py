@@ -133,7 +133,7 @@ def _take_out(java: Java, keepers: Sequence[Any], gone: set[Any]) -> None:
                 children.extend(list(child.getChildObjectsAsArray())[::-1])
             else:
                 remaining.add(child)
-        parent.clearChildObjects()
+        parent.removeChildObjects(java.load("java.util.Arrays").asList(parent.getChildObjectsAsArray()))
         parent.addChildObjects(remaining)
 
 
