@@ -17,6 +17,7 @@ class QuPathImage:
     def __init__(self, project: JvmProject, hierarchy: Any) -> None:
         self.load = project.java.load
         self.hierarchy = hierarchy
+        self.plane = self.load("qupath.lib.regions.ImagePlane").getDefaultPlane()
         self.metadata_of = metadata_reader(project.java)
 
     def objects(self) -> list[Any]:
@@ -46,8 +47,24 @@ class QuPathImage:
         places = self.load("java.util.ArrayList")()
         for x, y in points:
             places.add(point(x, y))
-        plane = self.load("qupath.lib.regions.ImagePlane").getDefaultPlane()
-        item.setROI(self.load("qupath.lib.roi.ROIs").createPointsROI(places, plane))
+        item.setROI(self.load("qupath.lib.roi.ROIs").createPointsROI(places, self.plane))
+
+    def draw_line(self, start: tuple[float, float], end: tuple[float, float]) -> Any:
+        """Draw a line without a class."""
+        roi = self.load("qupath.lib.roi.ROIs").createLineROI(*start, *end, self.plane)
+        item = self.load("qupath.lib.objects.PathObjects").createAnnotationObject(roi)
+        self.hierarchy.addObject(item)
+        return item
+
+    def merge(self, *items: Any) -> None:
+        """Make one annotation of several, with the class of the first."""
+        rois = self.load("java.util.ArrayList")()
+        for item in items:
+            rois.add(item.getROI())
+        merged = self.load("qupath.lib.roi.RoiTools").union(rois)
+        for item in items:
+            self.remove(item)
+        self.hierarchy.addObject(self.load("qupath.lib.objects.PathObjects").createAnnotationObject(merged, items[0].getPathClass()))
 
 
 def save_in_qupath(project: JvmProject, entry_id: str = "1", edit: Edit = lambda image: None) -> None:

@@ -13,7 +13,7 @@ from drawn_projects import objects_of, ours_of, points_at, run_on
 from fakes import DarkIsObject, make_card
 from fixture_projects import DATA, NO_QUPATH, VERSIONS, open_with_qupath
 from nuclick_qp.options import Predictors
-from nuclick_qp.projects.open_project import Engine
+from nuclick_qp.projects.open_project import Engine, open_project
 from nuclick_qp.projects.protocol import PROMPT_KEY
 from nuclick_qp.projects.qupath_files.new_objects import NewAnnotation
 from nuclick_qp.projects.qupath_jvm import find_qupath
@@ -23,7 +23,8 @@ from qupath_itself import Edit, QuPathImage, save_in_qupath, slides_at
 
 MakeProject = Callable[..., Path]
 ENGINES: tuple[Engine, ...] = ("files", "qupath")
-SQUIGGLE = NewAnnotation("Polyline", ((296.0, 198.0), (303.5, 203.0), (304.0, 196.25)), class_name="Gland")
+# From right to left, and points from right to left: geometries of QuPath 0.6 turn both.
+SQUIGGLE = NewAnnotation("Polyline", ((304.0, 196.25), (303.5, 203.0), (296.0, 198.0)), class_name="Gland")
 REGION = NewAnnotation("Polygon", ((180.0, 120.0), (240.5, 120.0), (240.0, 181.0), (180.0, 180.0)), class_name="Region*")
 DRAWN = points_at((100.25, 70), (60, 60.5)), points_at((203, 150), class_name="Stroma"), SQUIGGLE, REGION
 
@@ -176,6 +177,20 @@ def test_resolved_hierarchies_are_the_same(copies: dict[Engine, Path], predictor
     assert (skipped.skipped, again.ok, again.removed) == (4, 4, 4)
     regions = [item for item in objects_of(copies["qupath"]) if item.class_name == "Region*"]
     assert [PROMPT_KEY in dict(child.metadata) for child in regions[0].children] == [False, True]
+
+
+def test_lines_that_the_user_merged_are_one_prompt(copies: dict[Engine, Path], predictors: Predictors) -> None:
+    """A geometry of two lines from then on, done once, however often QuPath saves it."""
+    edit_in_qupath(copies, lambda image: image.merge(image.drawn("Gland"), image.draw_line((305.5, 205), (297.125, 207))))
+
+    first = run_both(copies, predictors)
+    edit_in_qupath(copies)
+
+    assert (first.prompts, first.ok) == (4, 4)
+    assert run_both(copies, predictors).skipped == 4
+    with open_project(copies["qupath"], engine="qupath") as opened:
+        strokes = [prompt.strokes for prompt in opened.read(opened.images()[0]).prompts if prompt.kind == "line"]
+    assert [len(lines) for lines in strokes] == [2]
 
 
 @pytest.mark.parametrize("version", VERSIONS)
