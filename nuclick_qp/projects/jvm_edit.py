@@ -142,7 +142,7 @@ def _parents(java: Java, root: Any, add: Sequence[ResultObject], metadata_of: Me
     closed = [item for item in walk(root) if item.isAnnotation() and item.hasROI() and item.getROI().isArea()]
     closed = [item for item in closed if not prompt_key_of(item, metadata_of)]
     rois = [item.getROI() for item in closed]
-    regions = [Region(geometry_of(java, roi) or Polygon(), float(roi.getArea()), plane_of(roi)) for roi in rois]
+    regions = [Region(geometry_of(java, roi), plane_of(roi)) for roi in rois]
     return [root if i is None else closed[i] for i in find_holders(regions, add)]
 
 

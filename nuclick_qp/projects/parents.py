@@ -7,6 +7,7 @@ import shapely
 from shapely import STRtree
 from shapely.geometry.base import BaseGeometry
 
+from nuclick_qp.polygons import valid_polygons
 from nuclick_qp.projects.protocol import ResultObject
 from nuclick_qp.prompts import Plane
 
@@ -18,13 +19,10 @@ class Region:
     Attributes
     ----------
     shape
-        In the slide frame; empty when it cannot hold anything.
-    area
-        As its engine computes it, in px^2.
+        In the slide frame, as it was drawn; None when there is none.
     """
 
-    shape: BaseGeometry
-    area: float
+    shape: BaseGeometry | None
     plane: Plane
 
 
@@ -35,7 +33,7 @@ def find_holders(regions: Sequence[Region], results: Sequence[ResultObject]) -> 
     ----------
     regions
         In the order of the hierarchy; of two of one area the later one, which is the inner one, is
-        taken.
+        taken. Lines, and what encloses nothing, hold nothing.
 
     Returns
     -------
@@ -46,10 +44,13 @@ def find_holders(regions: Sequence[Region], results: Sequence[ResultObject]) -> 
     nested = [i for i, result in enumerate(results) if result.nested]
     if not nested or not regions:
         return holders
-    pairs = STRtree([region.shape for region in regions]).query(shapely.points([results[i].anchor for i in nested]), predicate="intersects")
+    # Merged lines are a geometry as well, and the area of an outline that crosses itself is not that of its parts.
+    shapes = [valid_polygons(region.shape) for region in regions]
+    areas = shapely.area(shapes)
+    pairs = STRtree(shapes).query(shapely.points([results[i].anchor for i in nested]), predicate="intersects")
     for nth, place in pairs.T.tolist():
         i = nested[nth]
         if regions[place].plane == results[i].plane:
             best = holders[i]
-            holders[i] = place if best is None else min(best, place, key=lambda j: (regions[j].area, -j))
+            holders[i] = place if best is None else min(best, place, key=lambda j: (areas[j], -j))
     return holders

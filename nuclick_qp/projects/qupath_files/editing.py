@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 import numpy as np
 import shapely
-from shapely import Polygon
 
 from nuclick_qp.errors import WriteRefusedError
 from nuclick_qp.projects.parents import Region, find_holders
@@ -158,7 +157,7 @@ def _data(parent: PathObject, children: Sequence[JavaObject]) -> list[Item]:
 def _parents(root: PathObject, add: Sequence[ResultObject]) -> list[PathObject]:
     """Find for each nested result the smallest annotation of the user that holds its prompt; else the root."""
     closed = [(item, roi) for item, _ in root.walk() if (roi := _region(item)) is not None]
-    holders = find_holders([Region(roi.geometry or Polygon(), roi.area, roi.plane) for _, roi in closed], add)
+    holders = find_holders([Region(roi.geometry, roi.plane) for _, roi in closed], add)
     return [root if i is None else closed[i][0] for i in holders]
 
 
