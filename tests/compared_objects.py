@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from shapely.geometry.base import BaseGeometry
 
-from nuclick_qp.projects.protocol import PROMPT_KEY
+from nuclick_qp.projects.protocol import PROMPT_KEY, EntryContent
 from nuclick_qp.projects.qupath_files.data_file import DataFile, parse_data_file
 from nuclick_qp.projects.qupath_files.rois import Roi
 from nuclick_qp.prompts import XY
@@ -21,6 +21,17 @@ def assert_same_results(one: DataFile, other: DataFile) -> None:
     """Compare what is ours: outlines to 0.01 px, all else exactly."""
     assert our_objects(one) == our_objects(other)
     assert_close(vertices(one), vertices(other), within=0.01)
+
+
+def assert_same(one: EntryContent, other: EntryContent, *, within: float) -> None:
+    """Compare all but fingerprints; centroids with a tolerance in px, those of neighbours to 0.01 px, to which QuPath 0.8 rounds some."""
+    assert one.prompts == other.prompts
+    assert [p.key for p in one.prompts] == [p.key for p in other.prompts]
+    assert one.bad_prompts == other.bad_prompts
+    assert [(r.prompt_key, r.model, r.options) for r in one.results] == [(r.prompt_key, r.model, r.options) for r in other.results]
+    assert [plane for _, plane in one.neighbours] == [plane for _, plane in other.neighbours]
+    assert_close([r.centroid for r in one.results], [r.centroid for r in other.results], within=within)
+    assert_close([xy for xy, _ in one.neighbours], [xy for xy, _ in other.neighbours], within=0.01)
 
 
 def assert_close(one: list[XY], other: list[XY], *, within: float) -> None:

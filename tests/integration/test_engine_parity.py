@@ -8,14 +8,13 @@ from pathlib import Path
 import pytest
 from shapely import MultiPolygon, Polygon, box
 
-from compared_objects import assert_close, assert_same_outline, assert_same_results, data_of, our_objects, users_objects
+from compared_objects import assert_same, assert_same_outline, assert_same_results, data_of, our_objects, users_objects
 from fixture_projects import DATA, VERSIONS, entry_of, open_with_qupath
 from nuclick_qp.projects.protocol import (
     MODEL_KEY,
     OPTIONS_KEY,
     PROMPT_KEY,
     Changes,
-    EntryContent,
     ImageEntry,
     ObjectKind,
     Project,
@@ -76,19 +75,8 @@ def results_for(prompts: tuple[Prompt, ...]) -> tuple[ResultObject, ...]:
     return tuple(made)
 
 
-def assert_same(one: EntryContent, other: EntryContent, *, within: float) -> None:
-    """Compare all but fingerprints; centroids with a tolerance in px."""
-    assert one.prompts == other.prompts
-    assert [p.key for p in one.prompts] == [p.key for p in other.prompts]
-    assert one.bad_prompts == other.bad_prompts
-    assert [(r.prompt_key, r.model, r.options) for r in one.results] == [(r.prompt_key, r.model, r.options) for r in other.results]
-    assert [plane for _, plane in one.neighbours] == [plane for _, plane in other.neighbours]
-    assert_close([r.centroid for r in one.results], [r.centroid for r in other.results], within=within)
-    assert_close([xy for xy, _ in one.neighbours], [xy for xy, _ in other.neighbours], within=1e-3)
-
-
 def test_engines_read_the_same(pair: Pair) -> None:
-    """Every image of the project; neighbours to a thousandth of a pixel."""
+    """Every image of the project."""
     assert pair.files.images() == pair.qupath.images()
 
     for entry in pair.entries:
