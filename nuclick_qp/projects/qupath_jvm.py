@@ -17,6 +17,7 @@ vectors or the corners of merged regions, which it rounds to 0.01 px since 0.6, 
 """
 
 import re
+import shlex
 import sys
 import threading
 from collections.abc import Callable, Collection
@@ -46,7 +47,8 @@ FINDER_SETTINGS = (
     "qupath_prefer_conda",
     "jvm_path_override",
 )
-START_SETTINGS = (*FINDER_SETTINGS, "java_opts", "warn_microsoft_store_python")
+START_SETTINGS = (*FINDER_SETTINGS, "warn_microsoft_store_python")
+NATIVE_ACCESS = "--enable-native-access=ALL-UNNAMED"  # for JPype; Java 24 and later warn of it otherwise
 DATA_FILE_VERSION = 3  # what QuPath 0.3 to 0.8 write
 
 _starting = threading.Lock()  # of the Java machine, or reading the settings that say how
@@ -183,15 +185,7 @@ class JvmProject(FilesProject):
 def _start_java() -> Java:
     """Start QuPath's Java machine; there is one in a process, and it lives as long."""
     try:
-        import jpype  # noqa: PLC0415
-        from paquo import settings  # noqa: PLC0415
-        from paquo.jpype_backend import start_jvm  # noqa: PLC0415
-
-        start_jvm(finder_kwargs={name: settings.get(name) for name in START_SETTINGS})
-        # QuPath logs to stdout, which belongs to the results of our commands; it begins as its classes are loaded, by the next line.
-        system = jpype.JClass("java.lang.System")
-        system.setOut(system.err)
-        from paquo import java as started  # noqa: PLC0415
+        jpype, started = _load_qupath()
     except (ImportError, OSError, RuntimeError, TypeError, ValueError) as err:  # TypeError: a class that paquo wants is not there
         raise EngineUnavailableError(f"QuPath does not start ({' '.join(str(err).split())[:160]}); {REMEDY}") from err
     if threading.current_thread() is not threading.main_thread():
@@ -207,6 +201,23 @@ def _start_java() -> Java:
     _check_version(java)
     started.LogManager.setWarn()
     return java
+
+
+def _load_qupath() -> tuple[Any, Any]:
+    """Start the machine and load QuPath's classes; give JPype, and paquo's module of them."""
+    import jpype  # noqa: PLC0415
+    from paquo import settings  # noqa: PLC0415
+    from paquo.jpype_backend import start_jvm  # noqa: PLC0415
+
+    wanted = settings.get("java_opts") or ()
+    options = [*(shlex.split(wanted) if isinstance(wanted, str) else wanted), NATIVE_ACCESS]
+    start_jvm(finder_kwargs={name: settings.get(name) for name in START_SETTINGS} | {"java_opts": options})
+    # QuPath logs to stdout, which belongs to the results of our commands; it begins as its classes are loaded.
+    system = jpype.JClass("java.lang.System")
+    system.setOut(system.err)
+    from paquo import java  # noqa: PLC0415
+
+    return jpype, java
 
 
 def _caller(jpype: Any) -> Callable[[Callable[[], Any]], Any]:
