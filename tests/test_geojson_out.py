@@ -90,6 +90,25 @@ def test_any_class_name_can_be_written(tmp_path: Path) -> None:
     assert feature["properties"]["classification"]["name"] == 'é "癌" \ud800'
 
 
+@pytest.mark.parametrize(
+    ("class_name", "classification"),
+    [
+        ("Tumor: ", {"name": "Tumor", "color": None}),
+        (": Tumor:: Positive ", {"names": ["Tumor", "Positive"], "color": None}),
+        ("HER2:3+", {"name": "HER2:3+", "color": None}),
+        ("HER2:3+: Positive", {"names": ["HER2", "3+", "Positive"], "color": None}),
+        ("two\r\nlines", {"name": "two lines", "color": None}),
+        (" :\n", None),
+    ],
+)
+def test_class_names_are_those_that_qupath_takes(tmp_path: Path, class_name: str, classification: dict[str, Any] | None) -> None:
+    """It imports nothing at all when a part is blank, has a line break, or is one of several and has a colon."""
+    write_objects(tmp_path / "out.geojson", [_result(class_name=class_name)])
+
+    (feature,) = _features(tmp_path / "out.geojson")
+    assert feature["properties"].get("classification") == classification
+
+
 def test_infinite_measurements_are_numbers_and_nan_is_left_out(tmp_path: Path) -> None:
     """QuPath 0.4 imports no text for a number, and a measurement that is missing is NaN to all. No bare tokens, which are no JSON."""
     inf = float("inf")

@@ -4,6 +4,7 @@ import gzip
 import json
 import logging
 import math
+import re
 import uuid
 import zipfile
 from array import array
@@ -167,13 +168,22 @@ def _properties(result: ResultObject | ClosedObject) -> str:
     properties: dict[str, Any] = {"objectType": result.kind}
     if isinstance(result, ClosedObject) and result.name:
         properties["name"] = result.name
-    if result.class_name:
-        names = result.class_name.split(": ")
+    if names := _class_names(result.class_name or ""):
         # QuPath refuses a whole file for one class without a colour; null leaves the colour to QuPath.
         properties["classification"] = {**({"name": names[0]} if len(names) == 1 else {"names": names}), "color": None}
     # A measurement that is not there is NaN to QuPath.
     measured = [f"{json.dumps(name)}:{_number(value)}" for name, value in dict(result.measurements).items() if not math.isnan(value)]
     return f'{json.dumps(properties, separators=(",", ":"))[:-1]},"measurements":{{{",".join(measured)}}}}}'
+
+
+def _class_names(full_name: str) -> list[str]:
+    """Give a class, or a class and those derived from it, by names that QuPath takes.
+
+    It refuses a whole file for a name that is blank or has a line break, or one of several with a colon.
+    """
+    line = re.sub(r"[\r\n]+", " ", full_name)
+    parts = [part.strip() for part in line.split(":") if part.strip()]
+    return parts if ": " in line or not parts else [":".join(parts)]
 
 
 def _number(value: float) -> str:

@@ -111,6 +111,17 @@ def test_known_classes_keep_their_colour(java: Java, tmp_path: Path) -> None:
     assert other.getColor() is not None
 
 
+def test_classes_of_other_programs_are_imported(java: Java, tmp_path: Path) -> None:
+    """QuPath would refuse the whole file for some of these names."""
+    names = ["Tumor: ", ": Tumor", "HER2:3+", "HER2:3+: Positive", "two\r\nlines", " :\n", "x" * 5000]
+    path = tmp_path / "out.geojson"
+
+    write_objects(path, [result(name, class_name=name) for name in names])
+
+    found = [f.class_name for f in as_found(java, imported(java, path))]
+    assert found == ["Tumor", "Tumor", "HER2: 3+", "HER2: 3+: Positive", "two lines", None, "x" * 5000]
+
+
 def test_outlines_that_were_broken_are_imported(java: Java, tmp_path: Path) -> None:
     """A bow tie or a spike, written as it was drawn, would make QuPath refuse the whole file."""
     tie, spike = Polygon([(0, 0), (4, 4), (4, 0), (0, 4)]), Polygon([(0, 0), (10, 0), (10, 10), (5.004, 0.004), (5, 0.004), (0, 10)])
