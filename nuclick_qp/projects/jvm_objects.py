@@ -78,11 +78,22 @@ def plane_of(roi: Any) -> Plane:
 
 
 def geometry_of(java: Java, roi: Any) -> BaseGeometry | None:
-    """Give the shape of a region, None when it has a coordinate that is NaN."""
+    """Give the shape of a region, None when it has too few points, or a coordinate that is NaN.
+
+    A polygon is given as it was drawn. QuPath's geometry of it is rounded to 0.01 px, parted where it
+    crosses itself, and with some needles there is none: QuPath 0.8 fails on them.
+    """
     try:
-        shape = shapely.from_wkb(memoryview(java.load("org.locationtech.jts.io.WKBWriter")().write(roi.getGeometry())).tobytes())
+        if str(roi.getRoiName()) == "Polygon":
+            factory = java.load("org.locationtech.jts.geom.GeometryFactory")()
+            geometry = java.load("org.locationtech.jts.awt.ShapeReader").read(roi.getShape().getPathIterator(None), factory)
+        else:
+            geometry = roi.getGeometry()
+        wkb = memoryview(java.load("org.locationtech.jts.io.WKBWriter")().write(geometry)).tobytes()
     except java.errors:  # JTS cannot work with NaN
         return None
+    with np.errstate(invalid="ignore"):  # at NaN, which is looked for next
+        shape = shapely.from_wkb(wkb)
     return shape if np.isfinite(shapely.get_coordinates(shape)).all() else None
 
 

@@ -55,6 +55,7 @@ ODD: dict[str, Callable[[Regions], Any]] = {
     "polygon-of-none": lambda r: r.rois.createPolygonROI(r.points(), r.plane),
     "polygon-nan": lambda r: r.rois.createPolygonROI(r.points((1, 1), (math.nan, 8), (3, 3), (4, 4)), r.plane),
     "bow-tie": lambda r: r.rois.createPolygonROI(r.points((0, 0), (40, 40), (40, 0), (0, 40)), r.plane),
+    "needle": lambda r: r.rois.createPolygonROI(r.points((1.91, 0.51), (2.1, 0.01), (2.31, 1.42)), r.plane),
     "rectangle-of-no-size": lambda r: r.rois.createRectangleROI(5, 5, 0, 0, r.plane),
     "rectangle-from-below": lambda r: r.rois.createRectangleROI(9, 9, -8, -8, r.plane),
     "ellipse": lambda r: r.rois.createEllipseROI(-2, -1, 30, 40.5, r.plane),
