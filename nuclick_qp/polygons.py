@@ -6,6 +6,7 @@ from shapely import MultiPolygon, Polygon
 from shapely.geometry.base import BaseGeometry
 
 DECIMALS = 2  # QuPath reads GeoJSON to 0.01 px; the same everywhere keeps all outputs alike
+STEPS = 10**DECIMALS  # in a pixel
 POLYGON_TYPE = 3  # of `shapely.get_type_id`
 
 
@@ -49,6 +50,9 @@ def snap_outline(outline: Polygon | MultiPolygon) -> Polygon | MultiPolygon | No
         counter-clockwise in the frame's numbers. None when no area is left.
     """
     xy = shapely.get_coordinates(outline, include_z=outline.has_z)
-    if xy.shape[1] == 2 and outline.is_valid and not outline.is_empty and np.array_equal(np.round(xy, DECIMALS), xy):
+    steps = np.round(xy * STEPS)
+    is_on_grid = xy.shape[1] == 2 and not outline.is_empty and np.array_equal(steps / STEPS, xy)
+    # Looked at in whole numbers: 0.06 is none to a computer, which hides that points lie on one line, or that a ring touches itself.
+    if is_on_grid and shapely.set_coordinates(outline, steps).is_valid:
         return shapely.orient_polygons(outline)
     return clean_polygons([valid_polygons(shapely.force_2d(outline))])

@@ -77,3 +77,21 @@ def test_crossing_outline_is_cut_and_heights_go() -> None:
 def test_outline_without_area_on_the_grid_is_none(outline: Polygon) -> None:
     """Empty, narrower than the grid, or flat."""
     assert snap_outline(outline) is None
+
+
+@pytest.mark.parametrize(
+    "ring",
+    [
+        [(0.02, 0.01), (0.06, 0.05), (0.03, 0.02), (0.01, 0.04), (0.01, 0.03)],  # a spike
+        [(0.05, 0.02), (0.03, 0.03), (0.01, 0.04)],  # nothing but a line
+        [(0.04, 0.03), (0.02, 0.03), (0.03, 0.04), (0.01, 0.02)],  # touches itself
+    ],
+)
+def test_outlines_that_are_valid_by_rounding_only_are_mended(ring: list[tuple[float, float]]) -> None:
+    """To a computer 0.06 - 0.05 is not 0.01: these look valid, and QuPath 0.6 imports nothing of a file with the first."""
+    outline = Polygon(ring)
+    assert outline.is_valid
+
+    snapped = snap_outline(outline)
+
+    assert snapped is None or shapely.transform(snapped, lambda xy: np.round(xy * 100)).is_valid
