@@ -8,16 +8,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from shapely import box
 from shapely.geometry.base import BaseGeometry
 
 from nuclick_qp.errors import UnreadableDataError, WriteRefusedError
+from nuclick_qp.projects.protocol import PROMPT_KEY, ResultObject
+from nuclick_qp.projects.qupath_files import splicing
 from nuclick_qp.projects.qupath_files.data_file import DataFile, new_data_file, parse_data_file
 from nuclick_qp.projects.qupath_files.java_build import Builder
-from nuclick_qp.projects.qupath_files.java_emit import emit
+from nuclick_qp.projects.qupath_files.java_emit import emit, emit_more
 from nuclick_qp.projects.qupath_files.java_nodes import SERIALIZABLE, Block, ClassDesc, Field, Item, JavaArray, JavaObject, JavaString
 from nuclick_qp.projects.qupath_files.java_stream import parse
 from nuclick_qp.projects.qupath_files.new_objects import NewAnnotation, annotation_object
 from nuclick_qp.projects.qupath_files.path_objects import PathObject, root_of
+from nuclick_qp.prompts import Plane
 
 FIXTURES = Path(__file__).parent / "data" / "qupath"
 VERSIONS = ("0.3.2", "0.4.4", "0.6.0", "0.8")
@@ -316,3 +320,19 @@ def test_spoilt_files_never_give_any_other_error(version: str, entry: str, count
     ends = [use(mutated(data, rng)) for _ in range(count)]
 
     assert {"unreadable", "read"} <= set(ends)
+
+
+def test_description_of_a_class_that_is_not_as_it_was_meant_is_not_given_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """QuPath would refuse the whole file; what our own reader understands is not enough."""
+    name = b"qupath.lib.objects.PathDetectionObject"
+
+    def faulty(*args: Any, **kwargs: Any) -> tuple[bytes, int]:
+        data, n_nodes = emit_more(*args, **kwargs)
+        assert name in data
+        return data.replace(name + b"\0" * 7 + b"\1", name + b"\0" * 7 + b"\2"), n_nodes
+
+    monkeypatch.setattr(splicing, "emit_more", faulty)
+    result = ResultObject(box(0, 0, 9, 9), "detection", None, Plane(), False, (5, 5), (), ((PROMPT_KEY, "a"),))
+
+    with pytest.raises(WriteRefusedError, match=r"class qupath\.lib\.objects\.PathDetectionObject is of another version"):
+        parse_data_file(empty_file(), source=Path("data.qpdata")).edited(add=(result,))

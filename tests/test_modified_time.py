@@ -4,6 +4,7 @@ import json
 import shutil
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from shapely import Point
@@ -11,6 +12,8 @@ from shapely import Point
 from fixture_projects import DATA, VERSIONS, entry_of
 from nuclick_qp.errors import WriteRefusedError
 from nuclick_qp.projects.protocol import PROMPT_KEY, Changes, Project, ResultObject
+from nuclick_qp.projects.qupath_files import engine, project_json
+from nuclick_qp.projects.qupath_files.data_file import Edited, edit_data_file
 from nuclick_qp.projects.qupath_files.engine import open_files_project
 from nuclick_qp.prompts import Plane
 
@@ -29,7 +32,7 @@ def write(project: Project, entry_id: str) -> None:
     project.write(entry, Changes((RESULT,)), fingerprint=project.read(entry).fingerprint)
 
 
-def project_json(folder: Path) -> tuple[int, bytes]:
+def time_and_rest(folder: Path) -> tuple[int, bytes]:
     """Give the time of the last change, and the file without it."""
     data = (folder / "project.qpproj").read_bytes()
     head, rest = data.split(b'"modifyTimestamp": ')
@@ -38,14 +41,14 @@ def project_json(folder: Path) -> tuple[int, bytes]:
 
 def test_closing_a_project_that_was_written_states_the_time(folder: Path) -> None:
     """In ms, as QuPath does, but whole seconds; every other byte of the project file stays."""
-    before, rest = project_json(folder)
+    before, rest = time_and_rest(folder)
     with open_files_project(folder) as project:
         write(project, "1")
         write(project, "2")
 
-        assert project_json(folder) == (before, rest)
+        assert time_and_rest(folder) == (before, rest)
 
-    after, rest_after = project_json(folder)
+    after, rest_after = time_and_rest(folder)
     assert before < after <= time.time_ns() // 1_000_000 < after + 60_000
     assert after % 1000 == 0
     assert rest_after == rest
@@ -57,7 +60,7 @@ def test_runs_on_other_images_of_a_project_do_not_refuse_one_another(folder: Pat
         write(first, "1")
         with open_files_project(folder) as third:
             write(third, "3")
-        stated, _ = project_json(folder)
+        stated, _ = time_and_rest(folder)
         write(second, "2")
     path = folder / "project.qpproj"
     with open_files_project(folder) as project:
@@ -65,6 +68,49 @@ def test_runs_on_other_images_of_a_project_do_not_refuse_one_another(folder: Pat
 
         with pytest.raises(WriteRefusedError, match="has changed since it was read"):
             write(project, "4")
+
+
+def save_as_qupath(path: Path) -> bytes:
+    """Put another file in the place of a project, as QuPath does when an image was renamed; give its content."""
+    content = path.read_bytes().replace(b"ihc.png", b"renamed.png")
+    new = path.with_suffix(".tmp")
+    new.write_bytes(content)
+    path.rename(path.with_suffix(".qpproj.backup"))
+    new.rename(path)
+    return content
+
+
+def test_project_that_qupath_saves_while_an_image_is_worked_on_is_not_written(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A large image takes seconds, so it is looked at twice."""
+
+    def slowly(*args: Any, **kwargs: Any) -> Edited:
+        save_as_qupath(folder / "project.qpproj")
+        return edit_data_file(*args, **kwargs)
+
+    monkeypatch.setattr(engine, "edit_data_file", slowly)
+    data = folder / "data/1/data.qpdata"
+    before = data.read_bytes()
+
+    with open_files_project(folder) as project, pytest.raises(WriteRefusedError, match="has changed since it was read"):
+        write(project, "1")
+
+    assert data.read_bytes() == before
+
+
+def test_save_of_qupath_at_the_moment_of_stating_the_time_stays(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However late it comes: only digits are written, into the file that was read."""
+    path = folder / "project.qpproj"
+    saved: list[bytes] = []
+
+    def just_before_writing(*args: Any) -> bool:
+        saved.append(save_as_qupath(path))
+        return True
+
+    with open_files_project(folder) as project:
+        write(project, "1")
+        monkeypatch.setattr(project_json, "_is_as_read", just_before_writing)
+
+    assert [path.read_bytes()] == saved
 
 
 def test_time_of_a_project_stays_when_nothing_was_written_or_somebody_saved_it(folder: Path) -> None:

@@ -174,6 +174,7 @@ class JvmProject(FilesProject):
             raise WriteRefusedError(f"nothing was written: {err}") from err
         if new is None:
             return
+        refuse_changed(self.file, image_name=entry.name)  # anew: a large image takes seconds
         replace_data_file(path, new.data, old=old)
         # Last, and never a reason to fail: the objects are on disk now.
         self.written.add(entry.entry_id)

@@ -15,14 +15,14 @@ import shapely
 from nuclick_qp.errors import WriteRefusedError
 from nuclick_qp.projects.parents import Region, find_holders
 from nuclick_qp.projects.protocol import PROMPT_KEY, ResultObject
-from nuclick_qp.projects.qupath_files.java_build import Builder
+from nuclick_qp.projects.qupath_files.java_build import Builder, check_desc
 from nuclick_qp.projects.qupath_files.java_emit import emit
 from nuclick_qp.projects.qupath_files.java_nodes import Block, Graph, Item, JavaObject, Places
 from nuclick_qp.projects.qupath_files.java_stream import parse
 from nuclick_qp.projects.qupath_files.new_objects import float_ring, result_ids, result_object
 from nuclick_qp.projects.qupath_files.path_objects import PathObject, child_count_place, decode_childless, decode_hierarchy, root_of
 from nuclick_qp.projects.qupath_files.rois import CLOSED_KINDS, Roi
-from nuclick_qp.projects.qupath_files.splicing import Insertion, Spliced, check_rest, read_children, splice
+from nuclick_qp.projects.qupath_files.splicing import Insertion, Spliced, check_rest, new_descs, read_children, splice
 
 OUR_KINDS = frozenset({"annotation", "detection", "cell"})
 
@@ -86,6 +86,8 @@ def verified(made: Draft) -> bytes:
         return made.data
     graph = parse(made.spliced.data)
     check_rest(made.data, made.places, graph.places, made.spliced)
+    for desc in new_descs(graph, made.spliced):
+        check_desc(desc)
     found = {item.object_id: item for item in decode_childless(read_children(graph, made.spliced))}
     if found.keys() != made.add.keys() or any(not _matches(found[key], result) for key, result in made.add.items()):
         raise WriteRefusedError("the new objects do not read back as they were meant; report this with the file")

@@ -43,7 +43,7 @@ class FilesProject:
     """
 
     file: ProjectFile
-    written: set[str] = field(default_factory=set, init=False)
+    written: set[str] = field(default_factory=set, init=False, compare=False)
 
     @property
     def path(self) -> Path:
@@ -134,6 +134,7 @@ class FilesProject:
             raise WriteRefusedError(f"{path} cannot be read ({err.strerror}) and was left as it is: check its permissions") from err
         if edited.data == old:
             return
+        refuse_changed(self.file, image_name=entry.name)  # anew: a large image takes seconds
         replace_data_file(path, edited.data, old=old)
         # Last, and never a reason to fail: the objects are on disk now.
         add_classes(self.path.parent, [ClassColour(name, colour_of(name)) for name in _new_classes(edited, changes)])

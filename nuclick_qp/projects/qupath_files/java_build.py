@@ -134,7 +134,7 @@ class Builder:
         if java_class not in self._ready:
             known = self._descs.get(java_class)
             if known is not None:
-                _check(known, SPECS[java_class])
+                check_desc(known)
             self._ready[java_class] = known or self._new_desc(java_class, SPECS[java_class])
         return self._ready[java_class]
 
@@ -174,14 +174,21 @@ def colour_of(name: str) -> int:
     return (0xFF << 24 | red << 16 | green << 8 | blue) - (1 << 32)
 
 
-def _check(desc: ClassDesc, spec: ClassSpec) -> None:
-    """Refuse to write objects of a class that the graph describes in another way than we write it."""
+def check_desc(desc: ClassDesc) -> None:
+    """Refuse to write objects of a class that is described in another way than we write it, or that we never write.
+
+    Raises
+    ------
+    WriteRefusedError
+        If it is, or one of its superclasses.
+    """
+    spec = SPECS.get(desc.name)
     parent = desc.parent.name if desc.parent else None
     fields = tuple((code, name, type_string.text if type_string else "") for code, name, type_string in desc.fields)
-    if (desc.suid, desc.flags, fields, parent) != (_suid(spec), spec.flags, spec.fields, spec.parent):
+    if spec is None or (desc.suid, desc.flags, fields, parent) != (_suid(spec), spec.flags, spec.fields, spec.parent):
         raise WriteRefusedError(f"its class {desc.name} is of another version than those that are known; use --engine qupath")
-    if desc.parent is not None and spec.parent is not None:
-        _check(desc.parent, SPECS[spec.parent])
+    if desc.parent is not None:
+        check_desc(desc.parent)
 
 
 def _suid(spec: ClassSpec) -> bytes:

@@ -264,7 +264,8 @@ class Graph(NamedTuple):
     places
         Where they lie.
     is_canonical
-        Whether Java's writer could have written it so: every length is in its shortest form.
+        Whether writing the contents gives the same bytes: every length is in its shortest form, and every name
+        of a class or field encoded as Java does.
     """
 
     contents: list[Item]

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from nuclick_qp.errors import ProjectNotFoundError, UnreadableProjectError, WriteRefusedError
-from nuclick_qp.files import write_atomically
 from nuclick_qp.projects.protocol import ImageEntry
 from nuclick_qp.projects.qupath_files.server_args import read_server_args
 from nuclick_qp.projects.qupath_files.view_json import view_steps
@@ -24,7 +23,8 @@ logger = logging.getLogger(__name__)
 MICROMETRE = frozenset({"µm", "μm", "um"})  # micro sign, Greek mu, ASCII
 MODIFIED = re.compile(rb'("modifyTimestamp"\s*:\s*)(\d{1,18})')
 IMAGES = b'"images"'  # behind it keys of that name belong to the user
-OUR_STEP_MS = 1000  # times that we write are whole seconds: runs on other images of the project tell them from QuPath's
+# Times that we write are whole seconds: runs on other images of the project tell them from QuPath's, of which one in 1000 is one.
+OUR_STEP_MS = 1000
 RESTORE = "restore project.qpproj.backup from the same folder, or save the project in QuPath"
 
 
@@ -137,14 +137,18 @@ def refuse_changed(file: ProjectFile, *, image_name: str) -> None:
 def set_modified(file: ProjectFile, *, now_ms: int) -> None:
     """Write the time of the last change, in ms since 1970, into a project that is as it was read.
 
-    Everything else stays to the byte. A project that does not state the time, or that somebody has
+    Only its digits are written, in place: if QuPath saves at the same moment, it puts a new file there,
+    and the digits go into the old one. A project that does not state the time, or that somebody has
     saved since, is left alone, and a disk that refuses is no reason to fail: the objects are written.
     """
+    digits = b"%d" % (now_ms // OUR_STEP_MS * OUR_STEP_MS)
     try:
-        data = file.path.read_bytes()
-        if file.modified_ms is not None and _is_as_read(file, data):
-            head, images, rest = data.partition(IMAGES)
-            write_atomically(file.path, MODIFIED.sub(rb"\g<1>%d" % (now_ms // OUR_STEP_MS * OUR_STEP_MS), head, count=1) + images + rest)
+        with file.path.open("r+b", buffering=0) as raw:
+            data = raw.readall()
+            place = MODIFIED.search(data)
+            if place and len(place[2]) == len(digits) and file.modified_ms is not None and _is_as_read(file, data):
+                raw.seek(place.start(2))
+                raw.write(digits)
     except OSError as err:
         logger.warning("the time of the change could not be written into %s (%s)", file.path, err.strerror)
 

@@ -184,14 +184,22 @@ def read_children(graph: Graph, spliced: Spliced) -> Iterator[JavaObject]:
     WriteRefusedError
         If an object does not hold as many children as it should.
     """
-    for cut in spliced.cuts:
-        parent = graph.nodes[int(spliced.moved_handles(np.array([cut.parent]))[0])]
+    parents = spliced.moved_handles(np.array([cut.parent for cut in spliced.cuts]))
+    for cut, handle in zip(spliced.cuts, parents.tolist(), strict=True):
+        parent = graph.nodes[handle]
         data = parent.data if isinstance(parent, JavaObject) else []
         first = cut.place + 1 + cut.n_children
         children = [item for item in data[first : first + cut.n_new] if isinstance(item, JavaObject)]
         if len(children) != cut.n_new or data[cut.place] != struct.pack(">i", cut.n_children + cut.n_new):
             raise WriteRefusedError("the new objects do not read back as they were meant; report this with the file")
         yield from children
+
+
+def new_descs(graph: Graph, spliced: Spliced) -> Iterator[ClassDesc]:
+    """Give the descriptions of classes that came with the insertions, as they were read from the new bytes."""
+    firsts = np.array([cut.n_before for cut in spliced.cuts]) + _sums(spliced.n_nodes)[:-1]
+    for first, n_nodes in zip(firsts.tolist(), spliced.n_nodes.tolist(), strict=True):
+        yield from (node for node in graph.nodes[first : first + n_nodes] if isinstance(node, ClassDesc))
 
 
 def _placed(data: bytes, graph: Graph, insertions: Sequence[Insertion]) -> Iterator[tuple[_Cut, Insertion]]:
