@@ -1,70 +1,21 @@
 """Results into data files and out of them, with every other byte as it was."""
 
-import dataclasses
-import math
-import re
 import struct
-from bisect import bisect_right
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from shapely import MultiPolygon, Point, Polygon
 
+from edited_files import ENTRIES, RESULTS, again, load, result
 from nuclick_qp.errors import WriteRefusedError
-from nuclick_qp.projects.protocol import MODEL_KEY, PROMPT_KEY, ObjectKind, ResultObject
-from nuclick_qp.projects.qupath_files import editing, splicing
-from nuclick_qp.projects.qupath_files.data_file import DataFile, new_data_file, parse_data_file
-from nuclick_qp.projects.qupath_files.java_emit import emit, emit_more
+from nuclick_qp.projects.qupath_files import editing
+from nuclick_qp.projects.qupath_files.data_file import DataFile, new_data_file
+from nuclick_qp.projects.qupath_files.java_emit import emit
 from nuclick_qp.projects.qupath_files.java_nodes import Block, ClassDesc, JavaObject
 from nuclick_qp.projects.qupath_files.java_stream import parse
 from nuclick_qp.projects.qupath_files.java_values import boxed, field
 from nuclick_qp.projects.qupath_files.new_objects import NewAnnotation
 from nuclick_qp.projects.qupath_files.path_objects import PathObject, root_of
-from nuclick_qp.prompts import XY, Plane
-
-FIXTURES = Path(__file__).parent / "data" / "qupath"
-VERSIONS = ("0.3.2", "0.4.4", "0.6.0", "0.8")
-ENTRIES = [(v, str(e)) for v in ("0.2.3", *VERSIONS) for e in range(1, 6) if (FIXTURES / v / f"ihc/data/{e}/data.qpdata").exists()]
-SOURCE = Path("project/data/1/data.qpdata")
-HOLED = Polygon([(0, 0), (50, 0), (50, 50), (0, 50)], [[(10, 10), (20, 10), (20, 20), (10, 20)]])
-PARTS = MultiPolygon([Polygon([(0, 0), (5.123456789, 0), (5, 5)]), Polygon([(20, 20), (25, 20), (25, 25)])])
-
-
-def result(key: str, *, at: XY = (60.0, 70.0), kind: ObjectKind = "detection", nested: bool = False) -> ResultObject:
-    """Give a disc of radius 5."""
-    return ResultObject(
-        outline=Point(at).buffer(5),
-        kind=kind,
-        class_name=None,
-        plane=Plane(),
-        nested=nested,
-        anchor=at,
-        measurements=(("NuClick: probability", 0.9), ("Area µm^2", math.nan)),
-        metadata=((PROMPT_KEY, key), (MODEL_KEY, "nuclei 1")),
-    )
-
-
-RESULTS = (
-    result("a"),
-    dataclasses.replace(result("b"), class_name="Tumor: Positive", plane=Plane(3, 4)),
-    dataclasses.replace(result("c", kind="annotation"), outline=PARTS, class_name="New: Derived", measurements=()),
-    dataclasses.replace(result("d", kind="cell"), outline=HOLED, class_name="Tumor"),
-    dataclasses.replace(result("e", kind="annotation"), class_name="Stroma ü"),
-    dataclasses.replace(result("f"), measurements=()),
-)
-
-
-def load(version: str, entry: str) -> DataFile:
-    """Read a fixture."""
-    path = FIXTURES / version / "ihc" / "data" / entry / "data.qpdata"
-    return parse_data_file(path.read_bytes(), source=path)
-
-
-def again(data: bytes) -> DataFile:
-    """Read new bytes."""
-    return parse_data_file(data, source=SOURCE)
+from nuclick_qp.prompts import Plane
 
 
 def drawn(*annotations: NewAnnotation) -> DataFile:
@@ -126,30 +77,6 @@ def test_new_objects_read_back_as_they_were_meant(version: str, entry: str) -> N
         assert item.roi.geometry is not None
         # Simple rings are stored as 32-bit floats: 1/131072 px at 60.
         assert item.roi.geometry.symmetric_difference(meant.outline).area == pytest.approx(0, abs=1e-3)
-
-
-@pytest.mark.parametrize("version", VERSIONS)
-def test_bytes_differ_by_the_count_the_insertion_and_handles(version: str) -> None:
-    """Up to the insertion only the count of children changes, behind it only the numbers of references."""
-    old = load(version, "1")
-    count = len(old.objects)
-
-    new = old.edited(add=RESULTS)
-
-    differing = (i for i, (a, b) in enumerate(zip(old.data, new, strict=False)) if a != b)
-    place = next(differing) + 1
-    assert struct.unpack(">i", old.data[place - 4 : place]) == (count,)
-    assert struct.unpack(">i", new[place - 4 : place]) == (count + len(RESULTS),)
-    insertion = next(differing)
-    assert (old.data[insertion : insertion + 1], new[insertion : insertion + 1]) == (b"x", b"s")
-    tail = old.data[insertion:]
-    assert references_masked(new[-len(tail) :]) == references_masked(tail)
-    assert len(tail) > 100
-
-
-def references_masked(data: bytes) -> bytes:
-    """Replace the handle of each reference."""
-    return re.sub(rb"q\x00\x7e..", b"q\x00\x7e??", data, flags=re.DOTALL)
 
 
 @pytest.mark.parametrize(("version", "entry"), ENTRIES)
@@ -316,48 +243,3 @@ def test_classes_of_another_make_are_not_written() -> None:
 
     with pytest.raises(WriteRefusedError, match=r"data\.qpdata was left as it is: its class .* another version"):
         found.edited(add=(result("a"),))
-
-
-def test_new_objects_that_do_not_read_back_are_not_given_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A fault of the writer becomes a refusal."""
-
-    def faulty(*args: Any, **kwargs: Any) -> tuple[bytes, int]:
-        data, n_nodes = emit_more(*args, **kwargs)
-        return data.replace(b"nuclei 1", b"nuclei 2"), n_nodes
-
-    monkeypatch.setattr(splicing, "emit_more", faulty)
-
-    with pytest.raises(WriteRefusedError, match="do not read back as they were meant"):
-        load("0.6.0", "1").edited(add=(result("a"),))
-
-
-@pytest.mark.parametrize("fault", ["references left", "another byte", "a place off", "one node too many"])
-def test_old_objects_that_do_not_read_back_are_not_given_out(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever part of splicing goes wrong, all that was in the file is compared: bytes, places, and what references mean."""
-    if fault == "references left":
-        monkeypatch.setattr(splicing, "_move_references", lambda *args: None)
-    elif fault == "another byte":
-        monkeypatch.setattr(splicing, "_move_references", lambda data, *args: data.__setitem__(data.tobytes().index(b"17889413"), ord("2")))
-    elif fault == "a place off":
-        monkeypatch.setattr(splicing, "bisect_right", lambda *args: bisect_right(*args) - 1)
-    else:
-        monkeypatch.setattr(splicing, "emit_more", lambda *args, **kwargs: (emit_more(*args, **kwargs)[0], 1))
-    whole = load("0.6.0", "1")
-
-    with pytest.raises(WriteRefusedError, match=r"data\.qpdata was left as it is"):
-        whole.edited(add=(result("a", at=(250, 250), nested=True),))
-
-
-@pytest.mark.parametrize(("version", "entry"), ENTRIES)
-def test_splicing_gives_what_java_would_read_the_same(version: str, entry: str) -> None:
-    """Nested ones in the middle of the file too: reading and writing the new file anew gives its bytes."""
-    old = load(version, entry)
-    nested = [
-        dataclasses.replace(result(f"n{i}", at=(x, x), nested=True), class_name=f"Class {i % 3}") for i, x in enumerate(range(5, 500, 25))
-    ]
-
-    new = old.edited(add=(*RESULTS, *nested))
-
-    assert emit(parse(new).contents) == new
-    keys = frozenset([*"abcdef", *(f"n{i}" for i in range(20))])
-    assert again(new).edited(add=(), remove_keys=keys) == old.data
