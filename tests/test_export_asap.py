@@ -215,6 +215,30 @@ def test_class_that_asap_takes_for_no_group_is_refused(make_drawn_project: MakeP
     assert "objects of class 'None', ASAP's word for no group; rename the class in QuPath" in (report.images[0].error or "")
 
 
+@pytest.mark.parametrize(
+    ("names", "told", "group"),
+    [
+        (("Crohn's", "Crohn\u2019s"), """class "Crohn's" and of class 'Crohn\u2019s'""", "Crohn\u2019s"),
+        ((None, "Unclassified"), "no class and of class 'Unclassified'", "Unclassified"),
+        (("a\x01", "a\x02"), "class 'a\\x01' and of class 'a\\x02'", "a\ufffd"),
+    ],
+)
+def test_classes_that_would_become_one_group_are_refused(
+    make_drawn_project: MakeProject, tmp_path: Path, names: tuple[str | None, str], told: str, group: str
+) -> None:
+    """Nothing in the file could tell them apart again; either of them alone is exported."""
+    project = make_drawn_project([(box(10 * i, 10, 10 * i + 9, 20), "detection", name) for i, name in enumerate((*names, "Tumor"))])
+
+    report = _export(project, tmp_path)
+
+    assert report.images[0].error == (
+        f"image 'slide 0' has objects of {told}, which would be one group in ASAP, {group!r}; "
+        "rename one of the two in QuPath, or name with --classes those to export"
+    )
+    assert list((tmp_path / "out").iterdir()) == []
+    assert _export(project, tmp_path, classes=(names[0] or "", "Tumor")).all_ok
+
+
 def test_wholeslidedata_reads_what_is_exported(make_drawn_project: MakeProject, tmp_path: Path) -> None:
     """Every polygon with its class, in lower case, as label."""
     parser = pytest.importorskip("wholeslidedata.accessories.asap.parser", reason="pip install wholeslidedata").AsapAnnotationParser()

@@ -28,8 +28,8 @@ def write_asap(image: ImageObjects, target: Target) -> Iterator[Written[None]]:
     Raises
     ------
     ProjectError
-        If an object lies on a plane other than the first, or its class has a name that ASAP takes
-        for none.
+        If an object lies on a plane other than the first, its class has a name that ASAP takes for
+        none, or two classes would become one group.
     SlideError
         If the slide is not found or cannot be opened.
     """
@@ -52,11 +52,21 @@ def write_asap(image: ImageObjects, target: Target) -> Iterator[Written[None]]:
 
 
 def _refuse_what_asap_lacks(items: Sequence[ClosedObject], where: str) -> None:
-    """Refuse what would be shown on the wrong plane, or in no group."""
+    """Refuse what would be shown on the wrong plane, in no group, or in the group of another class."""
     if any(item.plane != Plane() for item in items):
         raise ProjectError(f"{where} has objects on planes other than the first, and ASAP has no planes; use --format geojson or csv")
     if any(item.class_name == NO_GROUP for item in items):
         raise ProjectError(f"{where} has objects of class {NO_GROUP!r}, ASAP's word for no group; rename the class in QuPath")
+    group_of: dict[str, str | None] = {}
+    for class_name in dict.fromkeys(item.class_name or None for item in items):
+        group = _group_name(class_name)
+        if group in group_of:
+            two = f"{_class_text(group_of[group])} and of {_class_text(class_name)}"
+            raise ProjectError(
+                f"{where} has objects of {two}, which would be one group in ASAP, {group!r}; "
+                "rename one of the two in QuPath, or name with --classes those to export"
+            )
+        group_of[group] = class_name
 
 
 def _groups(items: Sequence[ClosedObject], colours: dict[str, int]) -> dict[str, AsapGroup]:
@@ -70,6 +80,10 @@ def _groups(items: Sequence[ClosedObject], colours: dict[str, int]) -> dict[str,
 
 def _group_name(class_name: str | None) -> str:
     return group_text(class_name or UNCLASSIFIED)
+
+
+def _class_text(class_name: str | None) -> str:
+    return f"class {class_name!r}" if class_name else "no class"
 
 
 def _name(item: ClosedObject) -> str:
