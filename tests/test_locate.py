@@ -153,12 +153,25 @@ def test_several_files_of_the_name_are_not_guessed_between(tmp_path: Path) -> No
 
 
 def test_size_decides_between_files_of_one_name(tmp_path: Path) -> None:
-    """Files that cannot be read are no candidates."""
-    make(tmp_path / "root" / "a" / "a.png")
+    """When all of them can be opened."""
+    draw(tmp_path / "root" / "a" / "a.png", 30, 40)
     draw(tmp_path / "root" / "b" / "a.png", 40, 31)
     slide = draw(tmp_path / "root" / "c" / "a.png", 40, 30)
 
     assert find_slide(entry("file:/old/a.png", (40, 30)), SlidePlaces(tmp_path / "project.qpproj", None, tmp_path / "root")) == slide
+
+
+@pytest.mark.parametrize(("height", "which"), [(30, "one of them ({whole}) has"), (31, "none of them has")])
+def test_size_does_not_decide_where_a_file_cannot_be_read(tmp_path: Path, height: int, which: str) -> None:
+    """The damaged one may be the slide, and the whole one another patient's."""
+    damaged = make(tmp_path / "root" / "patientA" / "a.png")
+    whole = draw(tmp_path / "root" / "patientB" / "a.png", 40, height)
+
+    with pytest.raises(SlideNotFoundError) as caught:
+        find_slide(entry("file:/old/a.png", (40, 30)), SlidePlaces(tmp_path / "project.qpproj", None, tmp_path / "root"))
+
+    told = which.format(whole=whole)
+    assert f", and {told} the size of the image, 40 x 30 pixels, but {damaged} cannot be read; give a folder" in str(caught.value)
 
 
 def test_size_that_does_not_decide_is_told(tmp_path: Path) -> None:

@@ -67,7 +67,8 @@ def find_slide(entry: ImageEntry, places: SlidePlaces) -> Path:
     Tried in turn: the place that the project names; the same place relative to the project, when
     the project has moved; below `image_root`, the longest end of the path that exists; the only
     file of that name below `image_root`, or the one that shares most folder names with the path;
-    among several that share as many, the only one of the size that the project states.
+    among several that share as many, the only one of the size that the project states, if all of
+    them can be opened: one that is damaged may be the right one.
 
     A file whose folders fit is never passed over for one whose size fits: where the two disagree,
     the slide may be another patient's, and `open_image` refuses it for its size.
@@ -163,34 +164,38 @@ def _search(entry: ImageEntry, wanted: PurePath, places: SlidePlaces) -> Path:
     best = [path for path, n in zip(candidates, common, strict=True) if n == max(common)]
     if len(best) == 1:
         return best[0]
-    fitting = [path for path in best if _has_size(path, entry)]
-    if len(fitting) == 1:
-        return fitting[0]
+    sizes = [] if entry.file_size is None else [_size_of(path, entry) for path in best]
+    if sizes.count(entry.file_size) == 1 and None not in sizes:
+        return best[sizes.index(entry.file_size)]
     raise SlideNotFoundError(
         f"{places.project}: image {entry.name!r} ({wanted}) could be any of {len(best)} files below {places.root_option} {root}: "
-        f"{_listed(best)}{_about_sizes(entry, fitting, best)}; give a folder that holds only one of them"
+        f"{_listed(best)}{_about_sizes(entry, best, sizes)}; give a folder that holds only one of them"
     )
 
 
-def _has_size(path: Path, entry: ImageEntry) -> bool:
-    """Whether a file can be read, and its pixels are as many as the project says."""
-    if entry.file_size is None:
-        return False
+def _size_of(path: Path, entry: ImageEntry) -> tuple[int, int] | None:
+    """Give the size of a file in pixels, None when it cannot be opened."""
     try:
         with open_slide(path, series=entry.series, is_cropped=entry.is_cropped) as slide:
-            return slide.file_size == entry.file_size
+            return slide.file_size
     except SlideError:
-        return False
+        return None
 
 
-def _about_sizes(entry: ImageEntry, fitting: list[Path], candidates: list[Path]) -> str:
+def _about_sizes(entry: ImageEntry, candidates: list[Path], sizes: list[tuple[int, int] | None]) -> str:
     """Say why the size did not decide between several files."""
     if entry.file_size is None:
         return ""
-    which = "none of them has"
-    if fitting:
+    fitting = [path for path, size in zip(candidates, sizes, strict=True) if size == entry.file_size]
+    unread = [path for path, size in zip(candidates, sizes, strict=True) if size is None]
+    if not fitting:
+        which = "none of them has"
+    elif len(fitting) == 1:
+        which = f"one of them ({fitting[0]}) has"
+    else:
         which = "all of them have" if fitting == candidates else f"{len(fitting)} of them ({_listed(fitting)}) have"
-    return f", and {which} the size of the image, {entry.file_size[0]} x {entry.file_size[1]} pixels"
+    but = f", but {_listed(unread)} cannot be read" if unread else ""
+    return f", and {which} the size of the image, {entry.file_size[0]} x {entry.file_size[1]} pixels{but}"
 
 
 def _listed(paths: list[Path]) -> str:
