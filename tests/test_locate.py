@@ -1,6 +1,7 @@
 """Finding the file of an image."""
 
 import unicodedata
+from dataclasses import replace
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import pytest
@@ -12,8 +13,10 @@ from nuclick_qp.projects.open_image import open_image
 from nuclick_qp.projects.protocol import ImageEntry
 from nuclick_qp.projects.qupath_files.project_json import read_project_file
 from nuclick_qp.slides import Slide, open_slide
+from nuclick_qp.slides.view import Crop, Step, Turn
 
 DATA = Path(__file__).parent / "data" / "qupath"
+CROP = Crop(3, 3, 20, 20)
 
 
 def make(path: Path) -> Path:
@@ -223,6 +226,43 @@ def test_only_file_of_the_name_must_have_the_size(tmp_path: Path) -> None:
 
     with pytest.raises(SlideSizeMismatchError, match=r"a\.png has 40 x 31 pixels but image my slide"):
         open_image(entry("file:/old/a.png", (40, 30)), SlidePlaces(tmp_path / "project.qpproj", None, tmp_path / "root"))
+
+
+@pytest.mark.parametrize("below", ["t.png", "x/t.png", "patientB/deep/t.png"])
+def test_part_of_a_file_of_unknown_size_is_not_cut_out_of_one_that_was_searched_for(tmp_path: Path, below: str) -> None:
+    """Any larger slide of that name would do, however it was found."""
+    found = draw(tmp_path / "root" / below, 400, 300)
+    places = SlidePlaces(tmp_path / "p" / "project.qpproj", "file:///gone/study/project.qpproj", tmp_path / "root")
+    part = replace(entry("file:///gone/x/t.png"), width=20, height=20, steps=(Turn(1), CROP))
+
+    with pytest.raises(SlideNotFoundError) as caught:
+        open_image(part, places)
+
+    assert str(caught.value) == (
+        f"{places.project}: image 'my slide' is a part of a file whose size the project does not state, so {found} may be another slide "
+        f"of that name; put the right one at /gone/x/t.png or {tmp_path}/x/t.png, or open the project in QuPath and correct the path"
+    )
+
+
+@pytest.mark.parametrize(
+    ("uri", "size", "steps"),
+    [
+        ("file:///gone/x/t.png", (40, 30), (CROP,)),
+        ("file:///gone/x/t.png", None, (Turn(2),)),
+        ("file:///gone/study/t.png", None, (CROP,)),
+        ("t.png", None, (CROP,)),
+    ],
+)
+def test_part_is_cut_out_of_a_file_that_must_be_the_right_one(
+    tmp_path: Path, uri: str, size: tuple[int, int] | None, steps: tuple[Step, ...]
+) -> None:
+    """It has the size of the whole, no cut hides the size, or it lies where the project says or moved along."""
+    draw(tmp_path / "root" / "t.png", 40, 30)
+    beside = draw(tmp_path / "p" / "t.png", 40, 30)
+    places = SlidePlaces(tmp_path / "p" / "project.qpproj", "file:///gone/study/project.qpproj", tmp_path / "root")
+
+    with open_image(replace(entry(uri, size), steps=steps), places) as slide:
+        assert slide.path == (tmp_path / "root" / "t.png" if uri == "file:///gone/x/t.png" else beside)
 
 
 def test_files_are_opened_only_where_the_size_must_decide(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ from urllib.parse import unquote
 from nuclick_qp.errors import OptionError, SlideError, SlideNotFoundError
 from nuclick_qp.projects.protocol import ImageEntry
 from nuclick_qp.slides import open_slide
+from nuclick_qp.slides.view import Crop
 
 SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")  # two letters at least: C: is a drive
 DRIVE = re.compile(r"/?([A-Za-z]:[/\\].*)", re.DOTALL)
@@ -71,12 +72,14 @@ def find_slide(entry: ImageEntry, places: SlidePlaces) -> Path:
     them can be opened: one that is damaged may be the right one.
 
     A file whose folders fit is never passed over for one whose size fits: where the two disagree,
-    the slide may be another patient's, and `open_image` refuses it for its size.
+    the slide may be another patient's, and `open_image` refuses it for its size. Nor is a file taken
+    that was searched for, when the image is a part of it and the project states no size of the whole.
 
     Raises
     ------
     SlideNotFoundError
-        If no file is found, several fit equally well, or the image is not a file at all.
+        If no file is found, several fit equally well, nothing can tell whether the one found is the
+        right one, or the image is not a file at all.
     """
     if not entry.uris:
         raise SlideNotFoundError(f"{places.project}: image {entry.name!r} names no file; add the image to the project again in QuPath")
@@ -90,7 +93,9 @@ def find_slide(entry: ImageEntry, places: SlidePlaces) -> Path:
         if path.is_file():
             return path
     if places.image_root is not None:
-        return _search(entry, wanted, places)
+        found = _search(entry, wanted, places)
+        _refuse_part_of_any(found, entry, tried, places)
+        return found
     looked = " and ".join(str(p) for p in tried) if tried else str(wanted)
     raise SlideNotFoundError(
         f"{places.project}: image {entry.name!r} is not at {looked}; pass {places.root_option} with the folder that holds it, "
@@ -171,6 +176,16 @@ def _search(entry: ImageEntry, wanted: PurePath, places: SlidePlaces) -> Path:
         f"{places.project}: image {entry.name!r} ({wanted}) could be any of {len(best)} files below {places.root_option} {root}: "
         f"{_listed(best)}{_about_sizes(entry, best, sizes)}; give a folder that holds only one of them"
     )
+
+
+def _refuse_part_of_any(found: Path, entry: ImageEntry, tried: list[Path], places: SlidePlaces) -> None:
+    """Refuse a file of unknown size that is to be cropped: every larger one would fit."""
+    if entry.file_size is None and any(isinstance(step, Crop) for step in entry.steps):
+        put = f"put the right one at {' or '.join(map(str, tried))}, or " if tried else ""
+        raise SlideNotFoundError(
+            f"{places.project}: image {entry.name!r} is a part of a file whose size the project does not state, so {found} may be "
+            f"another slide of that name; {put}open the project in QuPath and correct the path"
+        )
 
 
 def _size_of(path: Path, entry: ImageEntry) -> tuple[int, int] | None:
