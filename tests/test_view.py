@@ -19,16 +19,21 @@ from nuclick_qp.options import Predictors
 from nuclick_qp.projects import open_project
 from nuclick_qp.projects.locate import SlidePlaces
 from nuclick_qp.projects.open_image import open_image
+from nuclick_qp.projects.qupath_files.create import NewImage, create_project
 from nuclick_qp.projects.qupath_files.view_json import view_steps
 from nuclick_qp.slides import open_slide
 from nuclick_qp.slides.view import Crop, Mirror, Step, Turn, View
+from test_slides import write_generic, write_with_pillow
 from wrapped_images import cropped, flipped, rotated, wrap_image
 
 WIDTH, HEIGHT = 90, 70
 PLAIN = {"builderType": "uri", "uri": "file:/s/a.png"}
 PIXELS = np.random.default_rng(3).integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8)
+ROWS, COLUMNS = np.mgrid[:200, :240]
+SMOOTH = np.stack([COLUMNS, ROWS, 128 + 90 * np.sin(COLUMNS / 15) * np.cos(ROWS / 11)], axis=-1).astype(np.uint8)
 MakeProject = Callable[..., Path]
 Array = NDArray[np.uint8]
+Write = Callable[[Path, Array], None]
 TURNS: list[Step] = [Turn(1), Turn(2), Turn(3), Mirror()]
 SOME_STEPS = st.tuples(st.lists(st.sampled_from(TURNS), max_size=3), st.booleans(), st.lists(st.sampled_from(TURNS), max_size=3)).map(
     lambda drawn: (*drawn[0], *((Crop(11, 6, 40, 35),) if drawn[1] else ()), *drawn[2])
@@ -89,18 +94,27 @@ def test_windows_of_a_view_are_parts_of_it(slide_path: Path, data: st.DataObject
     np.testing.assert_array_equal(part, whole[40 + y : 61 + y, 40 + x : 73 + x])
 
 
-@pytest.mark.parametrize("scale", [0.7, 1.0, 1.9, 2.0, 4.0])
-@pytest.mark.parametrize("step", [Turn(1), Turn(2), Turn(3), Mirror()])
-def test_resampled_windows_are_turned_to_the_bit(slide_path: Path, step: Step, scale: float) -> None:
-    """A place is sampled where it lies, at any scale: the view of a window is the window of the view."""
-    view = View.of((step,), width=WIDTH, height=HEIGHT, source=slide_path)
-    window = Window(11.25, 5.5, 17, 9, scale)
-    with open_slide(slide_path) as plain, open_slide(slide_path, steps=(step,)) as slide:
-        found = slide.read(window)
-        expected = view.arranged(plain.read(view.window_in_box(window)))
+@pytest.mark.parametrize("write", [write_with_pillow, write_generic])
+@pytest.mark.parametrize("is_cropped", [False, True])
+@pytest.mark.parametrize("pair", list(product((0, 1, 4), range(7))), ids=str)
+def test_view_reads_like_a_file_of_the_turned_pixels(tmp_path: Path, pair: tuple[int, int], is_cropped: bool, write: Write) -> None:
+    """At any scale, on and off the grid of pixels, across borders, and from each level of a pyramid."""
+    (wrap, change), (wrap_again, change_again) = ONES[pair[0]], ONES[pair[1]]
+    builder, pixels = wrap(PLAIN), change(SMOOTH)
+    if is_cropped:
+        builder, pixels = cropped(builder, 16, 8, 120, 140), pixels[8:148, 16:136]
+    write(tmp_path / "file.tif", SMOOTH)
+    write(tmp_path / "turned.tif", np.ascontiguousarray(change_again(pixels)))
+    steps, _ = view_steps(wrap_again(builder))
 
-    np.testing.assert_array_equal(found, expected)
-    assert found.shape == (9, 17, 3)
+    with open_slide(tmp_path / "file.tif", steps=steps) as slide, open_slide(tmp_path / "turned.tif") as turned:
+        assert (slide.width, slide.height, slide.levels) == (turned.width, turned.height, turned.levels)
+        for (x, y), scale in product([(12, 8), (11.25, 5.6), (-7.3, 70.5)], [0.7, 1, 1.9, 2, 4]):
+            window = Window(x, y, 23, 15, scale)
+            off = slide.read(window).astype(int) - turned.read(window)
+            # Each of the two reads rounds twice; in the mean that is little, where a shift by half a pixel is half a grey level.
+            assert np.abs(off).max() <= 2, window
+            assert np.abs(off.mean(axis=(0, 1))).max() < 0.2, window
 
 
 @given(steps=SOME_STEPS, col=st.integers(0, 19), row=st.integers(0, 19))
@@ -139,16 +153,24 @@ def test_crop_beyond_the_file_is_refused(slide_path: Path) -> None:
         open_slide(slide_path, steps=(Crop(41, 3, 50, 60),))
 
 
-def test_run_on_a_turned_crop_puts_outlines_where_qupath_shows_the_discs(make_project: MakeProject, predictors: Predictors) -> None:
-    """The part from (40, 50) of 300 x 200 px, turned by 90 degrees: x, y of the file are at 200 - (y - 50), x - 40."""
-    places = [(200 - (y - 50), x - 40) for x, y, _ in DISCS]
-    project = make_project(points_at(*places))
-    wrap_image(project, lambda inner: rotated(cropped(inner, 40, 50, 300, 200), "ROTATE_90"), width=200, height=300)
+@pytest.mark.parametrize("mpp", [0.25, 0.125, 0.35])
+def test_run_on_a_turned_crop_puts_outlines_where_qupath_shows_the_discs(
+    tmp_path: Path, draw_discs: Callable[..., Path], predictors: Predictors, mpp: float
+) -> None:
+    """A part, turned by 90 degrees: x, y of the file are at height - (y - top), x - left, also where patches are resampled to 0.25 um."""
+    zoom = 0.25 / mpp
+    size = round(400 * zoom), round(300 * zoom)
+    left, top, width, height = (round(edge * zoom) for edge in (40, 50, 300, 200))
+    discs = [(x * zoom, y * zoom, radius * zoom) for x, y, radius in DISCS]
+    places = [(height - (y - top), x - left) for x, y, _ in discs]
+    image = NewImage(draw_discs(discs, size=size), "discs.png", *size, mpp, (points_at(*places),))
+    project = create_project(tmp_path / "project", [image])
+    wrap_image(project, lambda inner: rotated(cropped(inner, left, top, width, height), "ROTATE_90"), width=height, height=width)
 
     report = run_on(project, predictors)
 
     assert (report.ok, report.failed) == (len(DISCS), 0)
-    for (x, y), (*_, radius), outline in zip(places, DISCS, outlines_of(project), strict=True):
+    for (x, y), (*_, radius), outline in zip(places, discs, outlines_of(project), strict=True):
         centre = outline.centroid
         assert abs(centre.x - x) < 1
         assert abs(centre.y - y) < 1
