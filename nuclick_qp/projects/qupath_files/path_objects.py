@@ -1,6 +1,7 @@
 """The objects of a hierarchy, decoded from the nodes of the stream."""
 
 import struct
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -102,12 +103,6 @@ class _Draft:
     nucleus: Roi | None = None
     missing: bool = False
 
-    @property
-    def size(self) -> int:
-        """Points, measurements and metadata."""
-        points = (self.roi.n_points if self.roi else 0) + (self.nucleus.n_points if self.nucleus else 0)
-        return points + len(self.measured.names) + len(self.pairs)
-
 
 def decode_hierarchy(root: JavaObject, *, limit: int) -> PathObject:
     """Decode the root with all that is below it.
@@ -176,7 +171,7 @@ def child_count_place(node: JavaObject) -> int:
 
 def _drafts(root: JavaObject, *, limit: int) -> list[_Draft]:
     """Read all objects, parents before their children."""
-    decoder = _Decoder()
+    decoder = _Decoder(limit)
     drafts: list[_Draft] = []
     pending = [(root, -1)]
     seen = {id(root)}
@@ -186,9 +181,6 @@ def _drafts(root: JavaObject, *, limit: int) -> list[_Draft]:
         pending.extend((child, len(drafts)) for child in reversed(children))
         seen.update(map(id, children))
         drafts.append(draft)
-        limit -= draft.size
-        if limit < 0:
-            raise UnreadableDataError("its objects share more data than those of QuPath")
         if len(seen) != len(drafts) + len(pending):
             raise UnreadableDataError("an object stands at two places of the hierarchy")
     return drafts
@@ -225,11 +217,18 @@ def _finished(draft: _Draft) -> PathObject:
 class _Decoder:
     """Reads one object at a time; remembers the names and classes that objects share."""
 
-    def __init__(self) -> None:
+    def __init__(self, limit: int = sys.maxsize) -> None:
+        self.left = limit
         self.names: KnownNames = {}
         self.versions: set[int] = set()
         self.locks: dict[int, bool] = {}
         self.classes: dict[int, str | None] = {}
+
+    def take(self, count: int) -> None:
+        """Count what one more object holds; a small file must not fill the memory."""
+        self.left -= count
+        if self.left < 0:
+            raise UnreadableDataError("its objects share more data than those of QuPath")
 
     def decode(self, node: JavaObject, parent: int) -> tuple[_Draft, list[JavaObject]]:
         """Give the object without its children, and the nodes of these."""
@@ -245,13 +244,14 @@ class _Decoder:
             pairs = read_metadata(an_object(following, "metadata"), self.versions)
             following = reader.item()
         draft = _Draft(node, parent, [], name, pairs, read_measured(following, self.names))
+        self.take(len(draft.measured.names) + len(pairs))
         (count,) = struct.unpack(">i", reader.primitives(4))
         children = [an_object(child, "a child") for child in reader.items(count)]
         if kind != "root":
             self._decode_roi_part(reader, draft)
         if kind == "cell":
             nucleus = reader.item()
-            draft.nucleus = None if nucleus is None else decode_roi(an_object(nucleus, "a nucleus"))
+            draft.nucleus = None if nucleus is None else decode_roi(an_object(nucleus, "a nucleus"), take=self.take)
         elif kind == "tma-core":
             draft.missing = reader.primitives(1) != b"\0"
         return draft, children
@@ -265,7 +265,7 @@ class _Decoder:
             draft.locked = self.locks[id(following)]
             following = reader.item()
         draft.class_name = self._class_name(following)
-        draft.roi = decode_roi(an_object(reader.item(), "a region"))
+        draft.roi = decode_roi(an_object(reader.item(), "a region"), take=self.take)
         reader.primitives(8)  # probability of the class
 
     def _class_name(self, item: Item) -> str | None:

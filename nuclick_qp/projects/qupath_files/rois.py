@@ -19,6 +19,7 @@ from nuclick_qp.projects.qupath_files.java_values import elements, field, number
 from nuclick_qp.prompts import XY, Plane
 
 RoiKind = Literal["Points", "Line", "Polyline", "Polygon", "Rectangle", "Ellipse", "Area", "Geometry"]
+Take = Callable[[int], None]
 CLOSED_KINDS: frozenset[RoiKind] = frozenset({"Polygon", "Rectangle", "Ellipse", "Area", "Geometry"})
 FARTHEST = 1e9  # px from the origin; no slide comes near, and beyond it areas overflow
 _NOWHERE = (math.nan, math.nan)
@@ -124,8 +125,18 @@ def centroids_of(rois: Sequence[Roi]) -> list[XY]:
     return found
 
 
-def decode_roi(node: JavaObject) -> Roi:
+def unlimited(_count: int) -> None:
+    """Let a region take as much memory as it wants."""
+
+
+def decode_roi(node: JavaObject, *, take: Take = unlimited) -> Roi:
     """Read the region of an object.
+
+    Parameters
+    ----------
+    take
+        Is told how many points follow, before memory is taken for them. It raises when they are too
+        many: regions of a few bytes may refer to the same huge arrays again and again.
 
     Raises
     ------
@@ -135,11 +146,12 @@ def decode_roi(node: JavaObject) -> Roi:
     read = _READERS.get(node.desc.name)
     if read is None:
         raise UnreadableDataError(f"a region is of class {node.desc.name!r}, which is not known")
-    kind, stored, shape = read(node)
+    kind, stored, shape = read(node, take)
     return Roi(kind, int(number(node, "c")), int(number(node, "z")), int(number(node, "t")), stored, shape)
 
 
 _Decoded = tuple[RoiKind, tuple[bytes, bytes] | NDArray[np.float64], BaseGeometry | None]
+_Read = Callable[[JavaObject, Take], _Decoded]
 
 
 def _xy(node: JavaObject) -> tuple[bytes, bytes]:
@@ -160,38 +172,44 @@ def _as_points(x: bytes, y: bytes) -> NDArray[np.float64]:
     return points
 
 
-def _vertices(kind: RoiKind) -> Callable[[JavaObject], _Decoded]:
+def _vertices(kind: RoiKind) -> _Read:
     """Make the reader of a region with the arrays x and y."""
 
-    def read(node: JavaObject) -> _Decoded:
-        return kind, _xy(node), None
+    def read(node: JavaObject, take: Take) -> _Decoded:
+        x, y = _xy(node)
+        take(len(x) // 4)
+        return kind, (x, y), None
 
     return read
 
 
-def _corners(kind: RoiKind) -> Callable[[JavaObject], _Decoded]:
+def _corners(kind: RoiKind) -> _Read:
     """Make the reader of a region with two corners or ends."""
 
-    def read(node: JavaObject) -> _Decoded:
+    def read(node: JavaObject, take: Take) -> _Decoded:
+        take(2)
         x, y, x2, y2 = (number(node, name) for name in ("x", "y", "x2", "y2"))
         return kind, np.array([[x, y], [x2, y2]], np.float64), None
 
     return read
 
 
-def _read_area(node: JavaObject) -> _Decoded:
+def _read_area(node: JavaObject, take: Take) -> _Decoded:
     """Read rings; those inside others are holes, as Java's even-odd rule has it."""
     xs, ys = elements(field(node, "x")), elements(field(node, "y"))
     if len(xs) != len(ys):
         raise UnreadableDataError(f"a region has {len(xs)} x but {len(ys)} y rings")
-    rings = [_as_points(*_same_length(primitives(x, "[F"), primitives(y, "[F"))) for x, y in zip(xs, ys, strict=True)]
+    stored = [_same_length(primitives(x, "[F"), primitives(y, "[F")) for x, y in zip(xs, ys, strict=True)]
+    take(len(stored) + sum(len(x) // 4 for x, _ in stored))  # rings without points take time, too
+    rings = [_as_points(x, y) for x, y in stored]
     points = np.concatenate([np.empty((0, 2)), *rings])
     closed = [np.concatenate((ring, ring[:1])) for ring in rings if len(ring) > 2 and np.isfinite(ring).all()]
     return "Area", points, shapely.build_area(MultiLineString(closed))
 
 
-def _read_wkb(node: JavaObject) -> _Decoded:
+def _read_wkb(node: JavaObject, take: Take) -> _Decoded:
     raw = primitives(field(node, "wkb"), "[B")
+    take(len(raw) // 8)  # not the points: there may be rings and parts without any
     try:
         _check_wkb(raw)
         with np.errstate(all="ignore"):  # coordinates may be any bits
@@ -245,7 +263,7 @@ def _line(points: NDArray[np.float64]) -> BaseGeometry | None:
     return LineString(points) if len(points) > 1 else None
 
 
-_READERS: dict[str, Callable[[JavaObject], _Decoded]] = {
+_READERS: dict[str, _Read] = {
     "qupath.lib.roi.PolygonROI$SerializationProxy": _vertices("Polygon"),
     "qupath.lib.roi.PolylineROI$SerializationProxy": _vertices("Polyline"),
     "qupath.lib.roi.PointsROI$SerializationProxy": _vertices("Points"),
