@@ -2,22 +2,25 @@
 
 import struct
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from nuclick_qp.errors import UnreadableDataError
-from nuclick_qp.projects.qupath_files.data_file import DataFile, new_data_file, parse_data_file
-from nuclick_qp.projects.qupath_files.java_build import Builder
+from fuzz_data_file import RESULT
+from nuclick_qp.errors import UnreadableDataError, WriteRefusedError
+from nuclick_qp.projects.qupath_files.data_file import new_data_file, parse_data_file
+from nuclick_qp.projects.qupath_files.java_build import PATH_CLASS, Builder
 from nuclick_qp.projects.qupath_files.java_emit import emit
-from nuclick_qp.projects.qupath_files.java_nodes import SERIALIZABLE, ClassDesc, Field, Graph, JavaArray, JavaObject
+from nuclick_qp.projects.qupath_files.java_nodes import END, SERIALIZABLE, Block, ClassDesc, Field, Graph, JavaArray, JavaObject, JavaString
 from nuclick_qp.projects.qupath_files.java_stream import parse
 from nuclick_qp.projects.qupath_files.new_objects import NewAnnotation
 from nuclick_qp.projects.qupath_files.path_objects import root_of
 
 SOURCE = Path("data.qpdata")
 LINE = NewAnnotation("Line", ((1, 2), (3, 4)))
+LONG = JavaString(b"a" * 20_000)
 TIMES = 3000  # references to one thing
 MOST = 100  # bytes of memory for each byte of a file; files of QuPath take 2 to 11
 
@@ -35,18 +38,22 @@ def annotations(graph: Graph) -> list[JavaObject]:
     return [n for n in root_of(graph.contents).data if isinstance(n, JavaObject) and n.desc.name.endswith("AnnotationObject")]
 
 
-def read_within_bounds(data: bytes) -> DataFile | None:
-    """Read a file and insist on little memory; None when it is refused because it unfolds."""
+@contextmanager
+def within_bounds(data: bytes) -> Iterator[None]:
+    """Insist that what is done with a file takes little memory."""
     tracemalloc.start()
     try:
-        return parse_data_file(data, source=SOURCE)
-    except UnreadableDataError as err:
-        assert "share more data" in str(err)  # noqa: PT017  # either end will do
-        return None
-    finally:
+        yield
         _, peak = tracemalloc.get_traced_memory()
+    finally:
         tracemalloc.stop()
-        assert peak < MOST * len(data)
+    assert peak < MOST * len(data)
+
+
+def refuse(data: bytes) -> None:
+    """Insist that a file is refused before it fills the memory."""
+    with within_bounds(data), pytest.raises(UnreadableDataError, match="share more data"):
+        parse_data_file(data, source=SOURCE)
 
 
 def area_of(builder: Builder, ring: JavaArray, times: int) -> JavaObject:
@@ -74,7 +81,7 @@ def test_an_area_of_one_ring_many_times_is_refused() -> None:
     def change(_graph: Graph, node: JavaObject, builder: Builder) -> None:
         node.data[region_place(node)] = area_of(builder, builder.floats([0.0] * 5000), TIMES)
 
-    assert read_within_bounds(bomb(change)) is None
+    refuse(bomb(change))
 
 
 @pytest.mark.parametrize("kind", ["area", "geometry"])
@@ -90,4 +97,106 @@ def test_regions_without_points_count_too(kind: str) -> None:
         for other in annotations(graph):
             other.data[region_place(other)] = region
 
-    assert read_within_bounds(bomb(change, objects=200)) is None
+    refuse(bomb(change, objects=200))
+
+
+def many_measurements(_graph: Graph, node: JavaObject, builder: Builder) -> None:
+    """Give an object measurements that all have one name."""
+    java_class = "qupath.lib.measurements.NumericMeasurementList$FloatList"
+    node.data[3] = builder.object(java_class, b"\0", None, builder.array_list([LONG] * TIMES), builder.floats([0.0] * TIMES))
+
+
+def much_metadata(_graph: Graph, node: JavaObject, builder: Builder) -> None:
+    """Give an object metadata that all have one key and one value."""
+    texts = builder.array([LONG] * TIMES)
+    node.data[2] = builder.external("qupath.lib.objects.MetadataMap", builder.integer(1), texts, texts)
+
+
+def many_properties(graph: Graph, _node: JavaObject, _builder: Builder) -> None:
+    """Give the image properties that all have one name and one value."""
+    properties = properties_of(graph)
+    properties.data[1:] = [Block(struct.pack(">ii", 16, TIMES)), *[LONG] * (2 * TIMES), END]
+
+
+def the_same_properties(graph: Graph, _node: JavaObject, builder: Builder) -> None:
+    """Let properties stand in the file again and again."""
+    properties = properties_of(graph)
+    properties.data[1:] = [Block(struct.pack(">ii", 16, TIMES)), *[builder.text("a")] * (2 * TIMES), END]
+    graph.contents[-1:-1] = [properties] * TIMES
+
+
+def one_name(graph: Graph, _node: JavaObject, _builder: Builder) -> None:
+    """Give all objects one name."""
+    for node in annotations(graph):
+        node.data[0] = LONG
+
+
+def properties_of(graph: Graph) -> JavaObject:
+    """Give the node of the properties of the image."""
+    return next(item for item in graph.contents if isinstance(item, JavaObject) and item.desc.name == "java.util.HashMap")
+
+
+@pytest.mark.parametrize("change", [many_measurements, much_metadata, many_properties, the_same_properties, one_name])
+def test_a_text_is_decoded_once_however_often_it_is_referred_to(change: Callable[[Graph, JavaObject, Builder], None]) -> None:
+    """The limit counts measurements and metadata, not their characters."""
+    data = bomb(change, objects=500)
+
+    with within_bounds(data):
+        file = parse_data_file(data, source=SOURCE)
+
+    assert len(file.objects) == 500
+
+
+def with_classes(builder: Builder, node: JavaObject, *, characters: int, count: int) -> list[JavaObject]:
+    """Make classes below one chain of parents, whose names have so many characters, and give the first to an object."""
+    parent = None
+    for _ in range(60):
+        parent = builder.object(PATH_CLASS, builder.integer(1), builder.text("a" * (characters // 60)), parent)
+    classes = [builder.object(PATH_CLASS, builder.integer(1), builder.text(f"c{i}"), parent) for i in range(count)]
+    node.data[6] = classes[0]
+    return classes
+
+
+def test_many_classes_with_long_parents_are_refused() -> None:
+    """Each has a full name of its own, which is many times longer than the class itself."""
+
+    def change(graph: Graph, node: JavaObject, builder: Builder) -> None:
+        classes = with_classes(builder, node, characters=9000, count=2000)
+        for other, path_class in zip(annotations(graph), classes, strict=True):
+            other.data[6] = path_class
+
+    refuse(bomb(change, objects=2000))
+
+
+def test_a_class_with_a_name_beyond_all_measure_is_refused() -> None:
+    """Sixty parents may share one text of any length."""
+
+    def change(_graph: Graph, node: JavaObject, builder: Builder) -> None:
+        with_classes(builder, node, characters=12_000, count=1)
+
+    with pytest.raises(UnreadableDataError, match=r"data\.qpdata.* the name of a class has more than 10000 characters"):
+        parse_data_file(bomb(change), source=SOURCE)
+
+
+@pytest.mark.parametrize(("characters", "is_written"), [(9000, True), (12_000_000, False)])
+def test_classes_that_no_object_has_take_little_memory_in_an_edit(characters: int, is_written: bool) -> None:
+    """Those that a new result may need are looked for among them."""
+
+    def change(graph: Graph, node: JavaObject, builder: Builder) -> None:
+        unclassified = node.data[6]
+        properties_of(graph).data[1:] = [
+            Block(struct.pack(">ii", 16, 1)),
+            builder.text("k"),
+            builder.array(with_classes(builder, node, characters=characters, count=2000)),
+            END,
+        ]
+        node.data[6] = unclassified
+
+    file = parse_data_file(bomb(change), source=SOURCE)
+
+    with within_bounds(file.data):
+        if is_written:
+            assert len(parse_data_file(file.edited(add=[RESULT]), source=SOURCE).objects) == 2
+        else:
+            with pytest.raises(WriteRefusedError, match="name of a class"):
+                file.edited(add=[RESULT])

@@ -187,6 +187,6 @@ def _version(contents: list[Item]) -> int:
 
 
 def _properties(contents: list[Item]) -> tuple[tuple[str, str], ...]:
-    maps = [e for e in contents if isinstance(e, JavaObject) and class_name(e) == "java.util.HashMap"]
-    pairs = [pair for element in maps for pair in map_items(element)]
+    maps = {id(e): e for e in contents if isinstance(e, JavaObject) and class_name(e) == "java.util.HashMap"}  # each once
+    pairs = [pair for element in maps.values() for pair in map_items(element)]
     return tuple((k.text, v.text) for k, v in pairs if isinstance(k, JavaString) and isinstance(v, JavaString))

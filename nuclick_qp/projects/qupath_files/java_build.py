@@ -49,12 +49,13 @@ class Builder:
         self._types: dict[str, JavaString] = {}
         self._texts: dict[str, JavaString] = {}
         self._boxes: dict[tuple[str, int], JavaObject] = {}
-        self._classes: dict[str | None, JavaObject] = {}
+        self._path_classes: list[JavaObject] = []  # of the graph
+        self._classes: dict[str, JavaObject] = {}  # those asked for so far
         for node in nodes:
             if isinstance(node, ClassDesc):
                 self._adopt(node)
             elif isinstance(node, JavaObject) and node.desc.name == PATH_CLASS:
-                self._classes.setdefault(full_class_name(node), node)
+                self._path_classes.append(node)
 
     def text(self, value: str) -> JavaString:
         """Give a string."""
@@ -118,8 +119,7 @@ class Builder:
         for i, part in enumerate(parts):
             name = ": ".join(parts[: i + 1])
             if name not in self._classes:
-                colour = self.integer(self._colours.get(name, colour_of(name)))
-                self._classes[name] = self.object(PATH_CLASS, colour, self.text(part), parent)
+                self._classes[name] = self._known_class(name) or self._new_class(name, part, parent)
             parent = self._classes[name]
         return parent
 
@@ -137,6 +137,14 @@ class Builder:
                 check_desc(known)
             self._ready[java_class] = known or self._new_desc(java_class, SPECS[java_class])
         return self._ready[java_class]
+
+    def _known_class(self, name: str) -> JavaObject | None:
+        """Look for a class in the graph; full names are not kept, as many classes may share long parents."""
+        return next((node for node in self._path_classes if full_class_name(node) == name), None)
+
+    def _new_class(self, name: str, part: str, parent: JavaObject | None) -> JavaObject:
+        colour = self.integer(self._colours.get(name, colour_of(name)))
+        return self.object(PATH_CLASS, colour, self.text(part), parent)
 
     def _adopt(self, desc: ClassDesc) -> None:
         self._descs.setdefault(desc.name, desc)

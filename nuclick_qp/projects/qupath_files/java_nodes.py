@@ -48,15 +48,21 @@ class JavaString:
         The bytes of the stream, without the length.
     """
 
-    __slots__ = ("raw",)
+    __slots__ = ("_text", "raw")
 
     def __init__(self, raw: bytes) -> None:
         self.raw = raw
+        self._text: str | None = None
 
     @property
     def text(self) -> str:
-        """The string; halves of astral characters that stand alone become U+FFFD."""
-        return decode_text(self.raw)
+        """The string; halves of astral characters that stand alone become U+FFFD.
+
+        Decoded once: a file may refer to one long text many thousand times.
+        """
+        if self._text is None:
+            self._text = decode_text(self.raw)
+        return self._text
 
 
 class Field(NamedTuple):

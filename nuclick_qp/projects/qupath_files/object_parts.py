@@ -21,6 +21,7 @@ from nuclick_qp.projects.qupath_files.java_values import (
 )
 
 MAX_CLASS_PARTS = 64
+MAX_CLASS_NAME = 10_000  # characters of a full name; those of users have some dozens
 KnownNames = dict[int | tuple[int, ...], tuple[str, ...]]
 _NUMERIC = "qupath.lib.measurements.NumericMeasurementList$"
 
@@ -92,9 +93,10 @@ def full_class_name(node: JavaObject) -> str | None:
     Raises
     ------
     UnreadableDataError
-        If the node is no class, or its own ancestor.
+        If the node is no class, its own ancestor, or its name is longer than `MAX_CLASS_NAME`.
     """
     parts: list[str] = []
+    length = 0
     item: Item = node
     while item is not None:
         if class_name(item) != "qupath.lib.objects.classes.PathClass" or len(parts) > MAX_CLASS_PARTS:
@@ -102,6 +104,9 @@ def full_class_name(node: JavaObject) -> str | None:
         part = an_object(item, "a class")
         name = optional_text(field(part, "name"))
         parts += [] if name is None else [name]
+        length += len(name or "")
+        if length > MAX_CLASS_NAME:  # before it is put together
+            raise UnreadableDataError(f"the name of a class has more than {MAX_CLASS_NAME} characters")
         item = field(part, "parentClass")
     return ": ".join(reversed(parts)) or None
 

@@ -22,6 +22,7 @@ from nuclick_qp.projects.qupath_files.rois import Roi, decode_roi
 
 PathObjectKind = Literal["annotation", "detection", "cell", "tile", "tma-core", "root"]
 OBJECT_ID = "Object ID"  # metadata key under which QuPath 0.4 and later keep the UUID
+CLASS_CHARACTERS = 16  # of full names of classes that the limit counts like one point; many classes may share long parents
 HIERARCHY_CLASS = "qupath.lib.objects.hierarchy.PathObjectHierarchy"
 
 _KINDS: dict[str, PathObjectKind] = {
@@ -110,8 +111,9 @@ def decode_hierarchy(root: JavaObject, *, limit: int) -> PathObject:
     Parameters
     ----------
     limit
-        Most points, measurements and metadata of all objects together. The size of the file in
-        bytes is generous, and keeps objects that all refer to one huge array from filling memory.
+        Most points, measurements, metadata and names of classes of all objects together. The size of
+        the file in bytes is generous, and keeps objects that all refer to one huge array from filling
+        memory.
 
     Raises
     ------
@@ -272,5 +274,7 @@ class _Decoder:
         if item is None:
             return None
         if id(item) not in self.classes:
-            self.classes[id(item)] = full_class_name(an_object(item, "a class"))
+            name = full_class_name(an_object(item, "a class"))
+            self.take(len(name or "") // CLASS_CHARACTERS)
+            self.classes[id(item)] = name
         return self.classes[id(item)]
