@@ -116,6 +116,19 @@ def test_image_of_several_files_lists_them_all(tmp_path: Path) -> None:
     assert (entry.wrapped, entry.uris, entry.name) == ("sparse", ("file:/s/a.svs", "file:/s/b.svs"), "a.svs")
 
 
+@pytest.mark.parametrize("other", [{"regions": 5}, {"builders": 5}, {"builders": True}, {"regions": [5]}, {"builders": {"a": 1}}])
+def test_image_of_no_list_of_files_has_none(tmp_path: Path, other: dict[str, Any]) -> None:
+    """What is no list of builders is passed over: QuPath may learn new kinds of servers."""
+    entry = parse(tmp_path, project({"entryID": 1, "serverBuilder": {"builderType": "new", **other}})).images[0]
+
+    assert (entry.wrapped, entry.uris) == ("new", ())
+
+
+def test_number_that_no_float_holds_is_no_pixel_size(tmp_path: Path) -> None:
+    """JSON has whole numbers of any length."""
+    assert parse(tmp_path, project(image(metadata=calibrated(10**400, 10**400, "um")))).images[0].mpp is None
+
+
 def test_project_with_a_last_id_but_no_version_is_read(tmp_path: Path) -> None:
     """QuPath refuses only a project that has neither."""
     found = parse(tmp_path, {"lastID": 7, "images": [image()]})

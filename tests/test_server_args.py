@@ -62,6 +62,9 @@ def test_arguments_that_leave_the_coordinates_are_passed_over(args: list[str]) -
         (["-n=core 7"], "-n core 7"),
         (["--series", "first"], "--series first"),
         (["--series", "1", "--dims=XYZCT"], "--dims XYZCT"),
+        (["--series", "4294967297"], "--series 429496729..."),
+        (["--series", "9" * 5000], "--series 999999999..."),
+        (["--series", "-" + "9" * 5000], "--series -99999999..."),
     ],
 )
 def test_other_pixels_are_told(args: list[str], words: str) -> None:

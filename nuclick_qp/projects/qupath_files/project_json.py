@@ -224,8 +224,8 @@ def _leaves(builder: dict[str, Any]) -> Iterator[dict[str, Any]]:
     if "uri" in builder:
         yield builder
         return
-    inner = [builder.get("builder"), *(builder.get("builders") or ())]
-    inner += [region.get("builder") for region in builder.get("regions") or () if isinstance(region, dict)]
+    builders, regions = (value if isinstance(value := builder.get(key), list) else [] for key in ("builders", "regions"))
+    inner = [builder.get("builder"), *builders, *(region.get("builder") for region in regions if isinstance(region, dict))]
     for nested in inner:
         if isinstance(nested, dict):
             yield from _leaves(nested)
@@ -245,7 +245,7 @@ def _mpp(calibration: object) -> float | None:
     sides = []
     for side in (calibration.get("pixelWidth"), calibration.get("pixelHeight")):
         value = side.get("value") if isinstance(side, dict) and side.get("unit") in MICROMETRE else None
-        if isinstance(value, int | float) and 0 < value < float("inf"):
+        if isinstance(value, int | float) and 0 < value < 2**53:  # JSON has whole numbers that no float holds
             sides.append(float(value))
     return sum(sides) / 2 if len(sides) == 2 else None
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 
 _SERIES = ("--series", "-s")
+_LONGEST_NUMBER = 9  # digits; QuPath takes no number beyond 2**31, and no file has as many images
 _NAME = ("--name", "-n")
 _DIMENSIONS = ("--dims",)
 # Steps of an import, which QuPath turns into builders of their own; in `args` they count only where
@@ -66,11 +67,14 @@ def read_server_args(args: object, *, names_server: bool = True) -> ServerArgs:
 def _series(words: list[str]) -> tuple[int, str | None]:
     """Give the index of the image, and what cannot be followed; as in QuPath, a number goes before a name."""
     for name, value in _values(words, _SERIES):
-        if value.removeprefix("-").isdecimal():
-            if int(value) >= 0:
-                return int(value), None
-            continue  # QuPath's way to say: no number
-        return 0, f"{name} {value}".strip()
+        digits = value.removeprefix("-")
+        if not digits.isdecimal():
+            return 0, f"{name} {value}".strip()
+        if len(digits) > _LONGEST_NUMBER:
+            return 0, f"{name} {value[:_LONGEST_NUMBER]}..."
+        if int(value) >= 0:
+            return int(value), None
+        # A negative one is QuPath's way to say: no number.
     named = [f"{name} {value}" for name, value in _values(words, _NAME) if value.strip()]
     return 0, named[0] if named else None
 
