@@ -80,15 +80,22 @@ def update_summary(data_file: Path, objects: Iterable[tuple[str, str | None]]) -
 
 
 def listed_colours(project_folder: Path) -> dict[str, int]:
-    """Give the colours of the project's list of classes by full name; empty when there is no list."""
+    """Give the colours of the project's list of classes by full name, as packed signed 32-bit ARGB integers.
+
+    Empty when there is no list. Entries without a name or a colour are left out.
+    """
+    path = _class_list(project_folder)
     try:
-        classes = json.loads(_class_list(project_folder).read_text("utf-8"))["pathClasses"]
-        return {c["name"]: c["color"] for c in classes if isinstance(c.get("color"), int)}  # QuPath 0.2 lists "Unclassified" without one
+        classes = json.loads(path.read_text("utf-8"))["pathClasses"]
+        read = [_listed_colour(entry) for entry in classes]
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as err:
-        logger.warning("%s cannot be read (%s); new classes get colours of their own", _class_list(project_folder), err)
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as err:
+        logger.warning("%s cannot be read (%s); new classes get colours of their own", path, err)
         return {}
+    if None in read:
+        logger.warning("%s has classes without a name or with a colour that is none; they are passed over", path)
+    return {c.name: c.colour for c in read if c is not None and c.colour is not None}
 
 
 def add_classes(project_folder: Path, classes: Iterable[ClassColour]) -> None:
@@ -112,6 +119,18 @@ def add_classes(project_folder: Path, classes: Iterable[ClassColour]) -> None:
 
 def _class_list(project_folder: Path) -> Path:
     return project_folder / "classifiers" / "classes.json"
+
+
+def _listed_colour(entry: object) -> ClassColour | None:
+    """Read one class of the list; None for what is no class, or has a colour that is none."""
+    name, colour = (entry.get("name"), entry.get("color")) if isinstance(entry, dict) else (None, None)
+    if not isinstance(name, str):
+        return None
+    if colour is None:  # "Unclassified" in QuPath 0.2
+        return ClassColour(name, None)
+    if not isinstance(colour, int) or isinstance(colour, bool) or not -(1 << 31) <= colour < 1 << 32:
+        return None
+    return ClassColour(name, colour - (1 << 32) if colour >= 1 << 31 else colour)  # other programs write it unsigned
 
 
 def _in_order(counts: Counter[str], like: object) -> dict[str, int]:
