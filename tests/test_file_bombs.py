@@ -13,7 +13,19 @@ from nuclick_qp.errors import UnreadableDataError, WriteRefusedError
 from nuclick_qp.projects.qupath_files.data_file import new_data_file, parse_data_file
 from nuclick_qp.projects.qupath_files.java_build import PATH_CLASS, Builder
 from nuclick_qp.projects.qupath_files.java_emit import emit
-from nuclick_qp.projects.qupath_files.java_nodes import END, SERIALIZABLE, Block, ClassDesc, Field, Graph, JavaArray, JavaObject, JavaString
+from nuclick_qp.projects.qupath_files.java_nodes import (
+    BLOCK_DATA,
+    END,
+    EXTERNALIZABLE,
+    SERIALIZABLE,
+    Block,
+    ClassDesc,
+    Field,
+    Graph,
+    JavaArray,
+    JavaObject,
+    JavaString,
+)
 from nuclick_qp.projects.qupath_files.java_stream import parse
 from nuclick_qp.projects.qupath_files.new_objects import NewAnnotation
 from nuclick_qp.projects.qupath_files.path_objects import root_of
@@ -63,10 +75,10 @@ def area_of(builder: Builder, ring: JavaArray, times: int) -> JavaObject:
     return JavaObject(described("qupath.lib.roi.AreaROI$SerializationProxy", *names), [b"\0" * 12, rings, rings])
 
 
-def described(name: str, *fields: Field) -> ClassDesc:
+def described(name: str, *fields: Field, parent: ClassDesc | None = None) -> ClassDesc:
     """Describe a class that is not written otherwise."""
     desc = ClassDesc(name, b"\0" * 7 + b"\1", SERIALIZABLE, fields)
-    desc.complete(None)
+    desc.complete(parent)
     return desc
 
 
@@ -200,3 +212,24 @@ def test_classes_that_no_object_has_take_little_memory_in_an_edit(characters: in
         else:
             with pytest.raises(WriteRefusedError, match="name of a class"):
                 file.edited(add=[RESULT])
+
+
+def test_many_classes_below_one_with_many_fields_take_little_memory() -> None:
+    """The fields of a parent are indexed once, not for each class below it."""
+    parent = ClassDesc("a.Parent", bytes(8), EXTERNALIZABLE | BLOCK_DATA, tuple(Field("B", f"{i:x}", None) for i in range(TIMES)))
+    parent.complete(None)  # its objects write their own data: none
+
+    def change(graph: Graph, node: JavaObject, _builder: Builder) -> None:
+        place = region_place(node)
+        old = node.data[place]
+        assert isinstance(old, JavaObject)
+        for other in annotations(graph):
+            desc = described(old.desc.name, *old.desc.fields, parent=parent)
+            other.data[region_place(other)] = JavaObject(desc, [END, *old.data])
+
+    data = bomb(change, objects=200)
+
+    with within_bounds(data):
+        file = parse_data_file(data, source=SOURCE)
+
+    assert [item.roi.points.tolist() for item in file.objects if item.roi] == [[[1, 2], [3, 4]]] * 200

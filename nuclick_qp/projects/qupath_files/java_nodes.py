@@ -73,6 +73,9 @@ class Field(NamedTuple):
     type_string: JavaString | None
 
 
+_Placed: TypeAlias = tuple[dict[str, tuple[int, int, str]], int | None]  # fields, place behind them; None behind an annotation
+
+
 class ClassDesc:
     """What the stream says about a class.
 
@@ -97,7 +100,7 @@ class ClassDesc:
         Bytes of an element of an array of primitives, 0 for an array of objects, None for no array.
     """
 
-    __slots__ = ("_index", "depth", "element_size", "fields", "flags", "is_complete", "is_readable", "layout", "name", "parent", "suid")
+    __slots__ = ("_placed", "depth", "element_size", "fields", "flags", "is_complete", "is_readable", "layout", "name", "parent", "suid")
 
     def __init__(self, name: str, suid: bytes, flags: int = 0, fields: tuple[Field, ...] = ()) -> None:
         self.name = name
@@ -110,7 +113,7 @@ class ClassDesc:
         self.is_complete = False
         self.is_readable = False
         self.element_size = PRIMITIVE_SIZES.get(name[1], 0) if name[:1] == "[" and len(name) > 1 else None
-        self._index: dict[str, tuple[int, int, str]] | None = None
+        self._placed: _Placed | None = None
 
     def complete(self, parent: "ClassDesc | None") -> None:
         """Set the superclass and work out the layout.
@@ -143,12 +146,14 @@ class ClassDesc:
         UnreadableDataError
             If the class has no such field.
         """
-        if self._index is None:
-            self._index = self._make_index()
-        try:
-            return self._index[field]
-        except KeyError:
-            raise UnreadableDataError(f"class {self.name!r} has no field {field!r}") from None
+        if self._placed is None:
+            self._place()
+        desc: ClassDesc | None = self
+        while desc is not None:
+            if desc._placed is not None and field in desc._placed[0]:
+                return desc._placed[0][field]
+            desc = desc.parent
+        raise UnreadableDataError(f"class {self.name!r} has no field {field!r}")
 
     def chain(self) -> "list[ClassDesc]":
         """List the descriptors from the base class down to this one."""
@@ -169,24 +174,28 @@ class ClassDesc:
         layout = ((-sum(sizes),) if sizes else ()) + ((n_objects,) if n_objects else ())
         return (*layout, UNTIL_END) if self.flags & WRITE_METHOD else layout
 
-    def _make_index(self) -> dict[str, tuple[int, int, str]]:
-        index: dict[str, tuple[int, int, str]] = {}
-        place = 0
+    def _place(self) -> None:
+        """Index the fields of each class of the chain by itself: many classes may share a parent with many fields."""
+        place: int | None = 0
         for desc in self.chain():
-            offset = 0
-            for code, name, _ in desc.fields:
-                if code in PRIMITIVE_SIZES:
-                    index[name] = place, offset, code
-                    offset += PRIMITIVE_SIZES[code]
-                    continue
-                place += offset > 0
-                offset = 0
-                index[name] = place, 0, code
-                place += 1
+            if desc._placed is None:
+                desc._placed = ({}, None) if place is None else desc._own_index(place)
+            place = desc._placed[1]
+
+    def _own_index(self, place: int) -> _Placed:
+        """Place the fields of this class alone."""
+        index: dict[str, tuple[int, int, str]] = {}
+        offset = 0
+        for code, name, _ in self.fields:
+            if code in PRIMITIVE_SIZES:
+                index[name] = place, offset, code
+                offset += PRIMITIVE_SIZES[code]
+                continue
             place += offset > 0
-            if desc.flags & WRITE_METHOD:
-                break
-        return index
+            offset = 0
+            index[name] = place, 0, code
+            place += 1
+        return index, None if self.flags & WRITE_METHOD else place + (offset > 0)
 
 
 class JavaObject:
