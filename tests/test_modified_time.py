@@ -60,10 +60,10 @@ def test_runs_on_other_images_of_a_project_do_not_refuse_one_another(folder: Pat
         write(first, "1")
         with open_files_project(folder) as third:
             write(third, "3")
-        stated, _ = time_and_rest(folder)
         write(second, "2")
     path = folder / "project.qpproj"
     with open_files_project(folder) as project:
+        stated, _ = time_and_rest(folder)  # the last to end has stated it, perhaps a second later than the first
         path.write_bytes(path.read_bytes().replace(str(stated).encode(), str(stated + 123).encode()))
 
         with pytest.raises(WriteRefusedError, match="has changed since it was read"):
