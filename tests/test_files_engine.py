@@ -235,6 +235,18 @@ def test_class_that_is_new_to_the_project_joins_its_list(folder: Path) -> None:
     assert isinstance(after[-1]["color"], int)
 
 
+def test_class_that_the_user_took_off_the_list_stays_off(folder: Path) -> None:
+    """Results of it that are replaced make it no new one."""
+    project, path = open_files_project(folder), folder / "classifiers" / "classes.json"
+    before = path.read_bytes()
+    write(project, (result("a", class_name="Gland"),))
+    path.write_bytes(before)
+
+    write(project, (result("a", 200, 50, class_name="Gland"),), remove=("a",))
+
+    assert path.read_bytes() == before
+
+
 def test_project_without_a_list_of_classes_gets_none(folder: Path) -> None:
     """A list would hide QuPath's default classes."""
     (folder / "classifiers" / "classes.json").unlink()

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,32 +23,13 @@ from nuclick_qp.projects.jvm_objects import (
     walk,
 )
 from nuclick_qp.projects.parents import Region, find_holders
-from nuclick_qp.projects.prompts_of import FoundKind
 from nuclick_qp.projects.protocol import Changes, ResultObject
+from nuclick_qp.projects.qupath_files.data_file import Edited, new_classes
 from nuclick_qp.projects.qupath_files.java_build import colour_of
 from nuclick_qp.projects.qupath_files.new_objects import float_ring, result_ids
 from nuclick_qp.prompts import Plane
 
 MakeObject = Callable[[ResultObject, str], Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Edited:
-    """A data file with the changes in it.
-
-    Attributes
-    ----------
-    data
-        Its bytes.
-    objects
-        Kind and full class of every object that is there now but the root.
-    new_classes
-        Full names of the classes that no object had before.
-    """
-
-    data: bytes
-    objects: tuple[tuple[FoundKind, str | None], ...]
-    new_classes: tuple[str, ...]
 
 
 def edited(java: Java, data: bytes, changes: Changes, *, source: Path, colours: Mapping[str, int]) -> Edited | None:
@@ -95,8 +75,7 @@ def edited(java: Java, data: bytes, changes: Changes, *, source: Path, colours: 
         raise WriteRefusedError(
             f"{source} was left as it is: what QuPath {java.qupath} wrote does not read back as it was meant; report this with the file"
         )
-    new_classes = dict.fromkeys(result.class_name for result in changes.add if result.class_name and result.class_name not in known)
-    return Edited(new, tuple((item.kind, item.class_name) for item in found), tuple(name for name in new_classes if name))
+    return Edited(new, tuple((item.kind, item.class_name) for item in found), new_classes(changes.add, known=known))
 
 
 def _apply(java: Java, root: Any, changes: Changes, *, colours: Mapping[str, int]) -> Counter[str] | None:

@@ -26,17 +26,16 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from nuclick_qp.errors import EngineUnavailableError, UnreadableDataError, WriteRefusedError
+from nuclick_qp.errors import EngineUnavailableError
 from nuclick_qp.projects.jvm_data import CLASS_POOL, PATH_CLASS, Java, keeps_ids, own_classes, private_field, read_data
 from nuclick_qp.projects.jvm_edit import edited
 from nuclick_qp.projects.jvm_objects import found_objects, walk
 from nuclick_qp.projects.prompts_of import FoundKind, FoundObject
 from nuclick_qp.projects.protocol import Changes, ImageEntry
-from nuclick_qp.projects.qupath_files.engine import FilesProject, data_content, refuse_unsafe
-from nuclick_qp.projects.qupath_files.java_build import colour_of
-from nuclick_qp.projects.qupath_files.project_json import find_project_file, read_project_file, refuse_changed
-from nuclick_qp.projects.qupath_files.safe_write import replace_data_file
-from nuclick_qp.projects.qupath_files.side_files import ClassColour, add_classes, listed_colours, update_summary
+from nuclick_qp.projects.qupath_files.data_file import Edited
+from nuclick_qp.projects.qupath_files.engine import FilesProject
+from nuclick_qp.projects.qupath_files.project_json import find_project_file, read_project_file
+from nuclick_qp.projects.qupath_files.side_files import listed_colours
 
 REMEDY = "install QuPath 0.4 or later, set PAQUO_QUPATH_DIR to its folder, or use --engine files"
 FINDER_SETTINGS = (
@@ -148,38 +147,17 @@ class JvmProject(FilesProject):
             kept = {str(item.getID()) for item in walk(read_data(self.java, data, source=self.data_path(entry)).root)}
             return [item if item.object_id in kept else replace(item, object_id=None) for item in found]
 
-    def write(self, entry: ImageEntry, changes: Changes, *, fingerprint: str) -> None:
-        """Write results into one image: one write, verified, all or nothing.
+    def edited(self, data: bytes, entry: ImageEntry, changes: Changes) -> Edited | None:
+        """Let QuPath read the bytes of a data file, and write them with the changes; None when nothing changes.
 
         Raises
         ------
+        UnreadableDataError
+            If QuPath cannot read the bytes.
         WriteRefusedError
-            If the data or the project file have changed since they were read, QuPath is saving
-            them, QuPath cannot read the data or what it made of them, or the disk refuses. Every byte
-            on disk is then as before.
+            If QuPath cannot write them, or read what it wrote.
         """
-        path = self.data_path(entry)
-        refuse_changed(self.file, image_name=entry.name)
-        try:
-            old = data_content(path)
-            refuse_unsafe(path, old, fingerprint=fingerprint)
-            new = edited(
-                self.java,
-                self.empty_data(entry) if old is None else old,
-                changes,
-                source=path,
-                colours=listed_colours(self.path.parent),
-            )
-        except UnreadableDataError as err:
-            raise WriteRefusedError(f"nothing was written: {err}") from err
-        if new is None:
-            return
-        refuse_changed(self.file, image_name=entry.name)  # anew: a large image takes seconds
-        replace_data_file(path, new.data, old=old)
-        # Last, and never a reason to fail: the objects are on disk now.
-        self.written.add(entry.entry_id)
-        add_classes(self.path.parent, [ClassColour(name, colour_of(name)) for name in new.new_classes])
-        update_summary(path, new.objects)
+        return edited(self.java, data, changes, source=self.data_path(entry), colours=listed_colours(self.path.parent))
 
 
 @cache

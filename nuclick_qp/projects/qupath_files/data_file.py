@@ -1,7 +1,7 @@
 """`data.qpdata`: what QuPath keeps of one image, read and written without Java."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,12 +98,15 @@ class Edited(NamedTuple):
     ----------
     data
         Its new bytes.
-    staying
-        Kind and class of each object that it had and still has.
+    objects
+        Kind and full class of every object that is there now but the root.
+    new_classes
+        Full names of the classes that no object had before.
     """
 
     data: bytes
-    staying: tuple[tuple[str, str | None], ...]
+    objects: tuple[tuple[str, str | None], ...]
+    new_classes: tuple[str, ...]
 
 
 def edit_data_file(
@@ -120,11 +123,17 @@ def edit_data_file(
     """
     with collector_paused():
         file = parse_data_file(data, source=source)
-        staying = tuple((item.kind, item.class_name) for item, _ in file.root.walk() if prompt_key(item) not in remove_keys)
+        new = new_classes(add, known={item.class_name for item, _ in file.root.walk()})
+        staying = [(item.kind, item.class_name) for item, _ in file.root.walk() if prompt_key(item) not in remove_keys]
         with _named(source):
             made = draft(file.graph, file.root, data, add=add, remove_keys=remove_keys, colours=colours)
             del file
-            return Edited(verified(made), staying)
+            return Edited(verified(made), (*staying, *((result.kind, result.class_name) for result in add)), new)
+
+
+def new_classes(add: Sequence[ResultObject], *, known: Collection[str | None]) -> tuple[str, ...]:
+    """List the classes of results that are not known, each once."""
+    return tuple(dict.fromkeys(result.class_name for result in add if result.class_name and result.class_name not in known))
 
 
 @contextmanager

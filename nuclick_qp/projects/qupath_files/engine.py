@@ -120,26 +120,21 @@ class FilesProject:
         refuse_changed(self.file, image_name=entry.name)
         try:
             old = content_of(path)
-            refuse_unsafe(path, old, fingerprint=fingerprint)
-            edited = edit_data_file(
-                self.empty_data(entry) if old is None else old,
-                source=path,
-                add=changes.add,
-                remove_keys=changes.remove_keys,
-                colours=listed_colours(self.path.parent),
-            )
-        except UnreadableDataError as err:
-            raise WriteRefusedError(f"nothing was written: {err}") from err
         except OSError as err:
             raise WriteRefusedError(f"{path} cannot be read ({err.strerror}) and was left as it is: check its permissions") from err
-        if edited.data == old:
+        refuse_unsafe(path, old, fingerprint=fingerprint)
+        try:
+            new = self.edited(self.empty_data(entry) if old is None else old, entry, changes)
+        except UnreadableDataError as err:
+            raise WriteRefusedError(f"nothing was written: {err}") from err
+        if new is None or new.data == old:
             return
         refuse_changed(self.file, image_name=entry.name)  # anew: a large image takes seconds
-        replace_data_file(path, edited.data, old=old)
+        replace_data_file(path, new.data, old=old)
         # Last, and never a reason to fail: the objects are on disk now.
-        add_classes(self.path.parent, [ClassColour(name, colour_of(name)) for name in _new_classes(edited, changes)])
         self.written.add(entry.entry_id)
-        update_summary(path, (*edited.staying, *((result.kind, result.class_name) for result in changes.add)))
+        add_classes(self.path.parent, [ClassColour(name, colour_of(name)) for name in new.new_classes])
+        update_summary(path, new.objects)
 
     def __enter__(self) -> Self:
         return self
@@ -179,6 +174,19 @@ class FilesProject:
             If the bytes are truncated, foreign, or of an unknown version.
         """
         return found_objects(parse_data_file(data, source=self.data_path(entry)).root, outlines_of=outlines_of)
+
+    def edited(self, data: bytes, entry: ImageEntry, changes: Changes) -> Edited | None:
+        """Give the bytes of a data file with the changes in them, read once more; None when nothing changes.
+
+        Raises
+        ------
+        UnreadableDataError
+            If the bytes cannot be read.
+        WriteRefusedError
+            If they cannot be written, or do not read back as they were meant.
+        """
+        source, colours = self.data_path(entry), listed_colours(self.path.parent)
+        return edit_data_file(data, source=source, add=changes.add, remove_keys=changes.remove_keys, colours=colours)
 
     def empty_data(self, entry: ImageEntry) -> bytes:
         """Make the data file of an image that QuPath has never saved.
@@ -250,9 +258,3 @@ def refuse_unsafe(path: Path, data: bytes | None, *, fingerprint: str) -> None:
         )
     if fingerprint_of(data) != fingerprint:
         raise WriteRefusedError(f"{path} has changed since it was read; nothing was written: close the image in QuPath and run again")
-
-
-def _new_classes(edited: Edited, changes: Changes) -> list[str]:
-    """List the classes that no other object has, each once."""
-    known = {class_name for _, class_name in edited.staying}
-    return list(dict.fromkeys(result.class_name for result in changes.add if result.class_name and result.class_name not in known))
