@@ -5,7 +5,6 @@ import time
 from dataclasses import dataclass
 
 from nuclick_qp.errors import NuClickError, PromptError
-from nuclick_qp.files import make_folder
 from nuclick_qp.one_image import segment_by_plane
 from nuclick_qp.options import Predictors, Progress, RunOptions
 from nuclick_qp.planning import UNCLASSIFIED, Plan, Wishes, plan_prompts
@@ -27,6 +26,7 @@ from nuclick_qp.report import (
 )
 from nuclick_qp.results import to_objects
 from nuclick_qp.slides import resolve_mpp
+from nuclick_qp.storage.atomic import make_folder
 
 logger = logging.getLogger(__name__)
 

@@ -13,8 +13,8 @@ from nuclick_qp.errors import WriteRefusedError
 from nuclick_qp.projects.asap import read_prompts
 from nuclick_qp.projects.asap_write import check_output, write_objects
 from nuclick_qp.projects.protocol import PROBABILITY, PROMPT_KEY, ResultObject
-from nuclick_qp.projects.qupath_files.safe_write import backup_of
 from nuclick_qp.prompts import Plane
+from nuclick_qp.storage.guarded import backup_of
 
 OTHER = "fedcba9876543210fedc"
 HAND_MADE = b"""<?xml version="1.0"?>

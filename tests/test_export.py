@@ -17,8 +17,8 @@ from shapely.geometry import shape
 from drawn_objects import BIG, CELL, DISC, LEFT, OBJECTS, RIGHT, RING, TWO, Drawn, export, ids_in, table
 from nuclick_qp.export.masks import paint_labels
 from nuclick_qp.geometry import Window
-from nuclick_qp.labels import find_pairs, read_pair
 from nuclick_qp.projects.geojson_io import read_prompts
+from nuclick_qp.storage.labels import find_pairs, read_pair
 
 MakeProject = Callable[..., Path]
 OLD_NUMPY = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # of pycocotools 2.0.11

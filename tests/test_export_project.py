@@ -13,11 +13,11 @@ from fixture_projects import snapshot
 from nuclick_qp.errors import OptionError, ProjectError, WriteRefusedError
 from nuclick_qp.export import planning
 from nuclick_qp.geometry import Window
-from nuclick_qp.labels import find_pairs
 from nuclick_qp.projects.open_project import open_project
 from nuclick_qp.projects.protocol import Changes
 from nuclick_qp.prompts import Plane
 from nuclick_qp.slides import Slide
+from nuclick_qp.storage.labels import find_pairs
 
 MakeProject = Callable[..., Path]
 

@@ -9,7 +9,7 @@ import tifffile
 from PIL import Image
 
 from nuclick_qp.errors import TrainingDataError
-from nuclick_qp.labels import find_pairs, read_pair
+from nuclick_qp.storage.labels import find_pairs, read_pair
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.uint32])

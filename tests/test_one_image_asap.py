@@ -16,9 +16,9 @@ from mrxs_files import ORIGIN, Scan, write_mrxs
 from nuclick_qp.errors import OptionError, PromptError, WriteRefusedError
 from nuclick_qp.one_image import segment_file
 from nuclick_qp.options import Predictors, RunOptions
-from nuclick_qp.projects.qupath_files.safe_write import backup_of
 from nuclick_qp.report import RunReport
 from nuclick_qp.segment.predictor import Predictor
+from nuclick_qp.storage.guarded import backup_of
 
 DrawDiscs = Callable[..., Path]
 DISCS = [(60.0, 60.0, 12.0), (200.0, 150.0, 12.0)]

@@ -11,7 +11,7 @@ import pytest
 
 from fixture_projects import snapshot
 from nuclick_qp.errors import WriteRefusedError
-from nuclick_qp.projects.qupath_files.safe_write import backup_of, replace_data_file
+from nuclick_qp.storage.guarded import backup_of, replace_data_file
 
 OLD, NEW = b"the annotations of the user", b"the annotations of the user and more"
 

@@ -16,9 +16,9 @@ from pathlib import Path
 
 from nuclick_qp.evaluation.protocol import Protocol, evaluate_folders
 from nuclick_qp.evaluation.tables import OverallFigures, summarise
-from nuclick_qp.files import write_atomically
 from nuclick_qp.model.cards import weights_folder
 from nuclick_qp.segment.predictor import Precision, Predictor, choose_device
+from nuclick_qp.storage.atomic import write_atomically
 from nuclick_qp.training.config import read_config
 from nuclick_qp.training.loop import TrainingRun, train
 

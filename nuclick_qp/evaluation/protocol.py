@@ -12,11 +12,11 @@ from nuclick_qp.evaluation.metrics import Scores, score
 from nuclick_qp.fill import paint_outlines
 from nuclick_qp.geometry import Window
 from nuclick_qp.guidance.simulated import label_centroids, label_strokes
-from nuclick_qp.labels import find_pairs, read_pair
 from nuclick_qp.prompts import Outcome, Prompt, PromptKind
 from nuclick_qp.segment.image import SegmentOptions, segment_prompts
 from nuclick_qp.segment.predictor import Predictor
 from nuclick_qp.slides import open_slide
+from nuclick_qp.storage.labels import find_pairs, read_pair
 
 MOVES_TRIED = 200  # draws before a prompt that fits nowhere else stays where it is
 LEAST_ON_OBJECT = 0.5  # share of a moved squiggle that has to lie on its object; a click has one pixel, so all of it

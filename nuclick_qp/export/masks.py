@@ -19,8 +19,8 @@ from nuclick_qp.export.planning import ExportTile, ImageObjects, PlacedObject, o
 from nuclick_qp.export.target import UNCLASSIFIED, Target, Written, number_classes, write_file
 from nuclick_qp.fill import fill_outline
 from nuclick_qp.geometry import Window
-from nuclick_qp.labels import LABEL_ENDING
 from nuclick_qp.slides import Slide
+from nuclick_qp.storage.labels import LABEL_ENDING
 
 LARGEST_UINT16 = 65_535
 UM_PER_INCH, UM_PER_CM = 25_400, 10_000

@@ -16,10 +16,10 @@ from nuclick_qp.export.planning import ExportTile, ImageObjects, read_image
 from nuclick_qp.export.report import ExportReport, ImageExport, TileReport, prepare_folder, remove_stale, write_export_record
 from nuclick_qp.export.tables import summarise_table, write_geojson, write_nothing_more, write_rows
 from nuclick_qp.export.target import Target, Written
-from nuclick_qp.files import printable
 from nuclick_qp.projects.choosing import choose_images
 from nuclick_qp.projects.locate import SlidePlaces
 from nuclick_qp.projects.protocol import ImageEntry, Project
+from nuclick_qp.storage.atomic import printable
 
 logger = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from nuclick_qp.errors import WriteRefusedError
 from nuclick_qp.export.target import Target, write_file
-from nuclick_qp.files import make_folder
+from nuclick_qp.storage.atomic import make_folder
 
 RECORD = "export.json"
 

@@ -8,8 +8,8 @@ from typing import Generic, TypeVar
 from nuclick_qp.errors import WriteRefusedError
 from nuclick_qp.export.options import ExportOptions
 from nuclick_qp.export.planning import ExportTile
-from nuclick_qp.files import write_atomically
 from nuclick_qp.projects.locate import SlidePlaces
+from nuclick_qp.storage.atomic import write_atomically
 
 UNCLASSIFIED = "Unclassified"  # what QuPath shows for objects without a class
 

@@ -9,9 +9,9 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from nuclick_qp.errors import WeightsError
-from nuclick_qp.files import write_atomically
 from nuclick_qp.model.cards import Card
 from nuclick_qp.model.network import NetworkSettings, NuClickNet
+from nuclick_qp.storage.atomic import write_atomically
 
 REMEDY = "install nuclick-qp anew, or import the model again if it is your own"
 

@@ -21,11 +21,11 @@ from safetensors.torch import load as load_safetensors
 from torch import Tensor
 
 from nuclick_qp.errors import OptionError, WeightsError
-from nuclick_qp.files import write_atomically
 from nuclick_qp.model.cards import Card, NetworkFacts, list_card_paths, user_models_folder, weights_folder
 from nuclick_qp.model.checkpoints import save_weights
 from nuclick_qp.model.import_options import ImportOptions
 from nuclick_qp.model.network import NetworkSettings, NuClickNet, count_parameters
+from nuclick_qp.storage.atomic import write_atomically
 
 PORTS = "tiatoolbox and nuclick_torch"
 PORTS_MS3_DILATION: Literal[2] = 2

@@ -9,8 +9,8 @@ from nuclick_qp.projects.asap_text import ascii_bytes, colour_text, file_bytes, 
 from nuclick_qp.projects.asap_xml import ANNOTATIONS, DEFAULT_COLOUR, GROUPS, NO_GROUP, ROOT, AsapDocument, AsapGroup, Span, parse
 from nuclick_qp.projects.protocol import PROBABILITY, PROMPT_KEY, ResultObject
 from nuclick_qp.projects.qupath_files.java_build import colour_of
-from nuclick_qp.projects.qupath_files.safe_write import content_of, replace_data_file
 from nuclick_qp.prompts import Plane
+from nuclick_qp.storage.guarded import content_of, replace_data_file
 
 RESULT_GROUP = f"{OWN_GROUPS}outlines"
 Edit = tuple[int, int, str]  # replace the bytes from here to there

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import torch
 
-from nuclick_qp.files import write_atomically
 from nuclick_qp.model.cards import Card, NetworkFacts
 from nuclick_qp.model.checkpoints import save_weights
 from nuclick_qp.model.network import NuClickNet, count_parameters
+from nuclick_qp.storage.atomic import write_atomically
 from nuclick_qp.training.config import TrainingConfig
 
 

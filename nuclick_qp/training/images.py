@@ -11,7 +11,7 @@ from scipy import ndimage
 from nuclick_qp.errors import TrainingDataError
 from nuclick_qp.fill import Box
 from nuclick_qp.guidance.simulated import label_centroids
-from nuclick_qp.labels import find_pairs, read_pair
+from nuclick_qp.storage.labels import find_pairs, read_pair
 from nuclick_qp.training.config import Source
 
 LARGEST_RESCALE = 2.0

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Self
 
 from nuclick_qp.errors import TrainingDataError
-from nuclick_qp.files import write_atomically
+from nuclick_qp.storage.atomic import write_atomically
 
 
 @dataclass(frozen=True, slots=True)

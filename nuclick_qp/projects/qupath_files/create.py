@@ -12,11 +12,11 @@ from typing import Any, Literal
 from PIL import Image
 
 from nuclick_qp.errors import WriteRefusedError
-from nuclick_qp.files import write_atomically
 from nuclick_qp.projects.qupath_files.java_build import colour_of
 from nuclick_qp.projects.qupath_files.new_file import new_data_file
 from nuclick_qp.projects.qupath_files.new_objects import NewAnnotation
 from nuclick_qp.projects.qupath_files.side_files import hierarchy_summary
+from nuclick_qp.storage.atomic import write_atomically
 
 THUMBNAIL_SIZE = (1000, 600)  # largest width and height of QuPath's own
 CHANNELS = (("Red", -65536), ("Green", -16711936), ("Blue", -16776961))  # packed ARGB

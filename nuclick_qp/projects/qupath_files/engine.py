@@ -23,8 +23,8 @@ from nuclick_qp.projects.qupath_files.java_build import colour_of
 from nuclick_qp.projects.qupath_files.java_nodes import collector_paused
 from nuclick_qp.projects.qupath_files.new_file import new_data_file
 from nuclick_qp.projects.qupath_files.project_json import ProjectFile, find_project_file, read_project_file, refuse_changed, set_modified
-from nuclick_qp.projects.qupath_files.safe_write import content_of, qupath_backup_of, replace_data_file
 from nuclick_qp.projects.qupath_files.side_files import ClassColour, add_classes, listed_colours, update_summary
+from nuclick_qp.storage.guarded import content_of, qupath_backup_of, replace_data_file
 
 ABSENT = "absent"  # fingerprint of an image that was never saved
 FIRST_WITH_DATA_3 = (0, 3)  # the QuPath that began to write the data version that we can make anew

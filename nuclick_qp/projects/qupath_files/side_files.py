@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nuclick_qp.files import write_atomically
+from nuclick_qp.storage.atomic import write_atomically
 
 logger = logging.getLogger(__name__)
 

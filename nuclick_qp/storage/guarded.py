@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nuclick_qp.errors import WriteRefusedError
-from nuclick_qp.files import write_atomically
+from nuclick_qp.storage.atomic import write_atomically
 
 # Not `.bkp`: QuPath deletes a file of that name when it saves, and reads it when data.qpdata is broken.
 BACKUP_SUFFIX = ".nuclick-backup"
