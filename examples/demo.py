@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ihc_project import BAD, EPITHELIUM, GLAND, PROMPTS, STROMA, make_ihc_project, read_annotations
-from nuclick_qp.projects.protocol import PROMPT_KEY
+from nuclick_qp.annotations.objects import PROMPT_KEY
 from nuclick_qp.projects.qupath_files.data_file import parse_data_file
 from overlay import draw_overlay
 

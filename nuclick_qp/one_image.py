@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
+from nuclick_qp.annotations.objects import EntryContent, ResultObject
 from nuclick_qp.errors import OptionError, PromptError
 from nuclick_qp.options import Predictors, Progress, RunOptions
 from nuclick_qp.planning import UNCLASSIFIED, Wishes, plan_prompts
 from nuclick_qp.projects import asap, asap_write, geojson_io, geojson_out
-from nuclick_qp.projects.protocol import EntryContent, ResultObject
 from nuclick_qp.prompts import Outcome, Prompt, PromptKind
 from nuclick_qp.report import RunReport, make_report, nothing_to_do, report_image
 from nuclick_qp.results import to_objects

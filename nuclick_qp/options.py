@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from nuclick_qp.projects.protocol import ObjectKind
+from nuclick_qp.annotations.objects import ObjectKind
 from nuclick_qp.prompts import PromptKind
 from nuclick_qp.segment.image import SegmentOptions
 from nuclick_qp.segment.predictor import Predictor

@@ -4,8 +4,8 @@ import hashlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+from nuclick_qp.annotations.objects import EarlierResult, EntryContent, ObjectKind
 from nuclick_qp.model.cards import Card
-from nuclick_qp.projects.protocol import EarlierResult, EntryContent, ObjectKind
 from nuclick_qp.prompts import Outcome, Prompt, PromptKind, Status
 
 UNCLASSIFIED = ""

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 from nuclick_qp import __version__
+from nuclick_qp.annotations.objects import MODEL_KEY, OPTIONS_KEY, PROBABILITY, PROMPT_KEY, VERSION_KEY, ResultObject
 from nuclick_qp.planning import Wishes, options_digest
-from nuclick_qp.projects.protocol import MODEL_KEY, OPTIONS_KEY, PROBABILITY, PROMPT_KEY, VERSION_KEY, ResultObject
 from nuclick_qp.prompts import Outcome
-from nuclick_qp.segment.shape import measure
+from nuclick_qp.shapes.measure import measure
 
 
 def to_objects(outcomes: Sequence[Outcome], wishes: Wishes, *, mpp: float) -> tuple[ResultObject, ...]:

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from shapely.geometry.base import BaseGeometry
 
-from nuclick_qp.projects.protocol import PROMPT_KEY, EntryContent
+from nuclick_qp.annotations.objects import PROMPT_KEY, EntryContent
 from nuclick_qp.projects.qupath_files.data_file import DataFile, parse_data_file
 from nuclick_qp.projects.qupath_files.rois import Roi
 from nuclick_qp.prompts import XY

@@ -7,11 +7,11 @@ from typing import Any
 
 from shapely import MultiPolygon, Point, Polygon, box
 
+from nuclick_qp.annotations.objects import PROMPT_KEY, Changes, ObjectKind, ResultObject
 from nuclick_qp.export.options import ExportOptions
 from nuclick_qp.export.project import export_project
 from nuclick_qp.export.report import ExportReport
 from nuclick_qp.projects.open_project import open_project
-from nuclick_qp.projects.protocol import PROMPT_KEY, Changes, ObjectKind, ResultObject
 from nuclick_qp.projects.qupath_files.create import NewImage, create_project
 from nuclick_qp.prompts import Plane
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from shapely import MultiPolygon, Point, Polygon
 
 from fixture_projects import DATA, VERSIONS
-from nuclick_qp.projects.protocol import MODEL_KEY, PROMPT_KEY, ObjectKind, ResultObject
+from nuclick_qp.annotations.objects import MODEL_KEY, PROMPT_KEY, ObjectKind, ResultObject
 from nuclick_qp.projects.qupath_files.data_file import DataFile, parse_data_file
 from nuclick_qp.prompts import XY, Plane
 

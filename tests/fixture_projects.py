@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from nuclick_qp.projects.protocol import ImageEntry, Project
 from nuclick_qp.projects.qupath_jvm import JvmProject, find_qupath, open_jvm_project
+from nuclick_qp.qupath.project import ImageEntry, Project
 
 DATA = Path(__file__).parent / "data" / "qupath"
 VERSIONS = ("0.3.2", "0.4.4", "0.6.0", "0.8")

@@ -21,10 +21,10 @@ from pathlib import Path
 
 from shapely import box
 
+from nuclick_qp.annotations.closed import closed_objects
+from nuclick_qp.annotations.objects import OBJECT_KINDS, PROMPT_KEY, ResultObject
+from nuclick_qp.annotations.sorting import sort_objects
 from nuclick_qp.errors import NuClickError
-from nuclick_qp.projects.closed import closed_objects
-from nuclick_qp.projects.prompts_of import sort_objects
-from nuclick_qp.projects.protocol import OBJECT_KINDS, PROMPT_KEY, ResultObject
 from nuclick_qp.projects.qupath_files.data_file import parse_data_file
 from nuclick_qp.projects.qupath_files.found_objects import found_objects
 from nuclick_qp.projects.qupath_files.java_emit import emit

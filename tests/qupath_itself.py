@@ -5,8 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from nuclick_qp.annotations.objects import PROMPT_KEY
 from nuclick_qp.projects.jvm_objects import metadata_reader, walk
-from nuclick_qp.projects.protocol import PROMPT_KEY
 from nuclick_qp.projects.qupath_jvm import JvmProject
 
 Edit = Callable[["QuPathImage"], None]

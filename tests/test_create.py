@@ -8,9 +8,9 @@ import pytest
 from PIL import Image
 
 from fixture_projects import snapshot
+from nuclick_qp.annotations.objects import Changes
 from nuclick_qp.errors import WriteRefusedError
 from nuclick_qp.projects.locate import SlidePlaces, find_slide
-from nuclick_qp.projects.protocol import Changes
 from nuclick_qp.projects.qupath_files.create import NewImage, create_project
 from nuclick_qp.projects.qupath_files.engine import open_files_project
 from nuclick_qp.projects.qupath_files.new_objects import NewAnnotation

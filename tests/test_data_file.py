@@ -11,8 +11,8 @@ import pytest
 from shapely import box
 from shapely.geometry.base import BaseGeometry
 
+from nuclick_qp.annotations.objects import PROMPT_KEY, ResultObject
 from nuclick_qp.errors import UnreadableDataError, WriteRefusedError
-from nuclick_qp.projects.protocol import PROMPT_KEY, ResultObject
 from nuclick_qp.projects.qupath_files import splicing
 from nuclick_qp.projects.qupath_files.data_file import DataFile, new_data_file, parse_data_file
 from nuclick_qp.projects.qupath_files.java_build import Builder

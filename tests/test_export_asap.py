@@ -13,11 +13,11 @@ from shapely import Point, Polygon, box
 from asap_files import load, ring_of
 from drawn_objects import BIG, CELL, DISC, LEFT, OBJECTS, RING, TWO, Drawn, export, ids_in, result
 from mrxs_files import ORIGIN, Scan, write_mrxs
+from nuclick_qp.annotations.objects import Changes, ClosedObject
 from nuclick_qp.export.report import ExportReport
 from nuclick_qp.projects.asap import read_prompts
 from nuclick_qp.projects.asap_xml import parse
 from nuclick_qp.projects.open_project import open_project
-from nuclick_qp.projects.protocol import Changes, ClosedObject
 from nuclick_qp.projects.qupath_files.create import NewImage, create_project
 from nuclick_qp.projects.qupath_files.new_objects import NewAnnotation
 from nuclick_qp.prompts import Plane

@@ -12,10 +12,11 @@ import pytest
 from shapely import Point
 
 from fixture_projects import DATA, entry_of, snapshot
+from nuclick_qp.annotations.objects import PROMPT_KEY, Changes, ResultObject
 from nuclick_qp.errors import UnreadableDataError, WriteRefusedError
-from nuclick_qp.projects.protocol import PROMPT_KEY, Changes, Project, ResultObject
 from nuclick_qp.projects.qupath_files.engine import ABSENT, open_files_project
 from nuclick_qp.prompts import Plane
+from nuclick_qp.qupath.project import Project
 
 RESULT = ResultObject(Point(100, 100).buffer(5), "detection", "Tumor", Plane(), False, (100, 100), (), ((PROMPT_KEY, "a"),))
 

@@ -6,8 +6,8 @@ import shapely
 from numpy.typing import NDArray
 from shapely import MultiPolygon, Point, Polygon, box
 
-from nuclick_qp.fill import fill_outline
 from nuclick_qp.geometry import Window
+from nuclick_qp.shapes.fill import fill_outline
 
 
 def filled(outline: Polygon | MultiPolygon, window: Window) -> NDArray[np.bool_]:

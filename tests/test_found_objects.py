@@ -7,8 +7,8 @@ import pytest
 import shapely
 from shapely.geometry.base import BaseGeometry
 
-from nuclick_qp.projects.prompts_of import sort_objects
-from nuclick_qp.projects.protocol import PROMPT_KEY
+from nuclick_qp.annotations.objects import PROMPT_KEY
+from nuclick_qp.annotations.sorting import sort_objects
 from nuclick_qp.projects.qupath_files.found_objects import found_objects
 from nuclick_qp.projects.qupath_files.java_nodes import ClassDesc, JavaObject
 from nuclick_qp.projects.qupath_files.object_parts import NOT_MEASURED

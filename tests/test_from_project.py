@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from shapely import Point, Polygon, box
 
+from nuclick_qp.annotations.objects import PROMPT_KEY, Changes, ClosedAnnotation, ResultObject
 from nuclick_qp.errors import NoPixelSizeError, SlideNotFoundError, TrainingDataError
 from nuclick_qp.geometry import Window
-from nuclick_qp.projects.protocol import PROMPT_KEY, Changes, ClosedAnnotation, ResultObject
 from nuclick_qp.projects.qupath_files.create import NewImage, create_project
 from nuclick_qp.projects.qupath_files.engine import open_files_project
 from nuclick_qp.prompts import Plane

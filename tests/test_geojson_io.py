@@ -10,9 +10,9 @@ import pytest
 from shapely import box
 from shapely.geometry import shape
 
+from nuclick_qp.annotations.objects import PROMPT_KEY
 from nuclick_qp.errors import PromptError
 from nuclick_qp.projects.geojson_io import read_prompts
-from nuclick_qp.projects.protocol import PROMPT_KEY
 from nuclick_qp.prompts import Plane
 
 

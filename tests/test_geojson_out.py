@@ -15,11 +15,11 @@ import pytest
 from shapely import MultiPolygon, Point, Polygon, box
 from shapely.geometry import shape
 
+from nuclick_qp.annotations.objects import PROMPT_KEY, ResultObject
 from nuclick_qp.errors import WriteRefusedError
 from nuclick_qp.projects import json_features
 from nuclick_qp.projects.geojson_io import read_prompts
 from nuclick_qp.projects.geojson_out import write_objects
-from nuclick_qp.projects.protocol import PROMPT_KEY, ResultObject
 from nuclick_qp.prompts import Plane
 
 NAMES = ["out.geojson", "out.geojson.gz", "out.zip"]

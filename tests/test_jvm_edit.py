@@ -12,10 +12,10 @@ import pytest
 from shapely import Polygon, box
 
 from fixture_projects import DATA, entry_of, open_with_qupath, snapshot
+from nuclick_qp.annotations.objects import MODEL_KEY, PROMPT_KEY, Changes, ResultObject
 from nuclick_qp.errors import WriteRefusedError
 from nuclick_qp.projects.jvm_data import HIERARCHY, Java, read_data, write_data
 from nuclick_qp.projects.jvm_edit import edited
-from nuclick_qp.projects.protocol import MODEL_KEY, PROMPT_KEY, Changes, Project, ResultObject
 from nuclick_qp.projects.qupath_files.data_file import parse_data_file
 from nuclick_qp.projects.qupath_files.java_nodes import JavaObject
 from nuclick_qp.projects.qupath_files.java_values import boxed, field
@@ -24,6 +24,7 @@ from nuclick_qp.projects.qupath_files.new_objects import NewAnnotation
 from nuclick_qp.projects.qupath_files.path_objects import PathObject
 from nuclick_qp.projects.qupath_jvm import JvmProject
 from nuclick_qp.prompts import Plane
+from nuclick_qp.qupath.project import Project
 
 pytestmark = pytest.mark.jvm
 

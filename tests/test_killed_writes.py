@@ -16,7 +16,7 @@ KILL_EVERYWHERE = """
 import io, os, shutil, signal, sys, tempfile
 from pathlib import Path
 from shapely import box
-from nuclick_qp.projects.protocol import PROMPT_KEY, Changes, ResultObject
+from nuclick_qp.annotations.objects import PROMPT_KEY, Changes, ResultObject
 from nuclick_qp.projects.qupath_files.engine import open_files_project
 from nuclick_qp.prompts import Plane
 

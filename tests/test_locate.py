@@ -10,8 +10,8 @@ from PIL import Image
 from nuclick_qp.errors import OptionError, SlideNotFoundError, SlideSizeMismatchError
 from nuclick_qp.projects.locate import SlidePlaces, find_slide, uri_to_path
 from nuclick_qp.projects.open_image import open_image
-from nuclick_qp.projects.protocol import ImageEntry
 from nuclick_qp.projects.qupath_files.project_json import read_project_file
+from nuclick_qp.qupath.project import ImageEntry
 from nuclick_qp.slides import Slide, open_slide
 from nuclick_qp.slides.view import Crop, Step, Turn
 

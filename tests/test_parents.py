@@ -1,11 +1,11 @@
-"""Tests of `nuclick_qp.projects.parents`."""
+"""Tests of `nuclick_qp.annotations.parents`."""
 
 import pytest
 from shapely import LineString, MultiLineString, Point, Polygon, box
 from shapely.geometry.base import BaseGeometry
 
-from nuclick_qp.projects.parents import Region, find_holders
-from nuclick_qp.projects.protocol import ResultObject
+from nuclick_qp.annotations.objects import ResultObject
+from nuclick_qp.annotations.parents import Region, find_holders
 from nuclick_qp.prompts import Plane
 
 INSIDE = ResultObject(box(4, 4, 6, 6), "detection", None, Plane(), nested=True, anchor=(5, 5))

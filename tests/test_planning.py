@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 from fakes import make_card
+from nuclick_qp.annotations.objects import EarlierResult, EntryContent
 from nuclick_qp.planning import Plan, Wishes, options_digest, plan_prompts
-from nuclick_qp.projects.protocol import EarlierResult, EntryContent
 from nuclick_qp.prompts import Prompt, Status, click_at
 
 CARD = make_card()

@@ -1,11 +1,11 @@
-"""Tests of `nuclick_qp.polygons`."""
+"""Tests of `nuclick_qp.shapes.polygons`."""
 
 import numpy as np
 import pytest
 import shapely
 from shapely import MultiPolygon, Point, Polygon, box
 
-from nuclick_qp.polygons import snap_outline
+from nuclick_qp.shapes.polygons import snap_outline
 
 
 def _star(rng: np.random.Generator, radius: float) -> Polygon | MultiPolygon:

@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from nuclick_qp.projects.prompts_of import FoundKind, FoundObject, sort_objects
-from nuclick_qp.projects.protocol import MODEL_KEY, OPTIONS_KEY, PROMPT_KEY, EarlierResult
+from nuclick_qp.annotations.objects import MODEL_KEY, OPTIONS_KEY, PROMPT_KEY, EarlierResult
+from nuclick_qp.annotations.sorting import FoundKind, FoundObject, sort_objects
 from nuclick_qp.prompts import Plane
 
 NAN = math.nan

@@ -150,7 +150,7 @@ WRITE_AND_REMOVE = """
 import sys
 from pathlib import Path
 from shapely import Point
-from nuclick_qp.projects.protocol import PROMPT_KEY, Changes, ResultObject
+from nuclick_qp.annotations.objects import PROMPT_KEY, Changes, ResultObject
 from nuclick_qp.projects.qupath_files.engine import open_files_project
 from nuclick_qp.projects.qupath_jvm import open_jvm_project
 from nuclick_qp.prompts import Plane
@@ -175,7 +175,7 @@ def test_java_prints_nothing_to_stdout(study: Path) -> None:
     code = """
 import sys
 from pathlib import Path
-from nuclick_qp.projects.protocol import Changes
+from nuclick_qp.annotations.objects import Changes
 from nuclick_qp.projects.qupath_jvm import open_jvm_project
 with open_jvm_project(Path(sys.argv[1])) as project:
     for entry in project.images():

@@ -15,7 +15,7 @@ from shapely.geometry import shape
 from shapely.geometry.base import BaseGeometry
 
 from fixture_projects import DATA, VERSIONS, snapshot
-from nuclick_qp.projects.protocol import PROMPT_KEY, Changes, ResultObject
+from nuclick_qp.annotations.objects import PROMPT_KEY, Changes, ResultObject
 from nuclick_qp.projects.qupath_files.data_file import DataFile, parse_data_file
 from nuclick_qp.projects.qupath_files.engine import FilesProject, open_files_project
 from nuclick_qp.projects.qupath_files.path_objects import PathObject

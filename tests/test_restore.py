@@ -9,7 +9,7 @@ import pytest
 from shapely import box
 
 from fixture_projects import DATA, entry_of, snapshot
-from nuclick_qp.projects.protocol import PROMPT_KEY, Changes, ResultObject
+from nuclick_qp.annotations.objects import PROMPT_KEY, Changes, ResultObject
 from nuclick_qp.projects.qupath_files.engine import open_files_project
 from nuclick_qp.prompts import Plane
 

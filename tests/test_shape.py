@@ -1,11 +1,11 @@
-"""Tests of `nuclick_qp.segment.shape`."""
+"""Tests of `nuclick_qp.shapes.measure`."""
 
 import math
 
 import pytest
 from shapely import Point, Polygon, box
 
-from nuclick_qp.segment.shape import measure
+from nuclick_qp.shapes.measure import measure
 
 
 def test_measurements_of_a_rectangle_are_its_sides() -> None:

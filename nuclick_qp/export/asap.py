@@ -4,6 +4,8 @@ from collections.abc import Iterator, Sequence
 
 import shapely
 
+from nuclick_qp.annotations.colours import colour_of
+from nuclick_qp.annotations.objects import ClosedObject
 from nuclick_qp.errors import ProjectError
 from nuclick_qp.export.planning import ImageObjects
 from nuclick_qp.export.tables import object_rows
@@ -11,8 +13,6 @@ from nuclick_qp.export.target import UNCLASSIFIED, Target, Written, write_file
 from nuclick_qp.projects.asap_text import colour_text, file_bytes, group_text, polygons_xml, xml_text
 from nuclick_qp.projects.asap_xml import DEFAULT_COLOUR, NO_GROUP, AsapGroup
 from nuclick_qp.projects.open_image import open_image
-from nuclick_qp.projects.protocol import ClosedObject
-from nuclick_qp.projects.qupath_files.java_build import colour_of
 from nuclick_qp.projects.qupath_files.side_files import listed_colours
 from nuclick_qp.prompts import Plane
 

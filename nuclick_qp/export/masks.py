@@ -17,8 +17,8 @@ from shapely import MultiPolygon, Polygon
 
 from nuclick_qp.export.planning import ExportTile, ImageObjects, PlacedObject, open_tiles, place_objects
 from nuclick_qp.export.target import UNCLASSIFIED, Target, Written, number_classes, write_file
-from nuclick_qp.fill import fill_outline
 from nuclick_qp.geometry import Window
+from nuclick_qp.shapes.fill import fill_outline
 from nuclick_qp.slides import Slide
 from nuclick_qp.storage.labels import LABEL_ENDING
 

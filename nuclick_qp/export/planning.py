@@ -10,15 +10,16 @@ import numpy as np
 import shapely
 from shapely import MultiPolygon, Polygon
 
+from nuclick_qp.annotations.objects import ClosedObject
+from nuclick_qp.annotations.regions import LARGEST_REGION_PX, is_object, no_rectangle, rectangle_of, window_of
 from nuclick_qp.errors import ProjectError
 from nuclick_qp.export.options import ExportOptions
 from nuclick_qp.geometry import Window
-from nuclick_qp.polygons import valid_polygons
 from nuclick_qp.projects.choosing import file_stem
 from nuclick_qp.projects.locate import SlidePlaces
 from nuclick_qp.projects.open_image import open_image
-from nuclick_qp.projects.protocol import ClosedObject, ImageEntry, Project
-from nuclick_qp.projects.regions import LARGEST_REGION_PX, is_object, no_rectangle, rectangle_of, window_of
+from nuclick_qp.qupath.project import ImageEntry, Project
+from nuclick_qp.shapes.polygons import valid_polygons
 from nuclick_qp.slides import Slide, resolve_mpp
 
 logger = logging.getLogger(__name__)
@@ -189,7 +190,7 @@ def _rectangle(mark: ClosedObject, entry: ImageEntry, project: Project) -> Polyg
     """Give a rectangle on whole pixels, so that pixels at full resolution are taken over as they are."""
     box = rectangle_of(mark.outline)
     if box is None:
-        raise ProjectError(no_rectangle(mark.class_name, entry, project))
+        raise ProjectError(no_rectangle(mark.class_name, image_name=entry.name, project=project.path))
     left, top, right, bottom = map(round, box.bounds)
     return shapely.box(left, top, right, bottom)
 

@@ -18,7 +18,7 @@ from nuclick_qp.export.tables import summarise_table, write_geojson, write_nothi
 from nuclick_qp.export.target import Target, Written
 from nuclick_qp.projects.choosing import choose_images
 from nuclick_qp.projects.locate import SlidePlaces
-from nuclick_qp.projects.protocol import ImageEntry, Project
+from nuclick_qp.qupath.project import ImageEntry, Project
 from nuclick_qp.storage.atomic import printable
 
 logger = logging.getLogger(__name__)

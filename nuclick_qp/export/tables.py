@@ -6,10 +6,11 @@ import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from nuclick_qp.annotations.objects import ClosedObject
 from nuclick_qp.export.planning import ImageObjects, place_objects
 from nuclick_qp.export.target import Target, Written, write_file
 from nuclick_qp.projects.geojson_out import closed_to_geojson
-from nuclick_qp.projects.protocol import ClosedObject, ImageEntry
+from nuclick_qp.qupath.project import ImageEntry
 
 logger = logging.getLogger(__name__)
 

@@ -15,10 +15,10 @@ import shapely
 from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
+from nuclick_qp.annotations.objects import PROMPT_KEY, EntryContent
+from nuclick_qp.annotations.sorting import FoundObject, sort_objects
 from nuclick_qp.errors import PromptError
 from nuclick_qp.projects.asap_xml import AsapAnnotation, AsapGroup, parse
-from nuclick_qp.projects.prompts_of import FoundObject, sort_objects
-from nuclick_qp.projects.protocol import PROMPT_KEY, EntryContent
 
 OWN_GROUPS = "nuclick:"  # groups whose names begin so say what lies in them, and never are its class
 LINE_GROUP = f"{OWN_GROUPS}line"

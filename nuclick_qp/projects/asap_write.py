@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from nuclick_qp.annotations.colours import colour_of
+from nuclick_qp.annotations.objects import PROBABILITY, PROMPT_KEY, ResultObject
 from nuclick_qp.errors import PromptError, WriteRefusedError
 from nuclick_qp.projects.asap import OWN_GROUPS, earlier_key
 from nuclick_qp.projects.asap_text import ascii_bytes, colour_text, file_bytes, group_text, group_xml, polygons_xml, xml_text
 from nuclick_qp.projects.asap_xml import ANNOTATIONS, DEFAULT_COLOUR, GROUPS, NO_GROUP, ROOT, AsapDocument, AsapGroup, Span, parse
-from nuclick_qp.projects.protocol import PROBABILITY, PROMPT_KEY, ResultObject
-from nuclick_qp.projects.qupath_files.java_build import colour_of
 from nuclick_qp.prompts import Plane
 from nuclick_qp.storage.guarded import content_of, replace_data_file
 

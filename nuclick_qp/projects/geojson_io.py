@@ -12,10 +12,10 @@ from shapely import MultiPolygon, Polygon
 from shapely.errors import ShapelyError
 from shapely.geometry.base import BaseGeometry
 
+from nuclick_qp.annotations.objects import PROMPT_KEY, EntryContent
+from nuclick_qp.annotations.sorting import FoundKind, FoundObject, Shape, sort_objects
 from nuclick_qp.errors import PromptError
 from nuclick_qp.projects.json_features import BROKEN, read_features
-from nuclick_qp.projects.prompts_of import FoundKind, FoundObject, Shape, sort_objects
-from nuclick_qp.projects.protocol import PROMPT_KEY, EntryContent
 from nuclick_qp.prompts import Plane
 
 # QuPath's names since 0.4, of 0.3, and of 0.2; whatever is none of them is an annotation to QuPath, too.

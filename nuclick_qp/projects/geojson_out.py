@@ -17,11 +17,11 @@ import numpy as np
 import shapely
 from shapely import MultiPolygon, Polygon
 
+from nuclick_qp.annotations.objects import PROMPT_KEY, ClosedObject, ResultObject
 from nuclick_qp.errors import WriteRefusedError
-from nuclick_qp.polygons import snap_outline
 from nuclick_qp.projects.json_features import BROKEN, read_features
-from nuclick_qp.projects.protocol import PROMPT_KEY, ClosedObject, ResultObject
 from nuclick_qp.prompts import Plane
+from nuclick_qp.shapes.polygons import snap_outline
 from nuclick_qp.storage.atomic import replace_atomically
 
 ID_NAMESPACE = uuid.UUID("7f0f0a5c-6c2b-5d0e-9a54-6f1d3f1f2f10")

@@ -9,6 +9,9 @@ import numpy as np
 import shapely
 from shapely import MultiPolygon, Polygon
 
+from nuclick_qp.annotations.colours import colour_of
+from nuclick_qp.annotations.objects import Changes, ResultObject
+from nuclick_qp.annotations.parents import Region, find_holders
 from nuclick_qp.errors import WriteRefusedError
 from nuclick_qp.projects.jvm_data import PATH_CLASS, Java, own_classes, read_data, write_data
 from nuclick_qp.projects.jvm_objects import (
@@ -22,10 +25,7 @@ from nuclick_qp.projects.jvm_objects import (
     prompt_key_of,
     walk,
 )
-from nuclick_qp.projects.parents import Region, find_holders
-from nuclick_qp.projects.protocol import Changes, ResultObject
 from nuclick_qp.projects.qupath_files.data_file import Edited, new_classes
-from nuclick_qp.projects.qupath_files.java_build import colour_of
 from nuclick_qp.projects.qupath_files.new_objects import float_ring, result_ids
 from nuclick_qp.prompts import Plane
 

@@ -9,9 +9,9 @@ import shapely
 from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
+from nuclick_qp.annotations.objects import PROMPT_KEY
+from nuclick_qp.annotations.sorting import FoundKind, FoundObject, Shape
 from nuclick_qp.projects.jvm_data import Java
-from nuclick_qp.projects.prompts_of import FoundKind, FoundObject, Shape
-from nuclick_qp.projects.protocol import PROMPT_KEY
 from nuclick_qp.prompts import Plane
 
 OUR_KINDS = frozenset({"annotation", "detection", "cell"})

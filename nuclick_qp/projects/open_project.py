@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Literal
 
-from nuclick_qp.projects.protocol import Project
 from nuclick_qp.projects.qupath_files.engine import open_files_project
+from nuclick_qp.qupath.project import Project
 
 Engine = Literal["auto", "qupath", "files"]
 

@@ -26,16 +26,17 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from nuclick_qp.annotations.objects import Changes
+from nuclick_qp.annotations.sorting import FoundKind, FoundObject
 from nuclick_qp.errors import EngineUnavailableError
 from nuclick_qp.projects.jvm_data import CLASS_POOL, PATH_CLASS, Java, keeps_ids, own_classes, private_field, read_data
 from nuclick_qp.projects.jvm_edit import edited
 from nuclick_qp.projects.jvm_objects import found_objects, walk
-from nuclick_qp.projects.prompts_of import FoundKind, FoundObject
-from nuclick_qp.projects.protocol import Changes, ImageEntry
 from nuclick_qp.projects.qupath_files.data_file import Edited
 from nuclick_qp.projects.qupath_files.engine import FilesProject
 from nuclick_qp.projects.qupath_files.project_json import find_project_file, read_project_file
 from nuclick_qp.projects.qupath_files.side_files import listed_colours
+from nuclick_qp.qupath.project import ImageEntry
 
 REMEDY = "install QuPath 0.4 or later, set PAQUO_QUPATH_DIR to its folder, or use --engine files"
 FINDER_SETTINGS = (

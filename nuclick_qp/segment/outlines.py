@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from shapely import MultiPolygon, Polygon
 
 from nuclick_qp.geometry import Window
-from nuclick_qp.polygons import clean_polygons
+from nuclick_qp.shapes.polygons import clean_polygons
 
 SIMPLIFY_PX = 0.1  # greatest deviation allowed when vertices are dropped, in pixels of the network
 OuterOffset = tuple[list[NDArray[np.float64]], list[NDArray[np.uint32]]]

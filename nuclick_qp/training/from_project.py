@@ -10,14 +10,15 @@ import shapely
 from numpy.typing import NDArray
 from shapely import Polygon
 
+from nuclick_qp.annotations.objects import ClosedAnnotation
+from nuclick_qp.annotations.regions import LARGEST_REGION_PX, REGION_CLASSES, Part, is_object, no_rectangle, rectangle_of, window_of
 from nuclick_qp.errors import TrainingDataError
-from nuclick_qp.fill import paint_outlines
 from nuclick_qp.geometry import Window
 from nuclick_qp.projects.locate import SlidePlaces
 from nuclick_qp.projects.open_image import open_image
 from nuclick_qp.projects.open_project import open_project
-from nuclick_qp.projects.protocol import ClosedAnnotation, ImageEntry, Project
-from nuclick_qp.projects.regions import LARGEST_REGION_PX, REGION_CLASSES, Part, is_object, no_rectangle, rectangle_of, window_of
+from nuclick_qp.qupath.project import ImageEntry, Project
+from nuclick_qp.shapes.fill import paint_outlines
 from nuclick_qp.slides import Slide, resolve_mpp
 from nuclick_qp.training.config import Source
 from nuclick_qp.training.images import LabelledImage, labelled_image
@@ -91,7 +92,7 @@ def _sort(entry: ImageEntry, project: Project, source: Source) -> _Drawn:
 def _rectangle(annotation: ClosedAnnotation, entry: ImageEntry, project: Project) -> Polygon:
     box = rectangle_of(annotation.outline)
     if box is None:
-        raise TrainingDataError(no_rectangle(annotation.class_name, entry, project))
+        raise TrainingDataError(no_rectangle(annotation.class_name, image_name=entry.name, project=project.path))
     return box
 
 

@@ -9,8 +9,8 @@ from PIL import Image
 from scipy import ndimage
 
 from nuclick_qp.errors import TrainingDataError
-from nuclick_qp.fill import Box
 from nuclick_qp.guidance.simulated import label_centroids
+from nuclick_qp.shapes.fill import Box
 from nuclick_qp.storage.labels import find_pairs, read_pair
 from nuclick_qp.training.config import Source
 

@@ -17,9 +17,9 @@ import numpy as np
 from PIL import Image
 from shapely import Polygon
 
+from nuclick_qp.annotations.objects import MODEL_KEY, PROMPT_KEY, Changes, ResultObject
 from nuclick_qp.projects import open_project
 from nuclick_qp.projects.open_project import Engine
-from nuclick_qp.projects.protocol import MODEL_KEY, PROMPT_KEY, Changes, ResultObject
 from nuclick_qp.projects.qupath_files.create import NewImage, create_project
 from nuclick_qp.projects.qupath_files.data_file import parse_data_file
 from nuclick_qp.projects.qupath_files.java_build import Builder

@@ -17,8 +17,8 @@ import numpy as np
 from shapely import Polygon
 from shapely.geometry import mapping
 
+from nuclick_qp.annotations.objects import PROMPT_KEY, ResultObject
 from nuclick_qp.projects.geojson_out import write_objects
-from nuclick_qp.projects.protocol import PROMPT_KEY, ResultObject
 from nuclick_qp.prompts import Plane
 
 SAMPLE = 20_000

@@ -12,9 +12,9 @@ from compared_objects import assert_same_results, data_of, our_objects
 from drawn_projects import objects_of, ours_of, points_at, run_on
 from fakes import DarkIsObject, make_card
 from fixture_projects import DATA, NO_QUPATH, VERSIONS, open_with_qupath
+from nuclick_qp.annotations.objects import PROMPT_KEY
 from nuclick_qp.options import Predictors
 from nuclick_qp.projects.open_project import Engine, open_project
-from nuclick_qp.projects.protocol import PROMPT_KEY
 from nuclick_qp.projects.qupath_files.new_objects import NewAnnotation
 from nuclick_qp.projects.qupath_jvm import find_qupath
 from nuclick_qp.report import ImageReport

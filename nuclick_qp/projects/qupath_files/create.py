@@ -11,8 +11,8 @@ from typing import Any, Literal
 
 from PIL import Image
 
+from nuclick_qp.annotations.colours import colour_of
 from nuclick_qp.errors import WriteRefusedError
-from nuclick_qp.projects.qupath_files.java_build import colour_of
 from nuclick_qp.projects.qupath_files.new_file import new_data_file
 from nuclick_qp.projects.qupath_files.new_objects import NewAnnotation
 from nuclick_qp.projects.qupath_files.side_files import hierarchy_summary

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from nuclick_qp.annotations.objects import ResultObject
 from nuclick_qp.errors import UnreadableDataError, WriteRefusedError
-from nuclick_qp.projects.protocol import ResultObject
 from nuclick_qp.projects.qupath_files.editing import draft, prompt_key, verified
 from nuclick_qp.projects.qupath_files.java_emit import emit
 from nuclick_qp.projects.qupath_files.java_nodes import Block, Graph, Item, JavaEnum, JavaObject, JavaString, collector_paused, decode_text

@@ -12,9 +12,9 @@ from typing import NamedTuple
 import numpy as np
 import shapely
 
+from nuclick_qp.annotations.objects import PROMPT_KEY, ResultObject
+from nuclick_qp.annotations.parents import Region, find_holders
 from nuclick_qp.errors import WriteRefusedError
-from nuclick_qp.projects.parents import Region, find_holders
-from nuclick_qp.projects.protocol import PROMPT_KEY, ResultObject
 from nuclick_qp.projects.qupath_files.java_build import Builder, check_desc
 from nuclick_qp.projects.qupath_files.java_emit import emit
 from nuclick_qp.projects.qupath_files.java_nodes import Block, Graph, Item, JavaObject, Places

@@ -13,17 +13,18 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from nuclick_qp.annotations.closed import closed_annotations, closed_objects
+from nuclick_qp.annotations.colours import colour_of
+from nuclick_qp.annotations.objects import OBJECT_KINDS, Changes, ClosedAnnotation, ClosedObject, EntryContent
+from nuclick_qp.annotations.sorting import FoundKind, FoundObject, sort_objects
 from nuclick_qp.errors import UnreadableDataError, WriteRefusedError
-from nuclick_qp.projects.closed import closed_annotations, closed_objects
-from nuclick_qp.projects.prompts_of import FoundKind, FoundObject, sort_objects
-from nuclick_qp.projects.protocol import OBJECT_KINDS, Changes, ClosedAnnotation, ClosedObject, EntryContent, ImageEntry
 from nuclick_qp.projects.qupath_files.data_file import Edited, edit_data_file, parse_data_file
 from nuclick_qp.projects.qupath_files.found_objects import found_objects
-from nuclick_qp.projects.qupath_files.java_build import colour_of
 from nuclick_qp.projects.qupath_files.java_nodes import collector_paused
 from nuclick_qp.projects.qupath_files.new_file import new_data_file
 from nuclick_qp.projects.qupath_files.project_json import ProjectFile, find_project_file, read_project_file, refuse_changed, set_modified
 from nuclick_qp.projects.qupath_files.side_files import ClassColour, add_classes, listed_colours, update_summary
+from nuclick_qp.qupath.project import ImageEntry
 from nuclick_qp.storage.guarded import content_of, qupath_backup_of, replace_data_file
 
 ABSENT = "absent"  # fingerprint of an image that was never saved

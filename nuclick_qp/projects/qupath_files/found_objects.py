@@ -9,8 +9,8 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from nuclick_qp.projects.prompts_of import FoundKind, FoundObject, Shape
-from nuclick_qp.projects.protocol import PROMPT_KEY
+from nuclick_qp.annotations.objects import PROMPT_KEY
+from nuclick_qp.annotations.sorting import FoundKind, FoundObject, Shape
 from nuclick_qp.projects.qupath_files.path_objects import PathObject
 from nuclick_qp.projects.qupath_files.rois import Roi, centroids_of
 from nuclick_qp.prompts import XY

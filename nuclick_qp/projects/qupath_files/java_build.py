@@ -4,13 +4,13 @@ Java writes the description of a class once, and texts and classes of objects on
 A `Builder` starts from the nodes of a file and makes only what is not there.
 """
 
-import hashlib
 import struct
 from collections.abc import Iterable, Mapping
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from nuclick_qp.annotations.colours import colour_of
 from nuclick_qp.errors import WriteRefusedError
 from nuclick_qp.projects.qupath_files.java_classes import SPECS, ClassSpec
 from nuclick_qp.projects.qupath_files.java_nodes import (
@@ -168,18 +168,6 @@ class Builder:
         if key not in self._boxes:
             self._boxes[key] = self.object(java_class, raw)
         return self._boxes[key]
-
-
-def colour_of(name: str) -> int:
-    """Give a packed signed ARGB colour that depends on the name only, neither dark nor pale.
-
-    Examples
-    --------
-    >>> colour_of("Tumor") == colour_of("Tumor") != colour_of("Stroma")
-    True
-    """
-    red, green, blue = (48 + byte * 160 // 255 for byte in hashlib.sha256(name.encode()).digest()[:3])
-    return (0xFF << 24 | red << 16 | green << 8 | blue) - (1 << 32)
 
 
 def check_desc(desc: ClassDesc) -> None:

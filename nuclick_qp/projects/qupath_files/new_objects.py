@@ -12,7 +12,7 @@ import shapely
 from numpy.typing import NDArray
 from shapely import MultiPolygon, Polygon
 
-from nuclick_qp.projects.protocol import MODEL_KEY, PROMPT_KEY, ObjectKind, ResultObject
+from nuclick_qp.annotations.objects import MODEL_KEY, PROMPT_KEY, ObjectKind, ResultObject
 from nuclick_qp.projects.qupath_files.java_build import Builder
 from nuclick_qp.projects.qupath_files.java_classes import MEASUREMENTS, OBJECTS, ROIS
 from nuclick_qp.projects.qupath_files.java_nodes import Block, Item, JavaObject

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from nuclick_qp.errors import ProjectNotFoundError, UnreadableProjectError, WriteRefusedError
-from nuclick_qp.projects.protocol import ImageEntry
 from nuclick_qp.projects.qupath_files.server_args import read_server_args
 from nuclick_qp.projects.qupath_files.view_json import view_steps
+from nuclick_qp.qupath.project import ImageEntry
 
 logger = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
-from nuclick_qp.projects.protocol import MODEL_KEY, OPTIONS_KEY, PROMPT_KEY, EarlierResult, EntryContent
+from nuclick_qp.annotations.objects import MODEL_KEY, OPTIONS_KEY, PROMPT_KEY, EarlierResult, EntryContent
 from nuclick_qp.prompts import XY, Plane, Prompt
 
 Shape = Literal["points", "lines", "area"]

@@ -7,9 +7,9 @@ import shapely
 from shapely import STRtree
 from shapely.geometry.base import BaseGeometry
 
-from nuclick_qp.polygons import valid_polygons
-from nuclick_qp.projects.protocol import ResultObject
+from nuclick_qp.annotations.objects import ResultObject
 from nuclick_qp.prompts import Plane
+from nuclick_qp.shapes.polygons import valid_polygons
 
 
 @dataclass(frozen=True, slots=True)

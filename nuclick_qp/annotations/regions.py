@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Collection
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -9,7 +10,6 @@ import shapely
 from shapely import MultiPolygon, Polygon
 
 from nuclick_qp.geometry import Window
-from nuclick_qp.projects.protocol import ImageEntry, Project
 
 Part = Literal["Training", "Validation"]
 REGION_CLASSES: tuple[Part, Part] = ("Training", "Validation")
@@ -40,10 +40,10 @@ def rectangle_of(outline: Polygon | MultiPolygon) -> Polygon | None:
     return box if outline.area >= (1 - RECTANGLE_TOLERANCE) * box.area > 0 else None
 
 
-def no_rectangle(class_name: str | None, entry: ImageEntry, project: Project) -> str:
+def no_rectangle(class_name: str | None, *, image_name: str, project: Path) -> str:
     """Say that an annotation of a class of regions is no upright rectangle, where, and what to do."""
     return (
-        f"{project.path}: image {entry.name!r} has an annotation of class {class_name} that is no upright rectangle; "
+        f"{project}: image {image_name!r} has an annotation of class {class_name} that is no upright rectangle; "
         "draw it anew with the rectangle tool"
     )
 

@@ -3,9 +3,9 @@
 import uuid
 from collections.abc import Iterable
 
-from nuclick_qp.polygons import valid_polygons
-from nuclick_qp.projects.prompts_of import FoundObject
-from nuclick_qp.projects.protocol import OBJECT_KINDS, ClosedAnnotation, ClosedObject
+from nuclick_qp.annotations.objects import OBJECT_KINDS, ClosedAnnotation, ClosedObject
+from nuclick_qp.annotations.sorting import FoundObject
+from nuclick_qp.shapes.polygons import valid_polygons
 
 ID_NAMESPACE = uuid.UUID("2b0c6a52-93f1-5d5e-8a34-5b8d0c1f7a46")
 
