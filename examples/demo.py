@@ -13,7 +13,7 @@ from typing import Any
 
 from ihc_project import BAD, EPITHELIUM, GLAND, PROMPTS, STROMA, make_ihc_project, read_annotations
 from nuclick_qp.annotations.objects import PROMPT_KEY
-from nuclick_qp.projects.qupath_files.data_file import parse_data_file
+from nuclick_qp.qupath.qpdata.data_file import parse_data_file
 from overlay import draw_overlay
 
 LEAST_OK = 0.95  # share of the good points that must get an outline

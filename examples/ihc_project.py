@@ -16,9 +16,9 @@ from pathlib import Path
 import skimage.data
 from PIL import Image
 
-from nuclick_qp.projects.qupath_files.create import NewImage, create_project
-from nuclick_qp.projects.qupath_files.new_objects import NewAnnotation
 from nuclick_qp.prompts import XY
+from nuclick_qp.qupath.folder.create import NewImage, create_project
+from nuclick_qp.qupath.qpdata.new_objects import NewAnnotation
 
 # The image states no pixel size. Its lymphocytes and stromal nuclei are 12 to 14 px long where 6 to
 # 7 um are usual: it looks like a scan at 20x.

@@ -9,10 +9,10 @@ from PIL import Image, ImageDraw
 
 from nuclick_qp.annotations.objects import PROMPT_KEY
 from nuclick_qp.geometry import Window
-from nuclick_qp.projects.locate import SlidePlaces, find_slide
-from nuclick_qp.projects.open_project import open_project
-from nuclick_qp.projects.qupath_files.data_file import DataFile, parse_data_file
 from nuclick_qp.prompts import Prompt
+from nuclick_qp.qupath.locate import SlidePlaces, find_slide
+from nuclick_qp.qupath.opening import open_project
+from nuclick_qp.qupath.qpdata.data_file import DataFile, parse_data_file
 from nuclick_qp.slides import open_slide
 
 Colour = tuple[int, int, int]

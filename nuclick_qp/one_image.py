@@ -9,9 +9,12 @@ import numpy as np
 
 from nuclick_qp.annotations.objects import EntryContent, ResultObject
 from nuclick_qp.errors import OptionError, PromptError
+from nuclick_qp.formats.asap import reading as asap_reading
+from nuclick_qp.formats.asap import writing as asap_writing
+from nuclick_qp.formats.geojson import reading as geojson_reading
+from nuclick_qp.formats.geojson import writing as geojson_writing
 from nuclick_qp.options import Predictors, Progress, RunOptions
 from nuclick_qp.planning import UNCLASSIFIED, Wishes, plan_prompts
-from nuclick_qp.projects import asap, asap_write, geojson_io, geojson_out
 from nuclick_qp.prompts import Outcome, Prompt, PromptKind
 from nuclick_qp.report import RunReport, make_report, nothing_to_do, report_image
 from nuclick_qp.results import to_objects
@@ -64,8 +67,8 @@ def segment_file(
         plan = plan_prompts(content, wishes)
         if not (plan.todo or plan.settled or content.bad_prompts):
             raise PromptError(nothing_to_do(prompts_path, 1, options))
-        if asap.is_asap(output):
-            asap_write.check_output(output, template=_template(prompts_path))
+        if asap_reading.is_asap(output):
+            asap_writing.check_output(output, template=_template(prompts_path))
         progress.start_image(slide_path.name, len(plan.todo))
         mpp = resolve_mpp(project=None, slide=slide.mpp, option=options.mpp, source=str(slide_path))
         done = segment_by_plane(
@@ -75,7 +78,7 @@ def segment_file(
     removed = _write_objects(output, to_objects(outcomes, wishes, mpp=mpp), slide, prompts_path=prompts_path)
     classes = [prompt.class_name or UNCLASSIFIED for prompt in content.prompts]
     image = report_image(slide_path.name, outcomes, bad_prompts=content.bad_prompts, removed=removed, classes=classes, since=since)
-    engine = "asap" if asap.is_asap(prompts_path) else "geojson"
+    engine = "asap" if asap_reading.is_asap(prompts_path) else "geojson"
     return make_report(prompts_path, engine, predictors, options=options, images=[image], since=since)
 
 
@@ -132,23 +135,23 @@ def _group(prompt: Prompt) -> tuple[PromptKind, object]:
 def _spare_what_is_read(slide_path: Path, prompts_path: Path, output: Path) -> None:
     """Refuse an output that would cost the slide or the prompts; an ASAP file keeps what it holds."""
     for read in (slide_path, prompts_path):
-        is_kept = read == prompts_path and asap.is_asap(output)
+        is_kept = read == prompts_path and asap_reading.is_asap(output)
         if not is_kept and output.exists() and read.exists() and output.samefile(read):
             raise OptionError(f"{output} would be overwritten by its own result; name another file for the outlines")
 
 
 def _read_prompts(path: Path, slide: Slide) -> EntryContent:
-    return asap.read_prompts(path, origin=slide.bounds_origin) if asap.is_asap(path) else geojson_io.read_prompts(path)
+    return asap_reading.read_prompts(path, origin=slide.bounds_origin) if asap_reading.is_asap(path) else geojson_reading.read_prompts(path)
 
 
 def _write_objects(path: Path, objects: Sequence[ResultObject], slide: Slide, *, prompts_path: Path) -> int:
     """Write outlines, and give the number of prompts whose earlier outlines were replaced."""
-    if asap.is_asap(path):
-        return asap_write.write_objects(path, objects, origin=slide.bounds_origin, template=_template(prompts_path))
-    geojson_out.write_objects(path, objects)
+    if asap_reading.is_asap(path):
+        return asap_writing.write_objects(path, objects, origin=slide.bounds_origin, template=_template(prompts_path))
+    geojson_writing.write_objects(path, objects)
     return 0
 
 
 def _template(prompts_path: Path) -> Path | None:
     """Give the file that a new ASAP file begins as a copy of."""
-    return prompts_path if asap.is_asap(prompts_path) else None
+    return prompts_path if asap_reading.is_asap(prompts_path) else None

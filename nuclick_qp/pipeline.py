@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 from nuclick_qp.annotations.objects import Changes, EntryContent, ResultObject
 from nuclick_qp.errors import NuClickError, PromptError
+from nuclick_qp.formats.geojson.writing import write_objects
 from nuclick_qp.one_image import segment_by_plane
 from nuclick_qp.options import Predictors, Progress, RunOptions
 from nuclick_qp.planning import UNCLASSIFIED, Plan, Wishes, plan_prompts
-from nuclick_qp.projects.choosing import choose_images, file_stem
-from nuclick_qp.projects.geojson_out import write_objects
-from nuclick_qp.projects.locate import SlidePlaces
-from nuclick_qp.projects.open_image import open_image
 from nuclick_qp.prompts import Status
+from nuclick_qp.qupath.choosing import choose_images, file_stem
+from nuclick_qp.qupath.locate import SlidePlaces
+from nuclick_qp.qupath.open_image import open_image
 from nuclick_qp.qupath.project import ImageEntry, Project
 from nuclick_qp.report import (
     RECORD_FOLDER,

@@ -6,9 +6,9 @@ import numpy as np
 from shapely.geometry.base import BaseGeometry
 
 from nuclick_qp.annotations.objects import PROMPT_KEY, EntryContent
-from nuclick_qp.projects.qupath_files.data_file import DataFile, parse_data_file
-from nuclick_qp.projects.qupath_files.rois import Roi
 from nuclick_qp.prompts import XY
+from nuclick_qp.qupath.qpdata.data_file import DataFile, parse_data_file
+from nuclick_qp.qupath.qpdata.rois import Roi
 
 
 def data_of(folder: Path, entry_id: str = "1") -> DataFile:

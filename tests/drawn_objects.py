@@ -11,9 +11,9 @@ from nuclick_qp.annotations.objects import PROMPT_KEY, Changes, ObjectKind, Resu
 from nuclick_qp.export.options import ExportOptions
 from nuclick_qp.export.project import export_project
 from nuclick_qp.export.report import ExportReport
-from nuclick_qp.projects.open_project import open_project
-from nuclick_qp.projects.qupath_files.create import NewImage, create_project
 from nuclick_qp.prompts import Plane
+from nuclick_qp.qupath.folder.create import NewImage, create_project
+from nuclick_qp.qupath.opening import open_project
 
 Drawn = tuple[Polygon | MultiPolygon, ObjectKind, str | None]
 

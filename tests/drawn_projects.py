@@ -9,11 +9,10 @@ from shapely.geometry.base import BaseGeometry
 from nuclick_qp.annotations.objects import PROMPT_KEY
 from nuclick_qp.options import Predictors, RunOptions
 from nuclick_qp.pipeline import segment_project
-from nuclick_qp.projects import open_project
-from nuclick_qp.projects.open_project import Engine
-from nuclick_qp.projects.qupath_files.data_file import parse_data_file
-from nuclick_qp.projects.qupath_files.new_objects import NewAnnotation
-from nuclick_qp.projects.qupath_files.path_objects import PathObject
+from nuclick_qp.qupath.opening import Engine, open_project
+from nuclick_qp.qupath.qpdata.data_file import parse_data_file
+from nuclick_qp.qupath.qpdata.new_objects import NewAnnotation
+from nuclick_qp.qupath.qpdata.path_objects import PathObject
 from nuclick_qp.report import RunReport
 
 MakeProject = Callable[..., Path]

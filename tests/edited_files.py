@@ -8,8 +8,8 @@ from shapely import MultiPolygon, Point, Polygon
 
 from fixture_projects import DATA, VERSIONS
 from nuclick_qp.annotations.objects import MODEL_KEY, PROMPT_KEY, ObjectKind, ResultObject
-from nuclick_qp.projects.qupath_files.data_file import DataFile, parse_data_file
 from nuclick_qp.prompts import XY, Plane
+from nuclick_qp.qupath.qpdata.data_file import DataFile, parse_data_file
 
 ENTRIES = [(v, str(e)) for v in ("0.2.3", *VERSIONS) for e in range(1, 6) if (DATA / v / f"ihc/data/{e}/data.qpdata").exists()]
 SOURCE = Path("project/data/1/data.qpdata")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from nuclick_qp.projects.qupath_jvm import JvmProject, find_qupath, open_jvm_project
+from nuclick_qp.qupath.jvm.engine import JvmProject, find_qupath, open_jvm_project
 from nuclick_qp.qupath.project import ImageEntry, Project
 
 DATA = Path(__file__).parent / "data" / "qupath"

@@ -14,7 +14,7 @@ def main() -> None:
     """Fill the folder and fuzz."""
     import atheris  # noqa: PLC0415  # tests are collected without it
 
-    with atheris.instrument_imports(include=["nuclick_qp.projects"]):
+    with atheris.instrument_imports(include=["nuclick_qp.qupath"]):
         from fuzz_data_file import seeds, try_stream  # noqa: PLC0415  # instrumented while it is imported
     if len(sys.argv) < 2 or sys.argv[1].startswith("-"):
         sys.exit("name a folder for the streams: python tests/fuzz_atheris.py FOLDER -runs=100000")

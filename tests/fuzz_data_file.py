@@ -25,12 +25,12 @@ from nuclick_qp.annotations.closed import closed_objects
 from nuclick_qp.annotations.objects import OBJECT_KINDS, PROMPT_KEY, ResultObject
 from nuclick_qp.annotations.sorting import sort_objects
 from nuclick_qp.errors import NuClickError
-from nuclick_qp.projects.qupath_files.data_file import parse_data_file
-from nuclick_qp.projects.qupath_files.found_objects import found_objects
-from nuclick_qp.projects.qupath_files.java_emit import emit
-from nuclick_qp.projects.qupath_files.java_nodes import ClassDesc, Graph, Item, JavaArray, JavaObject
-from nuclick_qp.projects.qupath_files.java_stream import parse
 from nuclick_qp.prompts import Plane
+from nuclick_qp.qupath.javastream.emit import emit
+from nuclick_qp.qupath.javastream.nodes import ClassDesc, Graph, Item, JavaArray, JavaObject
+from nuclick_qp.qupath.javastream.parse import parse
+from nuclick_qp.qupath.qpdata.data_file import parse_data_file
+from nuclick_qp.qupath.qpdata.found_objects import found_objects
 
 DATA = Path(__file__).parent / "data" / "qupath"
 NAME = Path("data.qpdata")

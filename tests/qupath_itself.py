@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from nuclick_qp.annotations.objects import PROMPT_KEY
-from nuclick_qp.projects.jvm_objects import metadata_reader, walk
-from nuclick_qp.projects.qupath_jvm import JvmProject
+from nuclick_qp.qupath.jvm.engine import JvmProject
+from nuclick_qp.qupath.jvm.objects import metadata_reader, walk
 
 Edit = Callable[["QuPathImage"], None]
 

@@ -1,4 +1,4 @@
-"""Tests of `nuclick_qp.projects.asap` and `nuclick_qp.projects.asap_xml`: ASAP files as prompts."""
+"""Tests of `nuclick_qp.formats.asap.reading` and `nuclick_qp.formats.asap.document`: ASAP files as prompts."""
 
 import os
 from functools import partial
@@ -10,7 +10,7 @@ from shapely import Polygon
 
 from asap_files import KEY, Save, annotation, asap_file, group
 from nuclick_qp.errors import PromptError
-from nuclick_qp.projects.asap import read_prompts
+from nuclick_qp.formats.asap.reading import read_prompts
 from nuclick_qp.prompts import Prompt
 
 

@@ -1,4 +1,4 @@
-"""Tests of `nuclick_qp.projects.asap_write`: outlines into ASAP files."""
+"""Tests of `nuclick_qp.formats.asap.writing`: outlines into ASAP files."""
 
 import xml.etree.ElementTree as ET
 from pathlib import Path
@@ -11,8 +11,8 @@ from shapely import MultiPolygon, Point, Polygon, box
 from asap_files import KEY, annotation, asap_file, group, load, ring_of
 from nuclick_qp.annotations.objects import PROBABILITY, PROMPT_KEY, ResultObject
 from nuclick_qp.errors import WriteRefusedError
-from nuclick_qp.projects.asap import read_prompts
-from nuclick_qp.projects.asap_write import check_output, write_objects
+from nuclick_qp.formats.asap.reading import read_prompts
+from nuclick_qp.formats.asap.writing import check_output, write_objects
 from nuclick_qp.prompts import Plane
 from nuclick_qp.storage.guarded import backup_of
 

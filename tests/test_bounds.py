@@ -20,10 +20,10 @@ from drawn_projects import outlines_of, points_at, run_on
 from fixture_projects import snapshot
 from mrxs_files import GLASS, Scan, write_mrxs
 from nuclick_qp.errors import UnreadableSlideError
+from nuclick_qp.formats.asap.document import parse
 from nuclick_qp.geometry import Window
 from nuclick_qp.options import Predictors
-from nuclick_qp.projects.asap_xml import parse
-from nuclick_qp.projects.qupath_files.create import NewImage, create_project
+from nuclick_qp.qupath.folder.create import NewImage, create_project
 from nuclick_qp.slides import open_slide
 from wrapped_images import OPENSLIDE, serve_with
 

@@ -1,4 +1,4 @@
-"""Tests of `nuclick_qp.projects.choosing`: what each command says when there is no image to work on."""
+"""Tests of `nuclick_qp.qupath.choosing`: what each command says when there is no image to work on."""
 
 import json
 from collections.abc import Callable

@@ -12,8 +12,8 @@ import pytest
 
 from asap_files import annotation, asap_file
 from fixture_projects import snapshot
-from nuclick_qp.projects.qupath_files.create import NewImage, create_project
-from nuclick_qp.projects.qupath_files.new_objects import NewAnnotation
+from nuclick_qp.qupath.folder.create import NewImage, create_project
+from nuclick_qp.qupath.qpdata.new_objects import NewAnnotation
 
 DrawDiscs = Callable[..., Path]
 DISCS = [(100.0, 100.0, 12.0), (200.0, 150.0, 12.0)]

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from fixture_projects import snapshot
-from nuclick_qp.projects.qupath_files.create import NewImage, create_project
-from nuclick_qp.projects.qupath_files.new_objects import NewAnnotation
+from nuclick_qp.qupath.folder.create import NewImage, create_project
+from nuclick_qp.qupath.qpdata.new_objects import NewAnnotation
 
 DrawDiscs = Callable[..., Path]
 CommandLine = Callable[..., int]

@@ -12,7 +12,7 @@ from shapely.geometry.base import BaseGeometry
 from fixture_projects import DATA, VERSIONS, entry_of
 from nuclick_qp.annotations.closed import closed_annotations, closed_objects
 from nuclick_qp.annotations.sorting import FoundKind, FoundObject, Shape
-from nuclick_qp.projects.qupath_files.engine import open_files_project
+from nuclick_qp.qupath.files_engine import open_files_project
 
 CLOSED_ROIS = {"Polygon", "Rectangle", "Ellipse", "Geometry", "Area"}
 

@@ -10,11 +10,11 @@ from PIL import Image
 from fixture_projects import snapshot
 from nuclick_qp.annotations.objects import Changes
 from nuclick_qp.errors import WriteRefusedError
-from nuclick_qp.projects.locate import SlidePlaces, find_slide
-from nuclick_qp.projects.qupath_files.create import NewImage, create_project
-from nuclick_qp.projects.qupath_files.engine import open_files_project
-from nuclick_qp.projects.qupath_files.new_objects import NewAnnotation
 from nuclick_qp.prompts import Plane
+from nuclick_qp.qupath.files_engine import open_files_project
+from nuclick_qp.qupath.folder.create import NewImage, create_project
+from nuclick_qp.qupath.locate import SlidePlaces, find_slide
+from nuclick_qp.qupath.qpdata.new_objects import NewAnnotation
 
 
 @pytest.fixture

@@ -13,15 +13,15 @@ from shapely.geometry.base import BaseGeometry
 
 from nuclick_qp.annotations.objects import PROMPT_KEY, ResultObject
 from nuclick_qp.errors import UnreadableDataError, WriteRefusedError
-from nuclick_qp.projects.qupath_files import splicing
-from nuclick_qp.projects.qupath_files.data_file import DataFile, new_data_file, parse_data_file
-from nuclick_qp.projects.qupath_files.java_build import Builder
-from nuclick_qp.projects.qupath_files.java_emit import emit, emit_more
-from nuclick_qp.projects.qupath_files.java_nodes import SERIALIZABLE, Block, ClassDesc, Field, Item, JavaArray, JavaObject, JavaString
-from nuclick_qp.projects.qupath_files.java_stream import parse
-from nuclick_qp.projects.qupath_files.new_objects import NewAnnotation, annotation_object
-from nuclick_qp.projects.qupath_files.path_objects import PathObject, root_of
 from nuclick_qp.prompts import Plane
+from nuclick_qp.qupath.javastream import splice
+from nuclick_qp.qupath.javastream.emit import emit, emit_more
+from nuclick_qp.qupath.javastream.nodes import SERIALIZABLE, Block, ClassDesc, Field, Item, JavaArray, JavaObject, JavaString
+from nuclick_qp.qupath.javastream.parse import parse
+from nuclick_qp.qupath.qpdata.building import Builder
+from nuclick_qp.qupath.qpdata.data_file import DataFile, new_data_file, parse_data_file
+from nuclick_qp.qupath.qpdata.new_objects import NewAnnotation, annotation_object
+from nuclick_qp.qupath.qpdata.path_objects import PathObject, root_of
 
 FIXTURES = Path(__file__).parent / "data" / "qupath"
 VERSIONS = ("0.3.2", "0.4.4", "0.6.0", "0.8")
@@ -331,7 +331,7 @@ def test_description_of_a_class_that_is_not_as_it_was_meant_is_not_given_out(mon
         assert name in data
         return data.replace(name + b"\0" * 7 + b"\1", name + b"\0" * 7 + b"\2"), n_nodes
 
-    monkeypatch.setattr(splicing, "emit_more", faulty)
+    monkeypatch.setattr(splice, "emit_more", faulty)
     result = ResultObject(box(0, 0, 9, 9), "detection", None, Plane(), False, (5, 5), (), ((PROMPT_KEY, "a"),))
 
     with pytest.raises(WriteRefusedError, match=r"class qupath\.lib\.objects\.PathDetectionObject is of another version"):

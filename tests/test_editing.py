@@ -7,15 +7,15 @@ import pytest
 
 from edited_files import ENTRIES, RESULTS, again, load, result
 from nuclick_qp.errors import WriteRefusedError
-from nuclick_qp.projects.qupath_files import editing
-from nuclick_qp.projects.qupath_files.data_file import DataFile, new_data_file
-from nuclick_qp.projects.qupath_files.java_emit import emit
-from nuclick_qp.projects.qupath_files.java_nodes import Block, ClassDesc, JavaObject
-from nuclick_qp.projects.qupath_files.java_stream import parse
-from nuclick_qp.projects.qupath_files.java_values import boxed, field
-from nuclick_qp.projects.qupath_files.new_objects import NewAnnotation
-from nuclick_qp.projects.qupath_files.path_objects import PathObject, root_of
 from nuclick_qp.prompts import Plane
+from nuclick_qp.qupath.javastream.emit import emit
+from nuclick_qp.qupath.javastream.nodes import Block, ClassDesc, JavaObject
+from nuclick_qp.qupath.javastream.parse import parse
+from nuclick_qp.qupath.javastream.values import boxed, field
+from nuclick_qp.qupath.qpdata import editing
+from nuclick_qp.qupath.qpdata.data_file import DataFile, new_data_file
+from nuclick_qp.qupath.qpdata.new_objects import NewAnnotation
+from nuclick_qp.qupath.qpdata.path_objects import PathObject, root_of
 
 
 def drawn(*annotations: NewAnnotation) -> DataFile:

@@ -16,8 +16,8 @@ from shapely.geometry import shape
 
 from drawn_objects import BIG, CELL, DISC, LEFT, OBJECTS, RIGHT, RING, TWO, Drawn, export, ids_in, table
 from nuclick_qp.export.masks import paint_labels
+from nuclick_qp.formats.geojson.reading import read_prompts
 from nuclick_qp.geometry import Window
-from nuclick_qp.projects.geojson_io import read_prompts
 from nuclick_qp.storage.labels import find_pairs, read_pair
 
 MakeProject = Callable[..., Path]

@@ -15,12 +15,12 @@ from drawn_objects import BIG, CELL, DISC, LEFT, OBJECTS, RING, TWO, Drawn, expo
 from mrxs_files import ORIGIN, Scan, write_mrxs
 from nuclick_qp.annotations.objects import Changes, ClosedObject
 from nuclick_qp.export.report import ExportReport
-from nuclick_qp.projects.asap import read_prompts
-from nuclick_qp.projects.asap_xml import parse
-from nuclick_qp.projects.open_project import open_project
-from nuclick_qp.projects.qupath_files.create import NewImage, create_project
-from nuclick_qp.projects.qupath_files.new_objects import NewAnnotation
+from nuclick_qp.formats.asap.document import parse
+from nuclick_qp.formats.asap.reading import read_prompts
 from nuclick_qp.prompts import Plane
+from nuclick_qp.qupath.folder.create import NewImage, create_project
+from nuclick_qp.qupath.opening import open_project
+from nuclick_qp.qupath.qpdata.new_objects import NewAnnotation
 from wrapped_images import cropped, rotated, wrap_image
 
 MakeProject = Callable[..., Path]

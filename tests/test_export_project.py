@@ -14,8 +14,8 @@ from nuclick_qp.annotations.objects import Changes
 from nuclick_qp.errors import OptionError, ProjectError, WriteRefusedError
 from nuclick_qp.export import planning
 from nuclick_qp.geometry import Window
-from nuclick_qp.projects.open_project import open_project
 from nuclick_qp.prompts import Plane
+from nuclick_qp.qupath.opening import open_project
 from nuclick_qp.slides import Slide
 from nuclick_qp.storage.labels import find_pairs
 

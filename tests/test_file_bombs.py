@@ -10,10 +10,8 @@ import pytest
 
 from fuzz_data_file import RESULT
 from nuclick_qp.errors import UnreadableDataError, WriteRefusedError
-from nuclick_qp.projects.qupath_files.data_file import new_data_file, parse_data_file
-from nuclick_qp.projects.qupath_files.java_build import PATH_CLASS, Builder
-from nuclick_qp.projects.qupath_files.java_emit import emit
-from nuclick_qp.projects.qupath_files.java_nodes import (
+from nuclick_qp.qupath.javastream.emit import emit
+from nuclick_qp.qupath.javastream.nodes import (
     BLOCK_DATA,
     END,
     EXTERNALIZABLE,
@@ -26,9 +24,11 @@ from nuclick_qp.projects.qupath_files.java_nodes import (
     JavaObject,
     JavaString,
 )
-from nuclick_qp.projects.qupath_files.java_stream import parse
-from nuclick_qp.projects.qupath_files.new_objects import NewAnnotation
-from nuclick_qp.projects.qupath_files.path_objects import root_of
+from nuclick_qp.qupath.javastream.parse import parse
+from nuclick_qp.qupath.qpdata.building import PATH_CLASS, Builder
+from nuclick_qp.qupath.qpdata.data_file import new_data_file, parse_data_file
+from nuclick_qp.qupath.qpdata.new_objects import NewAnnotation
+from nuclick_qp.qupath.qpdata.path_objects import root_of
 
 SOURCE = Path("data.qpdata")
 LINE = NewAnnotation("Line", ((1, 2), (3, 4)))

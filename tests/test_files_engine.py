@@ -16,10 +16,11 @@ from shapely import Polygon
 from fixture_projects import DATA, VERSIONS, drawn_in, entry_of, prompts_in, snapshot
 from nuclick_qp.annotations.objects import MODEL_KEY, PROMPT_KEY, Changes, ResultObject
 from nuclick_qp.errors import UnreadableDataError
-from nuclick_qp.projects.qupath_files.data_file import parse_data_file
-from nuclick_qp.projects.qupath_files.engine import ABSENT, open_files_project
 from nuclick_qp.prompts import Plane
+from nuclick_qp.qupath.files_engine import open_files_project
+from nuclick_qp.qupath.folder_project import ABSENT
 from nuclick_qp.qupath.project import Project
+from nuclick_qp.qupath.qpdata.data_file import parse_data_file
 
 
 def copy_of(version: str, tmp_path: Path) -> Path:

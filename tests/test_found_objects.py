@@ -9,11 +9,11 @@ from shapely.geometry.base import BaseGeometry
 
 from nuclick_qp.annotations.objects import PROMPT_KEY
 from nuclick_qp.annotations.sorting import sort_objects
-from nuclick_qp.projects.qupath_files.found_objects import found_objects
-from nuclick_qp.projects.qupath_files.java_nodes import ClassDesc, JavaObject
-from nuclick_qp.projects.qupath_files.object_parts import NOT_MEASURED
-from nuclick_qp.projects.qupath_files.path_objects import PathObject, PathObjectKind
-from nuclick_qp.projects.qupath_files.rois import Roi
+from nuclick_qp.qupath.javastream.nodes import ClassDesc, JavaObject
+from nuclick_qp.qupath.qpdata.found_objects import found_objects
+from nuclick_qp.qupath.qpdata.object_parts import NOT_MEASURED
+from nuclick_qp.qupath.qpdata.path_objects import PathObject, PathObjectKind
+from nuclick_qp.qupath.qpdata.rois import Roi
 
 NODE = JavaObject(ClassDesc("qupath.lib.objects.PathObject", bytes(8)), [])
 

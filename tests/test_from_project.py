@@ -11,9 +11,9 @@ from shapely import Point, Polygon, box
 from nuclick_qp.annotations.objects import PROMPT_KEY, Changes, ClosedAnnotation, ResultObject
 from nuclick_qp.errors import NoPixelSizeError, SlideNotFoundError, TrainingDataError
 from nuclick_qp.geometry import Window
-from nuclick_qp.projects.qupath_files.create import NewImage, create_project
-from nuclick_qp.projects.qupath_files.engine import open_files_project
 from nuclick_qp.prompts import Plane
+from nuclick_qp.qupath.files_engine import open_files_project
+from nuclick_qp.qupath.folder.create import NewImage, create_project
 from nuclick_qp.training import from_project
 from nuclick_qp.training.config import Source, TrainingConfig
 from nuclick_qp.training.from_project import load_project, paint_annotations

@@ -1,4 +1,4 @@
-"""Tests of `nuclick_qp.projects.geojson_io`."""
+"""Tests of `nuclick_qp.formats.geojson.reading`."""
 
 import gzip
 import json
@@ -12,7 +12,7 @@ from shapely.geometry import shape
 
 from nuclick_qp.annotations.objects import PROMPT_KEY
 from nuclick_qp.errors import PromptError
-from nuclick_qp.projects.geojson_io import read_prompts
+from nuclick_qp.formats.geojson.reading import read_prompts
 from nuclick_qp.prompts import Plane
 
 

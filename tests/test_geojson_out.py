@@ -1,4 +1,4 @@
-"""Tests of `nuclick_qp.projects.geojson_out`."""
+"""Tests of `nuclick_qp.formats.geojson.writing`."""
 
 import gzip
 import json
@@ -17,9 +17,9 @@ from shapely.geometry import shape
 
 from nuclick_qp.annotations.objects import PROMPT_KEY, ResultObject
 from nuclick_qp.errors import WriteRefusedError
-from nuclick_qp.projects import json_features
-from nuclick_qp.projects.geojson_io import read_prompts
-from nuclick_qp.projects.geojson_out import write_objects
+from nuclick_qp.formats.geojson import features
+from nuclick_qp.formats.geojson.reading import read_prompts
+from nuclick_qp.formats.geojson.writing import write_objects
 from nuclick_qp.prompts import Plane
 
 NAMES = ["out.geojson", "out.geojson.gz", "out.zip"]
@@ -287,7 +287,7 @@ def _discs(number: int) -> Iterator[ResultObject]:
 @pytest.mark.parametrize("merge", [False, True])
 def test_memory_does_not_grow_with_the_outlines(tmp_path: Path, merge: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """3000 outlines, 2 MB of text, are written or merged into; what is held is a part of that."""
-    monkeypatch.setattr(json_features, "PIECE", 1 << 12)
+    monkeypatch.setattr(features, "PIECE", 1 << 12)
     path = tmp_path / "out.geojson.gz"
     if merge:
         write_objects(path, _discs(3000))

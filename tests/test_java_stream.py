@@ -8,9 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nuclick_qp.errors import UnreadableDataError
-from nuclick_qp.projects.qupath_files import java_stream
-from nuclick_qp.projects.qupath_files.java_emit import emit
-from nuclick_qp.projects.qupath_files.java_nodes import (
+from nuclick_qp.qupath.javastream.emit import emit
+from nuclick_qp.qupath.javastream.nodes import (
     BLOCK_DATA,
     END,
     EXTERNALIZABLE,
@@ -28,7 +27,7 @@ from nuclick_qp.projects.qupath_files.java_nodes import (
     decode_text,
     encode_text,
 )
-from nuclick_qp.projects.qupath_files.java_stream import HEADER, parse
+from nuclick_qp.qupath.javastream.parse import HEADER, MAX_DEPTH, parse
 
 FIXTURES = Path(__file__).parent / "data" / "qupath"
 DATA_FILES = sorted(FIXTURES.glob("*/ihc/data/*/data.qpdata"))
@@ -103,7 +102,7 @@ def test_nesting_does_not_touch_the_recursion_limit() -> None:
 
 def test_nesting_is_bounded() -> None:
     """Deeper than any hierarchy is refused."""
-    data = emit([nested_arrays(java_stream.MAX_DEPTH + 2)])
+    data = emit([nested_arrays(MAX_DEPTH + 2)])
 
     with pytest.raises(UnreadableDataError, match="nested more than"):
         parse(data)

@@ -1,4 +1,4 @@
-"""Tests of `nuclick_qp.projects.json_features`."""
+"""Tests of `nuclick_qp.formats.geojson.features`."""
 
 import gzip
 import json
@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from nuclick_qp.projects import json_features
-from nuclick_qp.projects.json_features import BROKEN, read_features
+from nuclick_qp.formats.geojson import features
+from nuclick_qp.formats.geojson.features import BROKEN, read_features
 
 FEATURES = [{"type": "Feature", "id": f"é {n}", "geometry": {"coordinates": [n, -1.5e3, 0.25]}, "x": ']}\\" ,'} for n in range(40)]
 
@@ -25,7 +25,7 @@ def _save(folder: Path, text: str, encoding: str = "utf-8") -> Path:
 @pytest.mark.parametrize("indent", [None, 1])
 def test_elements_do_not_depend_on_the_pieces_read(tmp_path: Path, piece: int, indent: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
     """What stands across the border of two pieces is read as if it did not; texts are those of the file."""
-    monkeypatch.setattr(json_features, "PIECE", piece)
+    monkeypatch.setattr(features, "PIECE", piece)
     collection = {"name": "mine", "type": "FeatureCollection", "features": [*FEATURES, 12345, "a", None], "bbox": [1, 2]}
     path = _save(tmp_path, json.dumps(collection, indent=indent, ensure_ascii=False))
     others: dict[str, Any] = {}
@@ -131,7 +131,7 @@ def _peak(path: Path) -> int:
 
 def test_memory_does_not_grow_with_the_features(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """4 MB of features, of which a few pieces are held at a time."""
-    monkeypatch.setattr(json_features, "PIECE", 1 << 12)
+    monkeypatch.setattr(features, "PIECE", 1 << 12)
     feature = json.dumps({"coordinates": [[n, n] for n in range(100)]})
     path = tmp_path / "many.geojson.gz"
     with gzip.open(path, "wt") as file:
@@ -142,7 +142,7 @@ def test_memory_does_not_grow_with_the_features(tmp_path: Path, monkeypatch: pyt
 
 def test_file_that_unpacks_without_end_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One text of 50 MB where 1 MB is the most allowed: memory stays in proportion to what is allowed."""
-    monkeypatch.setattr(json_features, "LONGEST", 1_000_000)
+    monkeypatch.setattr(features, "LONGEST", 1_000_000)
     path = tmp_path / "bomb.geojson.gz"
     path.write_bytes(gzip.compress(b'["' + b" " * 50_000_000))
 

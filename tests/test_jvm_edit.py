@@ -14,17 +14,17 @@ from shapely import Polygon, box
 from fixture_projects import DATA, entry_of, open_with_qupath, snapshot
 from nuclick_qp.annotations.objects import MODEL_KEY, PROMPT_KEY, Changes, ResultObject
 from nuclick_qp.errors import WriteRefusedError
-from nuclick_qp.projects.jvm_data import HIERARCHY, Java, read_data, write_data
-from nuclick_qp.projects.jvm_edit import edited
-from nuclick_qp.projects.qupath_files.data_file import parse_data_file
-from nuclick_qp.projects.qupath_files.java_nodes import JavaObject
-from nuclick_qp.projects.qupath_files.java_values import boxed, field
-from nuclick_qp.projects.qupath_files.new_file import new_data_file
-from nuclick_qp.projects.qupath_files.new_objects import NewAnnotation
-from nuclick_qp.projects.qupath_files.path_objects import PathObject
-from nuclick_qp.projects.qupath_jvm import JvmProject
 from nuclick_qp.prompts import Plane
+from nuclick_qp.qupath.javastream.nodes import JavaObject
+from nuclick_qp.qupath.javastream.values import boxed, field
+from nuclick_qp.qupath.jvm.data import HIERARCHY, Java, read_data, write_data
+from nuclick_qp.qupath.jvm.edit import edited
+from nuclick_qp.qupath.jvm.engine import JvmProject
 from nuclick_qp.qupath.project import Project
+from nuclick_qp.qupath.qpdata.data_file import parse_data_file
+from nuclick_qp.qupath.qpdata.new_file import new_data_file
+from nuclick_qp.qupath.qpdata.new_objects import NewAnnotation
+from nuclick_qp.qupath.qpdata.path_objects import PathObject
 
 pytestmark = pytest.mark.jvm
 

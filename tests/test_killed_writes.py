@@ -17,7 +17,7 @@ import io, os, shutil, signal, sys, tempfile
 from pathlib import Path
 from shapely import box
 from nuclick_qp.annotations.objects import PROMPT_KEY, Changes, ResultObject
-from nuclick_qp.projects.qupath_files.engine import open_files_project
+from nuclick_qp.qupath.files_engine import open_files_project
 from nuclick_qp.prompts import Plane
 
 original, copies = Path(sys.argv[1]), Path(sys.argv[2])

@@ -8,9 +8,9 @@ import pytest
 from PIL import Image
 
 from nuclick_qp.errors import OptionError, SlideNotFoundError, SlideSizeMismatchError
-from nuclick_qp.projects.locate import SlidePlaces, find_slide, uri_to_path
-from nuclick_qp.projects.open_image import open_image
-from nuclick_qp.projects.qupath_files.project_json import read_project_file
+from nuclick_qp.qupath.folder.project_json import read_project_file
+from nuclick_qp.qupath.locate import SlidePlaces, find_slide, uri_to_path
+from nuclick_qp.qupath.open_image import open_image
 from nuclick_qp.qupath.project import ImageEntry
 from nuclick_qp.slides import Slide, open_slide
 from nuclick_qp.slides.view import Crop, Step, Turn
@@ -273,7 +273,7 @@ def test_files_are_opened_only_where_the_size_must_decide(tmp_path: Path, monkey
         opened.append(path.parent.name)
         return open_slide(path, series=series, is_cropped=is_cropped)
 
-    monkeypatch.setattr("nuclick_qp.projects.locate.open_slide", spy)
+    monkeypatch.setattr("nuclick_qp.qupath.locate.open_slide", spy)
     for case in "abc":
         draw(tmp_path / "root" / case / "a.png", 40, 30)
         draw(tmp_path / "root" / case / f"{case}.png", 40, 30)

@@ -12,11 +12,12 @@ from shapely import Point
 from fixture_projects import DATA, VERSIONS, entry_of
 from nuclick_qp.annotations.objects import PROMPT_KEY, Changes, ResultObject
 from nuclick_qp.errors import WriteRefusedError
-from nuclick_qp.projects.qupath_files import engine, project_json
-from nuclick_qp.projects.qupath_files.data_file import Edited, edit_data_file
-from nuclick_qp.projects.qupath_files.engine import open_files_project
 from nuclick_qp.prompts import Plane
+from nuclick_qp.qupath import files_engine
+from nuclick_qp.qupath.files_engine import open_files_project
+from nuclick_qp.qupath.folder import project_json
 from nuclick_qp.qupath.project import Project
+from nuclick_qp.qupath.qpdata.data_file import Edited, edit_data_file
 
 RESULT = ResultObject(Point(100, 100).buffer(5), "detection", "Tumor", Plane(), False, (100, 100), (), ((PROMPT_KEY, "a"),))
 
@@ -88,7 +89,7 @@ def test_project_that_qupath_saves_while_an_image_is_worked_on_is_not_written(fo
         save_as_qupath(folder / "project.qpproj")
         return edit_data_file(*args, **kwargs)
 
-    monkeypatch.setattr(engine, "edit_data_file", slowly)
+    monkeypatch.setattr(files_engine, "edit_data_file", slowly)
     data = folder / "data/1/data.qpdata"
     before = data.read_bytes()
 

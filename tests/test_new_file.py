@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from nuclick_qp.projects.qupath_files.data_file import parse_data_file
-from nuclick_qp.projects.qupath_files.new_file import new_data_file
-from nuclick_qp.projects.qupath_files.new_objects import NewAnnotation
-from nuclick_qp.projects.qupath_files.path_objects import PathObject
 from nuclick_qp.prompts import Plane
+from nuclick_qp.qupath.qpdata.data_file import parse_data_file
+from nuclick_qp.qupath.qpdata.new_file import new_data_file
+from nuclick_qp.qupath.qpdata.new_objects import NewAnnotation
+from nuclick_qp.qupath.qpdata.path_objects import PathObject
 
 
 def empty_file(**changes: Any) -> bytes:

@@ -12,10 +12,10 @@ from drawn_projects import ALL, DISCS, objects_of, ours_of, points_at, run_on
 from fixture_projects import snapshot
 from nuclick_qp.annotations.objects import MODEL_KEY, OPTIONS_KEY, PROMPT_KEY, VERSION_KEY
 from nuclick_qp.errors import OptionError, PromptError, WriteRefusedError
+from nuclick_qp.formats.geojson.reading import read_prompts
 from nuclick_qp.one_image import segment_file
 from nuclick_qp.options import Predictors, RunOptions
-from nuclick_qp.projects.geojson_io import read_prompts
-from nuclick_qp.projects.qupath_files.new_objects import NewAnnotation
+from nuclick_qp.qupath.qpdata.new_objects import NewAnnotation
 from nuclick_qp.report import RECORD_FOLDER
 
 DrawDiscs = Callable[..., Path]

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from nuclick_qp.errors import ProjectNotFoundError, UnreadableProjectError
-from nuclick_qp.projects.qupath_files.project_json import ProjectFile, find_project_file, read_project_file
+from nuclick_qp.qupath.folder.project_json import ProjectFile, find_project_file, read_project_file
 from nuclick_qp.slides.view import Crop, Turn
 
 DATA = Path(__file__).parent / "data" / "qupath"

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from fixture_projects import DATA, drawn_in, prompts_in
-from nuclick_qp.projects.qupath_files.data_file import DataFile, parse_data_file
-from nuclick_qp.projects.qupath_files.engine import open_files_project
-from nuclick_qp.projects.qupath_files.java_nodes import JavaObject, JavaString
-from nuclick_qp.projects.qupath_files.side_files import listed_colours
+from nuclick_qp.qupath.files_engine import open_files_project
+from nuclick_qp.qupath.folder.side_files import listed_colours
+from nuclick_qp.qupath.javastream.nodes import JavaObject, JavaString
+from nuclick_qp.qupath.qpdata.data_file import DataFile, parse_data_file
 
 FOLDER = DATA / "0.2.3" / "ihc"
 JDK_CLASSES = {"java.util.TreeMap", "java.time.Ser", "java.util.Date", "java.util.BitSet"}

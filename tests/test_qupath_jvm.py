@@ -11,7 +11,7 @@ import pytest
 from compared_objects import assert_same_results, data_of, our_objects, users_objects
 from fixture_projects import DATA, NO_QUPATH, VERSIONS, drawn_in, entry_of, open_with_qupath, prompts_in, snapshot
 from nuclick_qp.errors import EngineUnavailableError, ProjectNotFoundError, UnreadableDataError
-from nuclick_qp.projects.qupath_jvm import JvmProject, find_qupath, open_jvm_project
+from nuclick_qp.qupath.jvm.engine import JvmProject, find_qupath, open_jvm_project
 
 
 @pytest.fixture
@@ -31,14 +31,14 @@ def run_python(code: str, *arguments: str, **environment: str) -> subprocess.Com
 
 def test_importing_the_engine_starts_nothing() -> None:
     """Neither paquo nor JPype is loaded: `--help` must be fast, and no QuPath need be there."""
-    code = "import sys, nuclick_qp.projects.qupath_jvm; print({'paquo', 'jpype', 'dynaconf'} & set(sys.modules))"
+    code = "import sys, nuclick_qp.qupath.jvm.engine; print({'paquo', 'jpype', 'dynaconf'} & set(sys.modules))"
 
     assert run_python(code).stdout.strip() == "set()"
 
 
 def test_finding_qupath_starts_no_java(tmp_path: Path) -> None:
     """`doctor` asks for it."""
-    code = "from nuclick_qp.projects.qupath_jvm import find_qupath; print(find_qupath()); import jpype; print(jpype.isJVMStarted())"
+    code = "from nuclick_qp.qupath.jvm.engine import find_qupath; print(find_qupath()); import jpype; print(jpype.isJVMStarted())"
 
     assert run_python(code, PAQUO_QUPATH_DIR=str(tmp_path)).stdout.split() == ["None", "False"]
 
@@ -151,8 +151,8 @@ import sys
 from pathlib import Path
 from shapely import Point
 from nuclick_qp.annotations.objects import PROMPT_KEY, Changes, ResultObject
-from nuclick_qp.projects.qupath_files.engine import open_files_project
-from nuclick_qp.projects.qupath_jvm import open_jvm_project
+from nuclick_qp.qupath.files_engine import open_files_project
+from nuclick_qp.qupath.jvm.engine import open_jvm_project
 from nuclick_qp.prompts import Plane
 for folder, open_project in zip(sys.argv[1:], (open_jvm_project, open_files_project)):
     with open_project(Path(folder)) as project:
@@ -176,7 +176,7 @@ def test_java_prints_nothing_to_stdout(study: Path) -> None:
 import sys
 from pathlib import Path
 from nuclick_qp.annotations.objects import Changes
-from nuclick_qp.projects.qupath_jvm import open_jvm_project
+from nuclick_qp.qupath.jvm.engine import open_jvm_project
 with open_jvm_project(Path(sys.argv[1])) as project:
     for entry in project.images():
         content = project.read(entry)
@@ -201,7 +201,7 @@ def test_java_prints_nothing_to_stdout_while_it_starts(study: Path, tmp_path: Pa
         '<configuration><appender name="OUT" class="ch.qos.logback.core.ConsoleAppender"><encoder><pattern>%msg%n</pattern></encoder>'
         '</appender><root level="debug"><appender-ref ref="OUT"/></root></configuration>'
     )
-    code = "import sys; from pathlib import Path; import nuclick_qp.projects.qupath_jvm as q; q.open_jvm_project(Path(sys.argv[1]))"
+    code = "import sys; from pathlib import Path; import nuclick_qp.qupath.jvm.engine as q; q.open_jvm_project(Path(sys.argv[1]))"
 
     done = run_python(code, str(study), PAQUO_JAVA_OPTS=f"-Dlogback.configurationFile={config.as_uri()}")
 
@@ -244,7 +244,7 @@ def test_process_ends_when_java_started_in_a_thread(study: Path) -> None:
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from nuclick_qp.projects.qupath_jvm import open_jvm_project
+from nuclick_qp.qupath.jvm.engine import open_jvm_project
 
 def count(_):
     with open_jvm_project(Path(sys.argv[1])) as project:

@@ -16,10 +16,10 @@ from shapely.geometry.base import BaseGeometry
 
 from fixture_projects import DATA, VERSIONS, snapshot
 from nuclick_qp.annotations.objects import PROMPT_KEY, Changes, ResultObject
-from nuclick_qp.projects.qupath_files.data_file import DataFile, parse_data_file
-from nuclick_qp.projects.qupath_files.engine import FilesProject, open_files_project
-from nuclick_qp.projects.qupath_files.path_objects import PathObject
 from nuclick_qp.prompts import Plane
+from nuclick_qp.qupath.files_engine import FilesProject, open_files_project
+from nuclick_qp.qupath.qpdata.data_file import DataFile, parse_data_file
+from nuclick_qp.qupath.qpdata.path_objects import PathObject
 
 SHARED = os.environ.get("NUCLICK_SHARED")
 REAL = Path(SHARED or "", "data", "qupath-projects")

@@ -11,7 +11,7 @@ from drawn_projects import ALL, ours_of, points_at, run_on
 from fakes import DarkIsObject, make_card
 from fixture_projects import snapshot
 from nuclick_qp.options import Predictors
-from nuclick_qp.projects import open_project
+from nuclick_qp.qupath.opening import open_project
 from nuclick_qp.segment.image import SegmentOptions
 from nuclick_qp.segment.predictor import Predictor
 from nuclick_qp_cli.setup import print_report

@@ -10,8 +10,8 @@ from shapely import box
 
 from fixture_projects import DATA, entry_of, snapshot
 from nuclick_qp.annotations.objects import PROMPT_KEY, Changes, ResultObject
-from nuclick_qp.projects.qupath_files.engine import open_files_project
 from nuclick_qp.prompts import Plane
+from nuclick_qp.qupath.files_engine import open_files_project
 
 CommandLine = Callable[..., int]
 BACKUP = "data/1/data.qpdata.nuclick-backup"

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from nuclick_qp.errors import UnreadableDataError
-from nuclick_qp.projects.qupath_files.java_build import Builder
-from nuclick_qp.projects.qupath_files.java_nodes import SERIALIZABLE, ClassDesc, Field, JavaObject, JavaString
-from nuclick_qp.projects.qupath_files.rois import Roi, RoiKind, decode_roi
 from nuclick_qp.prompts import Plane
+from nuclick_qp.qupath.javastream.nodes import SERIALIZABLE, ClassDesc, Field, JavaObject, JavaString
+from nuclick_qp.qupath.qpdata.building import Builder
+from nuclick_qp.qupath.qpdata.rois import Roi, RoiKind, decode_roi
 
 
 def test_rings_of_an_old_area_become_a_polygon_with_a_hole() -> None:

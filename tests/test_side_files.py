@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from nuclick_qp.projects.qupath_files.side_files import listed_colours
+from nuclick_qp.qupath.folder.side_files import listed_colours
 
 
 def list_classes(folder: Path, classes: object) -> Path:

@@ -1,10 +1,10 @@
-"""Tests of `nuclick_qp.projects.slits`."""
+"""Tests of `nuclick_qp.formats.asap.slits`."""
 
 import numpy as np
 import pytest
 from shapely import MultiPolygon, Point, Polygon, affinity, box, union_all
 
-from nuclick_qp.projects.slits import SLIT_WIDTH, without_holes
+from nuclick_qp.formats.asap.slits import SLIT_WIDTH, without_holes
 
 TOUCHING = Polygon([(0, 0), (20, 0), (20, 20), (0, 20)], [[(0, 10), (5, 5), (5, 15)]])  # the hole meets the ring in one point
 TWO = Polygon(box(0, 0, 40, 20).exterior, [Point(8, 10).buffer(4).exterior, Point(30, 11).buffer(5).exterior])

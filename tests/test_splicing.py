@@ -11,9 +11,9 @@ import pytest
 from edited_files import ENTRIES, RESULTS, again, load, result
 from fixture_projects import VERSIONS
 from nuclick_qp.errors import WriteRefusedError
-from nuclick_qp.projects.qupath_files import splicing
-from nuclick_qp.projects.qupath_files.java_emit import emit, emit_more
-from nuclick_qp.projects.qupath_files.java_stream import parse
+from nuclick_qp.qupath.javastream import splice
+from nuclick_qp.qupath.javastream.emit import emit, emit_more
+from nuclick_qp.qupath.javastream.parse import parse
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -47,7 +47,7 @@ def test_new_objects_that_do_not_read_back_are_not_given_out(monkeypatch: pytest
         data, n_nodes = emit_more(*args, **kwargs)
         return data.replace(b"nuclei 1", b"nuclei 2"), n_nodes
 
-    monkeypatch.setattr(splicing, "emit_more", faulty)
+    monkeypatch.setattr(splice, "emit_more", faulty)
 
     with pytest.raises(WriteRefusedError, match="do not read back as they were meant"):
         load("0.6.0", "1").edited(add=(result("a"),))
@@ -57,13 +57,13 @@ def test_new_objects_that_do_not_read_back_are_not_given_out(monkeypatch: pytest
 def test_old_objects_that_do_not_read_back_are_not_given_out(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever part of splicing goes wrong, all that was in the file is compared: bytes, places, and what references mean."""
     if fault == "references left":
-        monkeypatch.setattr(splicing, "_move_references", lambda *args: None)
+        monkeypatch.setattr(splice, "_move_references", lambda *args: None)
     elif fault == "another byte":
-        monkeypatch.setattr(splicing, "_move_references", lambda data, *args: data.__setitem__(data.tobytes().index(b"17889413"), ord("2")))
+        monkeypatch.setattr(splice, "_move_references", lambda data, *args: data.__setitem__(data.tobytes().index(b"17889413"), ord("2")))
     elif fault == "a place off":
-        monkeypatch.setattr(splicing, "bisect_right", lambda *args: bisect_right(*args) - 1)
+        monkeypatch.setattr(splice, "bisect_right", lambda *args: bisect_right(*args) - 1)
     else:
-        monkeypatch.setattr(splicing, "emit_more", lambda *args, **kwargs: (emit_more(*args, **kwargs)[0], 1))
+        monkeypatch.setattr(splice, "emit_more", lambda *args, **kwargs: (emit_more(*args, **kwargs)[0], 1))
     whole = load("0.6.0", "1")
 
     with pytest.raises(WriteRefusedError, match=r"data\.qpdata was left as it is"):

@@ -45,7 +45,7 @@ def export(
     """Write detections, cells and closed annotations as label images, COCO, GeoJSON, ASAP files or a table."""
     from nuclick_qp.export.options import ExportOptions, kinds_named
     from nuclick_qp.export.project import export_project
-    from nuclick_qp.projects.open_project import open_project
+    from nuclick_qp.qupath.opening import open_project
 
     options = ExportOptions(
         format=form.value,

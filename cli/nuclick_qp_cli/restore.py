@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:  # the reader of projects takes a while to load
-    from nuclick_qp.projects.qupath_files.restore import Restored
+    from nuclick_qp.qupath.restore import Restored
 
 
 def restore(
@@ -19,9 +19,9 @@ def restore(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Bring back the data file that each image had before nuclick-qp first wrote into it; what it holds now is kept beside it."""
-    from nuclick_qp.projects.choosing import choose_images
-    from nuclick_qp.projects.qupath_files.engine import open_files_project
-    from nuclick_qp.projects.qupath_files.restore import restore_images
+    from nuclick_qp.qupath.choosing import choose_images
+    from nuclick_qp.qupath.files_engine import open_files_project
+    from nuclick_qp.qupath.restore import restore_images
 
     opened = open_files_project(project)
     chosen = choose_images(opened, images, remedy="name the project that `run` wrote into")

@@ -54,7 +54,7 @@ def run(
     """Turn every point and line of a QuPath project into an outline, and write it back."""
     from nuclick_qp.options import RunOptions
     from nuclick_qp.pipeline import segment_project
-    from nuclick_qp.projects.open_project import open_project
+    from nuclick_qp.qupath.opening import open_project
     from nuclick_qp.segment.image import SegmentOptions
     from nuclick_qp_cli.progress import show_progress
     from nuclick_qp_cli.setup import load_predictors, print_report

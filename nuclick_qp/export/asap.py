@@ -1,6 +1,6 @@
 """ASAP: one XML file per image, with a group for each class."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import shapely
 
@@ -10,11 +10,10 @@ from nuclick_qp.errors import ProjectError
 from nuclick_qp.export.planning import ImageObjects
 from nuclick_qp.export.tables import object_rows
 from nuclick_qp.export.target import UNCLASSIFIED, Target, Written, write_file
-from nuclick_qp.projects.asap_text import colour_text, file_bytes, group_text, polygons_xml, xml_text
-from nuclick_qp.projects.asap_xml import DEFAULT_COLOUR, NO_GROUP, AsapGroup
-from nuclick_qp.projects.open_image import open_image
-from nuclick_qp.projects.qupath_files.side_files import listed_colours
+from nuclick_qp.formats.asap.document import DEFAULT_COLOUR, NO_GROUP, AsapGroup
+from nuclick_qp.formats.asap.text import colour_text, file_bytes, group_text, polygons_xml, xml_text
 from nuclick_qp.prompts import Plane
+from nuclick_qp.qupath.open_image import open_image
 
 
 def write_asap(image: ImageObjects, target: Target) -> Iterator[Written[None]]:
@@ -37,7 +36,7 @@ def write_asap(image: ImageObjects, target: Target) -> Iterator[Written[None]]:
     if not items:
         return
     _refuse_what_asap_lacks(items, f"image {image.entry.name!r}")
-    groups = _groups(items, listed_colours(target.places.project.parent))
+    groups = _groups(items, target.class_colours)
     with open_image(image.entry, target.places) as slide:
         origin, view = slide.bounds_origin, slide.view
     polygons = (
@@ -69,7 +68,7 @@ def _refuse_what_asap_lacks(items: Sequence[ClosedObject], where: str) -> None:
         group_of[group] = class_name
 
 
-def _groups(items: Sequence[ClosedObject], colours: dict[str, int]) -> dict[str, AsapGroup]:
+def _groups(items: Sequence[ClosedObject], colours: Mapping[str, int]) -> dict[str, AsapGroup]:
     """Give a group for each class, in the colour that the class has in the project, sorted by name."""
     groups = {}
     for class_name in dict.fromkeys(item.class_name for item in items):

@@ -16,8 +16,8 @@ from nuclick_qp.export.planning import ExportTile, ImageObjects, read_image
 from nuclick_qp.export.report import ExportReport, ImageExport, TileReport, prepare_folder, remove_stale, write_export_record
 from nuclick_qp.export.tables import summarise_table, write_geojson, write_nothing_more, write_rows
 from nuclick_qp.export.target import Target, Written
-from nuclick_qp.projects.choosing import choose_images
-from nuclick_qp.projects.locate import SlidePlaces
+from nuclick_qp.qupath.choosing import choose_images
+from nuclick_qp.qupath.locate import SlidePlaces
 from nuclick_qp.qupath.project import ImageEntry, Project
 from nuclick_qp.storage.atomic import printable
 
@@ -52,7 +52,8 @@ def export_project(project: Project, folder: Path, options: ExportOptions | None
     """
     options = options or ExportOptions()
     entries = choose_images(project, options.images, remedy="add some in QuPath and outline objects in them")
-    target = Target(folder, options, SlidePlaces(project.path, project.stored_uri, options.image_root))
+    places = SlidePlaces(project.path, project.stored_uri, options.image_root)
+    target = Target(folder, options, places, project.class_colours())
     job = _Job(project, entries, target, prepare_folder(folder, overwrite=options.overwrite))
     match options.format:  # one writer per image, and one for what is said about all of them
         case "masks":

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from nuclick_qp.annotations.objects import ClosedObject
 from nuclick_qp.export.planning import ImageObjects, place_objects
 from nuclick_qp.export.target import Target, Written, write_file
-from nuclick_qp.projects.geojson_out import closed_to_geojson
+from nuclick_qp.formats.geojson.writing import closed_to_geojson
 from nuclick_qp.qupath.project import ImageEntry
 
 logger = logging.getLogger(__name__)

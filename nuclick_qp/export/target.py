@@ -1,6 +1,6 @@
 """What every format is given, and what it gives back."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 from nuclick_qp.errors import WriteRefusedError
 from nuclick_qp.export.options import ExportOptions
 from nuclick_qp.export.planning import ExportTile
-from nuclick_qp.projects.locate import SlidePlaces
+from nuclick_qp.qupath.locate import SlidePlaces
 from nuclick_qp.storage.atomic import write_atomically
 
 UNCLASSIFIED = "Unclassified"  # what QuPath shows for objects without a class
@@ -18,11 +18,18 @@ RowT = TypeVar("RowT")
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where an export goes, and what it is asked to do."""
+    """Where an export goes, and what it is asked to do.
+
+    Attributes
+    ----------
+    class_colours
+        Packed ARGB colours of the project's list of classes, by full name.
+    """
 
     folder: Path
     options: ExportOptions
     places: SlidePlaces
+    class_colours: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)

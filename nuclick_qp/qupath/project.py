@@ -1,4 +1,4 @@
-"""What an engine does: list the images of a QuPath project, read prompts and annotations, write results.
+"""A QuPath project and its images, as every engine gives them.
 
 The engines are `files_engine` (no Java) and `jvm` (paquo). The same prompts, the same result and the
 same rules of safety are expected of both.
@@ -85,6 +85,10 @@ class Project(Protocol):
     @property
     def stored_uri(self) -> str | None:
         """Give the URI that the project was last saved under."""
+        ...
+
+    def class_colours(self) -> dict[str, int]:
+        """Give the packed ARGB colours of the project's list of classes, by full name."""
         ...
 
     def images(self) -> Sequence[ImageEntry]:

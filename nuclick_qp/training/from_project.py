@@ -14,9 +14,9 @@ from nuclick_qp.annotations.objects import ClosedAnnotation
 from nuclick_qp.annotations.regions import LARGEST_REGION_PX, REGION_CLASSES, Part, is_object, no_rectangle, rectangle_of, window_of
 from nuclick_qp.errors import TrainingDataError
 from nuclick_qp.geometry import Window
-from nuclick_qp.projects.locate import SlidePlaces
-from nuclick_qp.projects.open_image import open_image
-from nuclick_qp.projects.open_project import open_project
+from nuclick_qp.qupath.locate import SlidePlaces
+from nuclick_qp.qupath.open_image import open_image
+from nuclick_qp.qupath.opening import open_project
 from nuclick_qp.qupath.project import ImageEntry, Project
 from nuclick_qp.shapes.fill import paint_outlines
 from nuclick_qp.slides import Slide, resolve_mpp

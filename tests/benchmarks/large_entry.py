@@ -18,18 +18,17 @@ from PIL import Image
 from shapely import Polygon
 
 from nuclick_qp.annotations.objects import MODEL_KEY, PROMPT_KEY, Changes, ResultObject
-from nuclick_qp.projects import open_project
-from nuclick_qp.projects.open_project import Engine
-from nuclick_qp.projects.qupath_files.create import NewImage, create_project
-from nuclick_qp.projects.qupath_files.data_file import parse_data_file
-from nuclick_qp.projects.qupath_files.java_build import Builder
-from nuclick_qp.projects.qupath_files.java_emit import emit
-from nuclick_qp.projects.qupath_files.java_nodes import JavaObject
-from nuclick_qp.projects.qupath_files.java_stream import parse
-from nuclick_qp.projects.qupath_files.java_values import list_items
-from nuclick_qp.projects.qupath_files.new_objects import NewAnnotation
-from nuclick_qp.projects.qupath_jvm import find_qupath
 from nuclick_qp.prompts import Plane, Prompt
+from nuclick_qp.qupath.folder.create import NewImage, create_project
+from nuclick_qp.qupath.javastream.emit import emit
+from nuclick_qp.qupath.javastream.nodes import JavaObject
+from nuclick_qp.qupath.javastream.parse import parse
+from nuclick_qp.qupath.javastream.values import list_items
+from nuclick_qp.qupath.jvm.engine import find_qupath
+from nuclick_qp.qupath.opening import Engine, open_project
+from nuclick_qp.qupath.qpdata.building import Builder
+from nuclick_qp.qupath.qpdata.data_file import parse_data_file
+from nuclick_qp.qupath.qpdata.new_objects import NewAnnotation
 
 DETECTIONS, PROMPTS, VERTICES = 50_000, 5_000, 24
 SIDE = 10_000  # px; the slide of the project

@@ -18,7 +18,7 @@ from shapely import Polygon
 from shapely.geometry import mapping
 
 from nuclick_qp.annotations.objects import PROMPT_KEY, ResultObject
-from nuclick_qp.projects.geojson_out import write_objects
+from nuclick_qp.formats.geojson.writing import write_objects
 from nuclick_qp.prompts import Plane
 
 SAMPLE = 20_000

@@ -16,10 +16,10 @@ from shapely import Point
 from nuclick_qp.annotations.objects import PROMPT_KEY, ResultObject
 from nuclick_qp.options import RunOptions
 from nuclick_qp.pipeline import segment_project
-from nuclick_qp.projects import open_project
-from nuclick_qp.projects.qupath_files.data_file import parse_data_file
-from nuclick_qp.projects.qupath_files.new_file import new_data_file
 from nuclick_qp.prompts import Plane
+from nuclick_qp.qupath.opening import open_project
+from nuclick_qp.qupath.qpdata.data_file import parse_data_file
+from nuclick_qp.qupath.qpdata.new_file import new_data_file
 from nuclick_qp.segment.predictor import Predictor
 
 Benchmark = Callable[..., Any]

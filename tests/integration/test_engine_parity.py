@@ -11,10 +11,10 @@ from shapely import MultiPolygon, Polygon, box
 from compared_objects import assert_same, assert_same_outline, assert_same_results, data_of, our_objects, users_objects
 from fixture_projects import DATA, VERSIONS, entry_of, open_with_qupath
 from nuclick_qp.annotations.objects import MODEL_KEY, OPTIONS_KEY, PROMPT_KEY, Changes, ObjectKind, ResultObject
-from nuclick_qp.projects.qupath_files.data_file import DataFile
-from nuclick_qp.projects.qupath_files.engine import open_files_project
 from nuclick_qp.prompts import Plane, Prompt
+from nuclick_qp.qupath.files_engine import open_files_project
 from nuclick_qp.qupath.project import ImageEntry, Project
+from nuclick_qp.qupath.qpdata.data_file import DataFile
 
 KINDS: tuple[ObjectKind, ...] = ("detection", "annotation", "cell")
 

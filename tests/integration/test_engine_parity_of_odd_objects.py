@@ -11,10 +11,10 @@ from shapely import box
 from compared_objects import assert_same, assert_same_outline, assert_same_results, data_of, users_objects
 from fixture_projects import entry_of, open_with_qupath
 from nuclick_qp.annotations.objects import PROMPT_KEY, Changes, ResultObject
-from nuclick_qp.projects.jvm_data import read_data, write_data
-from nuclick_qp.projects.qupath_files.engine import open_files_project
-from nuclick_qp.projects.qupath_jvm import JvmProject
 from nuclick_qp.prompts import Plane
+from nuclick_qp.qupath.files_engine import open_files_project
+from nuclick_qp.qupath.jvm.data import read_data, write_data
+from nuclick_qp.qupath.jvm.engine import JvmProject
 
 pytestmark = pytest.mark.jvm
 

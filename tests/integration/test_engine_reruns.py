@@ -14,9 +14,9 @@ from fakes import DarkIsObject, make_card
 from fixture_projects import DATA, NO_QUPATH, VERSIONS, open_with_qupath
 from nuclick_qp.annotations.objects import PROMPT_KEY
 from nuclick_qp.options import Predictors
-from nuclick_qp.projects.open_project import Engine, open_project
-from nuclick_qp.projects.qupath_files.new_objects import NewAnnotation
-from nuclick_qp.projects.qupath_jvm import find_qupath
+from nuclick_qp.qupath.jvm.engine import find_qupath
+from nuclick_qp.qupath.opening import Engine, open_project
+from nuclick_qp.qupath.qpdata.new_objects import NewAnnotation
 from nuclick_qp.report import ImageReport
 from nuclick_qp.segment.predictor import Predictor
 from qupath_itself import Edit, QuPathImage, save_in_qupath, slides_at

@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from fixture_projects import DATA, open_with_qupath
-from nuclick_qp.projects.jvm_data import Java
+from nuclick_qp.qupath.jvm.data import Java
 from test_view import AGAIN, HEIGHT, ONES, PIXELS, PLAIN, WIDTH
 
 SERVERS = "qupath.lib.images.servers."

@@ -1,0 +1,117 @@
+"""ASAP's XML as prompts, with every type that ASAP draws.
+
+ASAP shows the whole canvas of a slide, QuPath crops it to the scanned bounds; `origin`, where the
+slide frame begins on the canvas, ties the two together.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+from shapely.geometry.base import BaseGeometry
+
+from nuclick_qp.annotations.objects import PROMPT_KEY, EntryContent
+from nuclick_qp.annotations.sorting import FoundObject, sort_objects
+from nuclick_qp.errors import PromptError
+from nuclick_qp.formats.asap.document import AsapAnnotation, AsapGroup, parse
+
+OWN_GROUPS = "nuclick:"  # groups whose names begin so say what lies in them, and never are its class
+LINE_GROUP = f"{OWN_GROUPS}line"
+POINT_TYPES = ("dot", "pointset")
+LINE_TYPES = ("measurement",)
+AREA_TYPES = ("polygon", "spline", "rectangle")
+NOT_DRAWN = "none"
+# ASAP has no place for a key but the name. Who renames an outline makes it their own.
+RESULT_NAME = re.compile(r"nuclick ([0-9a-f]{20})( p=[01]\.\d\d)?")
+# Given by ASAP, and given again after something was deleted: no sign that two strokes belong together.
+NAME_OF_ASAP = re.compile(r"Annotation \d+")
+
+
+def is_asap(path: Path) -> bool:
+    """Tell by its name whether a file is ASAP's."""
+    return path.suffix.lower() == ".xml"
+
+
+def read_prompts(path: Path, *, origin: tuple[int, int]) -> EntryContent:
+    """Read the prompts of one image from an ASAP file.
+
+    A Dot is a point, a PointSet as many points, a Measurement a line. Whatever lies in a group
+    named ``nuclick:line``, or in a group inside it, is a stroke through its coordinates in their
+    order, not closed; strokes of one name (other than ASAP's own ``Annotation 7``) and class are
+    one prompt. Any other Polygon, Spline or Rectangle is an area, and no prompt. The class is the name of
+    the innermost group that does not begin with ``nuclick:``.
+
+    Parameters
+    ----------
+    origin
+        (x, y) of the slide frame on the canvas, `Slide.bounds_origin`.
+
+    Raises
+    ------
+    PromptError
+        If the file cannot be read or understood.
+    """
+    try:
+        document = parse(path.read_bytes(), source=path)
+    except OSError as err:
+        raise PromptError(f"{path} cannot be read ({err.strerror or err}); give the XML file that ASAP saved") from err
+    groups = {group.name: group for group in document.groups}
+    objects: list[FoundObject] = []
+    unknown: list[str] = []
+    parts: dict[str, list[shapely.Polygon]] = defaultdict(list)
+    for annotation in document.annotations:
+        kind = annotation.kind.lower()
+        if key := earlier_key(annotation):
+            parts[key].append(_polygon(annotation.xy - origin))
+        elif kind in (*POINT_TYPES, *LINE_TYPES, *AREA_TYPES) and (len(annotation.xy) or kind in AREA_TYPES):
+            objects.append(_found(annotation, groups, origin=origin))
+        elif kind != NOT_DRAWN:
+            what = f"of type {annotation.kind!r}" if len(annotation.xy) else "without coordinates"
+            unknown.append(f"annotation {annotation.name!r} {what} is nothing that ASAP draws; draw it anew")
+    objects += [_result(key, polygons) for key, polygons in parts.items()]
+    content = sort_objects(objects, fingerprint="")
+    return replace(content, bad_prompts=(*content.bad_prompts, *unknown))
+
+
+def earlier_key(annotation: AsapAnnotation) -> str | None:
+    """Give the key of the prompt that an outline of ours was made for; None for all else."""
+    match = RESULT_NAME.fullmatch(annotation.name)
+    return match[1] if match and annotation.kind == "Polygon" else None
+
+
+def _found(annotation: AsapAnnotation, groups: Mapping[str, AsapGroup], *, origin: tuple[int, int]) -> FoundObject:
+    kind = annotation.kind.lower()
+    class_name, is_stroke = _meaning(annotation.group, groups)
+    name = annotation.name or None
+    if is_stroke or kind in LINE_TYPES:
+        joined = None if name and NAME_OF_ASAP.fullmatch(name) else name
+        return FoundObject("annotation", "lines", (annotation.xy - origin,), name=joined, class_name=class_name)
+    if kind in POINT_TYPES:
+        return FoundObject("annotation", "points", (annotation.xy - origin,), name=name, class_name=class_name)
+    return FoundObject("annotation", "area", name=name, class_name=class_name)
+
+
+def _meaning(group: str | None, groups: Mapping[str, AsapGroup]) -> tuple[str | None, bool]:
+    """Give the class that a group stands for, and whether what lies in it are strokes."""
+    chain: list[str] = []
+    while group and group not in chain:
+        chain.append(group)
+        group = groups[group].parent if group in groups else None
+    classes = (name for name in chain if not name.lower().startswith(OWN_GROUPS))
+    return next(classes, None), any(name.strip().lower() == LINE_GROUP for name in chain)
+
+
+def _polygon(xy: NDArray[np.float64]) -> shapely.Polygon:
+    return shapely.Polygon(xy) if len(xy) > 2 else shapely.Polygon()
+
+
+def _result(key: str, polygons: list[shapely.Polygon]) -> FoundObject:
+    """Put the parts of an earlier outline together; a reshaped one may be no valid area."""
+    outline: BaseGeometry | None = shapely.union_all(polygons) if all(polygon.is_valid for polygon in polygons) else None
+    centre = (float("nan"), float("nan")) if outline is None or outline.is_empty else (outline.centroid.x, outline.centroid.y)
+    return FoundObject("annotation", "area", centroid=centre, outline=outline, metadata={PROMPT_KEY: key})
