@@ -11,7 +11,7 @@ from nuclick_qp.annotations.objects import PROMPT_KEY
 from nuclick_qp.geometry import Window
 from nuclick_qp.prompts import Prompt
 from nuclick_qp.qupath.locate import SlidePlaces, find_slide
-from nuclick_qp.qupath.opening import open_project
+from nuclick_qp.qupath.open_project import open_project
 from nuclick_qp.qupath.qpdata.data_file import DataFile, parse_data_file
 from nuclick_qp.slides import open_slide
 

@@ -11,8 +11,8 @@ from nuclick_qp import __version__
 from nuclick_qp.errors import ModelError
 from nuclick_qp.model.cards import list_card_paths, read_card, weights_folder
 from nuclick_qp.model.checkpoints import load_network
+from nuclick_qp.model.devices import choose_device, choose_precision
 from nuclick_qp.qupath.jvm.engine import find_qupath
-from nuclick_qp.segment.predictor import choose_device, choose_precision
 
 PACKAGES = ("torch", "numpy", "scikit-image", "shapely", "openslide-python", "openslide-bin", "tifffile", "paquo")
 

@@ -18,10 +18,9 @@ from drawn_objects import Drawn, fill_project
 from drawn_projects import DISCS
 from fakes import DarkIsObject, make_card
 from fixture_projects import DATA
-from nuclick_qp.options import Predictors
+from nuclick_qp.model.predictor import Predictor, Predictors
 from nuclick_qp.qupath.folder.create import NewImage, create_project
 from nuclick_qp.qupath.qpdata.new_objects import NewAnnotation
-from nuclick_qp.segment.predictor import Predictor
 from nuclick_qp_cli.main import main
 
 DARK, LIGHT = 40, 230

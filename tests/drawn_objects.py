@@ -8,12 +8,12 @@ from typing import Any
 from shapely import MultiPolygon, Point, Polygon, box
 
 from nuclick_qp.annotations.objects import PROMPT_KEY, Changes, ObjectKind, ResultObject
-from nuclick_qp.export.options import ExportOptions
-from nuclick_qp.export.project import export_project
-from nuclick_qp.export.report import ExportReport
+from nuclick_qp.export.export_options import ExportOptions
+from nuclick_qp.export.exporting import export_project
+from nuclick_qp.export.record import ExportReport
 from nuclick_qp.prompts import Plane
 from nuclick_qp.qupath.folder.create import NewImage, create_project
-from nuclick_qp.qupath.opening import open_project
+from nuclick_qp.qupath.open_project import open_project
 
 Drawn = tuple[Polygon | MultiPolygon, ObjectKind, str | None]
 

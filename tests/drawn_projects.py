@@ -7,13 +7,14 @@ from typing import Any
 from shapely.geometry.base import BaseGeometry
 
 from nuclick_qp.annotations.objects import PROMPT_KEY
-from nuclick_qp.options import Predictors, RunOptions
-from nuclick_qp.pipeline import segment_project
-from nuclick_qp.qupath.opening import Engine, open_project
+from nuclick_qp.model.predictor import Predictors
+from nuclick_qp.qupath.open_project import Engine, open_project
 from nuclick_qp.qupath.qpdata.data_file import parse_data_file
 from nuclick_qp.qupath.qpdata.new_objects import NewAnnotation
 from nuclick_qp.qupath.qpdata.path_objects import PathObject
-from nuclick_qp.report import RunReport
+from nuclick_qp.run.project import segment_project
+from nuclick_qp.run.report import RunReport
+from nuclick_qp.run.run_options import RunOptions
 
 MakeProject = Callable[..., Path]
 DISCS = [(60.0, 60.0, 9.0), (100.0, 70.0, 7.0), (300.0, 200.0, 10.0), (203.0, 150.0, 8.0)]

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from nuclick_qp.qupath.jvm.engine import JvmProject, find_qupath, open_jvm_project
-from nuclick_qp.qupath.project import ImageEntry, Project
+from nuclick_qp.qupath.protocol import ImageEntry, Project
 
 DATA = Path(__file__).parent / "data" / "qupath"
 VERSIONS = ("0.3.2", "0.4.4", "0.6.0", "0.8")

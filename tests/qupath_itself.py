@@ -7,7 +7,7 @@ from typing import Any
 
 from nuclick_qp.annotations.objects import PROMPT_KEY
 from nuclick_qp.qupath.jvm.engine import JvmProject
-from nuclick_qp.qupath.jvm.objects import metadata_reader, walk
+from nuclick_qp.qupath.jvm.java_objects import metadata_reader, walk
 
 Edit = Callable[["QuPathImage"], None]
 

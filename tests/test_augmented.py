@@ -1,4 +1,4 @@
-"""Tests of `nuclick_qp.segment.augmented`: several views of a patch, one answer."""
+"""Tests of `nuclick_qp.segment.tta`: several views of a patch, one answer."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -11,10 +11,11 @@ from torch import Tensor, nn
 
 from fakes import DarkIsObject, make_card
 from nuclick_qp.model.network import NetworkSettings, NuClickNet
+from nuclick_qp.model.predictor import Predictor
 from nuclick_qp.prompts import Status, click_at
-from nuclick_qp.segment.augmented import predict_augmented
-from nuclick_qp.segment.image import SegmentOptions, segment_prompts
-from nuclick_qp.segment.predictor import Predictor
+from nuclick_qp.segment.segment_options import SegmentOptions
+from nuclick_qp.segment.segmentation import segment_prompts
+from nuclick_qp.segment.tta import predict_augmented
 from nuclick_qp.slides import open_slide
 
 ROUNDING = 1e-6  # sums of up to five probabilities in single precision

@@ -22,7 +22,7 @@ from mrxs_files import GLASS, Scan, write_mrxs
 from nuclick_qp.errors import UnreadableSlideError
 from nuclick_qp.formats.asap.document import parse
 from nuclick_qp.geometry import Window
-from nuclick_qp.options import Predictors
+from nuclick_qp.model.predictor import Predictors
 from nuclick_qp.qupath.folder.create import NewImage, create_project
 from nuclick_qp.slides import open_slide
 from wrapped_images import OPENSLIDE, serve_with

@@ -10,7 +10,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from fakes import DarkIsObject, make_card
-from nuclick_qp.segment.predictor import Predictor
+from nuclick_qp.model.predictor import Predictor
 
 DrawPair = Callable[..., Path]
 CommandLine = Callable[..., int]

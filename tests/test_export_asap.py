@@ -14,12 +14,12 @@ from asap_files import load, ring_of
 from drawn_objects import BIG, CELL, DISC, LEFT, OBJECTS, RING, TWO, Drawn, export, ids_in, result
 from mrxs_files import ORIGIN, Scan, write_mrxs
 from nuclick_qp.annotations.objects import Changes, ClosedObject
-from nuclick_qp.export.report import ExportReport
+from nuclick_qp.export.record import ExportReport
 from nuclick_qp.formats.asap.document import parse
 from nuclick_qp.formats.asap.reading import read_prompts
 from nuclick_qp.prompts import Plane
 from nuclick_qp.qupath.folder.create import NewImage, create_project
-from nuclick_qp.qupath.opening import open_project
+from nuclick_qp.qupath.open_project import open_project
 from nuclick_qp.qupath.qpdata.new_objects import NewAnnotation
 from wrapped_images import cropped, rotated, wrap_image
 

@@ -12,10 +12,10 @@ from drawn_objects import DISC, OBJECTS, TWO, Drawn, export, result, table
 from fixture_projects import snapshot
 from nuclick_qp.annotations.objects import Changes
 from nuclick_qp.errors import OptionError, ProjectError, WriteRefusedError
-from nuclick_qp.export import planning
+from nuclick_qp.export import tiles as planning
 from nuclick_qp.geometry import Window
 from nuclick_qp.prompts import Plane
-from nuclick_qp.qupath.opening import open_project
+from nuclick_qp.qupath.open_project import open_project
 from nuclick_qp.slides import Slide
 from nuclick_qp.storage.labels import find_pairs
 

@@ -19,7 +19,7 @@ from nuclick_qp.errors import UnreadableDataError
 from nuclick_qp.prompts import Plane
 from nuclick_qp.qupath.files_engine import open_files_project
 from nuclick_qp.qupath.folder_project import ABSENT
-from nuclick_qp.qupath.project import Project
+from nuclick_qp.qupath.protocol import Project
 from nuclick_qp.qupath.qpdata.data_file import parse_data_file
 
 

@@ -17,7 +17,7 @@ from nuclick_qp.errors import UnreadableDataError, WriteRefusedError
 from nuclick_qp.prompts import Plane
 from nuclick_qp.qupath.files_engine import open_files_project
 from nuclick_qp.qupath.folder_project import ABSENT
-from nuclick_qp.qupath.project import Project
+from nuclick_qp.qupath.protocol import Project
 
 RESULT = ResultObject(Point(100, 100).buffer(5), "detection", "Tumor", Plane(), False, (100, 100), (), ((PROMPT_KEY, "a"),))
 

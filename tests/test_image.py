@@ -1,4 +1,4 @@
-"""Tests of `nuclick_qp.segment.image`: the path of a click, on drawn discs."""
+"""Tests of `nuclick_qp.segment.segmentation`: the path of a click, on drawn discs."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -14,9 +14,10 @@ from PIL import Image
 from torch import Tensor, nn
 
 from fakes import DarkIsObject, make_card
+from nuclick_qp.model.predictor import Predictor
 from nuclick_qp.prompts import Outcome, Prompt, Status, click_at
-from nuclick_qp.segment.image import SegmentOptions, read_ahead, segment_prompts
-from nuclick_qp.segment.predictor import Predictor
+from nuclick_qp.segment.segment_options import SegmentOptions
+from nuclick_qp.segment.segmentation import read_ahead, segment_prompts
 from nuclick_qp.slides import open_slide
 
 DrawDiscs = Callable[..., Path]

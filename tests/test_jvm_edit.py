@@ -20,7 +20,7 @@ from nuclick_qp.qupath.javastream.values import boxed, field
 from nuclick_qp.qupath.jvm.data import HIERARCHY, Java, read_data, write_data
 from nuclick_qp.qupath.jvm.edit import edited
 from nuclick_qp.qupath.jvm.engine import JvmProject
-from nuclick_qp.qupath.project import Project
+from nuclick_qp.qupath.protocol import Project
 from nuclick_qp.qupath.qpdata.data_file import parse_data_file
 from nuclick_qp.qupath.qpdata.new_file import new_data_file
 from nuclick_qp.qupath.qpdata.new_objects import NewAnnotation

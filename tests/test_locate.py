@@ -11,7 +11,7 @@ from nuclick_qp.errors import OptionError, SlideNotFoundError, SlideSizeMismatch
 from nuclick_qp.qupath.folder.project_json import read_project_file
 from nuclick_qp.qupath.locate import SlidePlaces, find_slide, uri_to_path
 from nuclick_qp.qupath.open_image import open_image
-from nuclick_qp.qupath.project import ImageEntry
+from nuclick_qp.qupath.protocol import ImageEntry
 from nuclick_qp.slides import Slide, open_slide
 from nuclick_qp.slides.view import Crop, Step, Turn
 

@@ -1,11 +1,11 @@
-"""Tests of `nuclick_qp.model.losses`."""
+"""Tests of `nuclick_qp.training.losses`."""
 
 import math
 
 import pytest
 import torch
 
-from nuclick_qp.model.losses import hybrid_loss
+from nuclick_qp.training.losses import hybrid_loss
 
 
 def _masks() -> tuple[torch.Tensor, torch.Tensor]:

@@ -16,7 +16,7 @@ from nuclick_qp.prompts import Plane
 from nuclick_qp.qupath import files_engine
 from nuclick_qp.qupath.files_engine import open_files_project
 from nuclick_qp.qupath.folder import project_json
-from nuclick_qp.qupath.project import Project
+from nuclick_qp.qupath.protocol import Project
 from nuclick_qp.qupath.qpdata.data_file import Edited, edit_data_file
 
 RESULT = ResultObject(Point(100, 100).buffer(5), "detection", "Tumor", Plane(), False, (100, 100), (), ((PROMPT_KEY, "a"),))

@@ -1,4 +1,4 @@
-"""Tests of `nuclick_qp.one_image` on ASAP files: four ways in and out, merging, and the two origins."""
+"""Tests of `nuclick_qp.run.file` on ASAP files: four ways in and out, merging, and the two origins."""
 
 import json
 import xml.etree.ElementTree as ET
@@ -14,10 +14,10 @@ from shapely.geometry.base import BaseGeometry
 from asap_files import annotation, asap_file, group
 from mrxs_files import ORIGIN, Scan, write_mrxs
 from nuclick_qp.errors import OptionError, PromptError, WriteRefusedError
-from nuclick_qp.one_image import segment_file
-from nuclick_qp.options import Predictors, RunOptions
-from nuclick_qp.report import RunReport
-from nuclick_qp.segment.predictor import Predictor
+from nuclick_qp.model.predictor import Predictor, Predictors
+from nuclick_qp.run.file import segment_file
+from nuclick_qp.run.report import RunReport
+from nuclick_qp.run.run_options import RunOptions
 from nuclick_qp.storage.guarded import backup_of
 
 DrawDiscs = Callable[..., Path]

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from nuclick_qp.errors import EngineUnavailableError, ProjectNotFoundError, UnreadableProjectError
-from nuclick_qp.qupath.opening import Engine, open_project
+from nuclick_qp.qupath.open_project import Engine, open_project
 
 PROJECT = Path(__file__).parent / "data" / "qupath" / "0.6.0" / "ihc"
 

@@ -1,4 +1,4 @@
-"""Tests of `nuclick_qp.pipeline`: whole runs over drawn projects, with the files engine."""
+"""Tests of `nuclick_qp.run.project`: whole runs over drawn projects, with the files engine."""
 
 import json
 import re
@@ -13,10 +13,11 @@ from fixture_projects import snapshot
 from nuclick_qp.annotations.objects import MODEL_KEY, OPTIONS_KEY, PROMPT_KEY, VERSION_KEY
 from nuclick_qp.errors import OptionError, PromptError, WriteRefusedError
 from nuclick_qp.formats.geojson.reading import read_prompts
-from nuclick_qp.one_image import segment_file
-from nuclick_qp.options import Predictors, RunOptions
+from nuclick_qp.model.predictor import Predictors
 from nuclick_qp.qupath.qpdata.new_objects import NewAnnotation
-from nuclick_qp.report import RECORD_FOLDER
+from nuclick_qp.run.file import segment_file
+from nuclick_qp.run.report import RECORD_FOLDER
+from nuclick_qp.run.run_options import RunOptions
 
 DrawDiscs = Callable[..., Path]
 

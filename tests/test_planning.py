@@ -1,11 +1,11 @@
-"""Tests of `nuclick_qp.planning`: what a re-run does."""
+"""Tests of `nuclick_qp.run.resume`: what a re-run does."""
 
 from dataclasses import replace
 
 from fakes import make_card
 from nuclick_qp.annotations.objects import EarlierResult, EntryContent
-from nuclick_qp.planning import Plan, Wishes, options_digest, plan_prompts
 from nuclick_qp.prompts import Prompt, Status, click_at
+from nuclick_qp.run.resume import Plan, Wishes, options_digest, plan_prompts
 
 CARD = make_card()
 WISHES = Wishes({"point": CARD}, mpp=0.25)

@@ -1,4 +1,4 @@
-"""Tests of `nuclick_qp.evaluation.protocol`: prompts from labels, and whole evaluations of drawn discs."""
+"""Tests of `nuclick_qp.evaluation.prompting`: prompts from labels, and whole evaluations of drawn discs."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -11,12 +11,12 @@ from skimage.draw import disk
 from fakes import DarkIsObject, make_card
 from nuclick_qp.errors import OptionError, TrainingDataError
 from nuclick_qp.evaluation.metrics import Scores
-from nuclick_qp.evaluation.protocol import Protocol, evaluate_folders, evaluate_image, prompts_of_truth
+from nuclick_qp.evaluation.prompting import Protocol, evaluate_folders, evaluate_image, prompts_of_truth
 from nuclick_qp.geometry import Window
 from nuclick_qp.guidance.signals import inclusion_map
 from nuclick_qp.guidance.simulated import skeleton_squiggle
+from nuclick_qp.model.predictor import Predictor
 from nuclick_qp.prompts import Prompt, PromptKind
-from nuclick_qp.segment.predictor import Predictor
 
 DrawPair = Callable[..., Path]
 DISCS = [(60.0, 60.0, 9.0), (100.0, 70.0, 7.0), (300.0, 200.0, 10.0), (203.0, 150.0, 8.0)]

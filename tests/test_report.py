@@ -1,11 +1,11 @@
-"""Tests of `nuclick_qp.report`."""
+"""Tests of `nuclick_qp.run.report`."""
 
 import time
 
 from shapely import box
 
 from nuclick_qp.prompts import Detection, Outcome, Status, click_at
-from nuclick_qp.report import COUNTED_AS, UNSERVED, count, failed_image, report_image, total
+from nuclick_qp.run.report import COUNTED_AS, UNSERVED, count, failed_image, report_image, total
 
 
 def _outcome(status: Status) -> Outcome:

@@ -1,4 +1,4 @@
-"""Tests of `nuclick_qp.pipeline`: a project that is run again, with the files engine."""
+"""Tests of `nuclick_qp.run.project`: a project that is run again, with the files engine."""
 
 import json
 from collections.abc import Callable
@@ -10,10 +10,9 @@ import pytest
 from drawn_projects import ALL, ours_of, points_at, run_on
 from fakes import DarkIsObject, make_card
 from fixture_projects import snapshot
-from nuclick_qp.options import Predictors
-from nuclick_qp.qupath.opening import open_project
-from nuclick_qp.segment.image import SegmentOptions
-from nuclick_qp.segment.predictor import Predictor
+from nuclick_qp.model.predictor import Predictor, Predictors
+from nuclick_qp.qupath.open_project import open_project
+from nuclick_qp.segment.segment_options import SegmentOptions
 from nuclick_qp_cli.setup import print_report
 
 MakeProject = Callable[..., Path]

@@ -12,11 +12,11 @@ from skimage.draw import disk
 
 from drawn_projects import ours_of, outlines_of, points_at, run_on
 from nuclick_qp.geometry import Window
-from nuclick_qp.options import Predictors
+from nuclick_qp.model.predictor import Predictors
 from nuclick_qp.qupath.folder.create import NewImage, create_project
 from nuclick_qp.qupath.locate import SlidePlaces
 from nuclick_qp.qupath.open_image import open_image
-from nuclick_qp.qupath.opening import open_project
+from nuclick_qp.qupath.open_project import open_project
 from wrapped_images import BIOFORMATS, serve_with
 
 # Width, height, um per pixel, and the disc of each series; the last two have one size, as tissue cores may.

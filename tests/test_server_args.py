@@ -8,7 +8,7 @@ import pytest
 
 from drawn_projects import points_at, run_on
 from fixture_projects import snapshot
-from nuclick_qp.options import Predictors
+from nuclick_qp.model.predictor import Predictors
 from nuclick_qp.qupath.folder.project_json import read_project_file
 from nuclick_qp.qupath.folder.server_args import ServerArgs, read_server_args
 from wrapped_images import BIOFORMATS, serve_with

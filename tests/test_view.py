@@ -15,12 +15,12 @@ from PIL import Image
 from drawn_projects import DISCS, outlines_of, points_at, run_on
 from nuclick_qp.errors import SlideError, SlideSizeMismatchError
 from nuclick_qp.geometry import Window
-from nuclick_qp.options import Predictors
+from nuclick_qp.model.predictor import Predictors
 from nuclick_qp.qupath.folder.create import NewImage, create_project
 from nuclick_qp.qupath.folder.view_json import view_steps
 from nuclick_qp.qupath.locate import SlidePlaces
 from nuclick_qp.qupath.open_image import open_image
-from nuclick_qp.qupath.opening import open_project
+from nuclick_qp.qupath.open_project import open_project
 from nuclick_qp.slides import open_slide
 from nuclick_qp.slides.view import Crop, Mirror, Step, Turn, View
 from test_slides import write_generic, write_with_pillow

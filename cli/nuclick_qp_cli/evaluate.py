@@ -18,10 +18,10 @@ def evaluate(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Click on every labelled object, or draw its skeleton for a model of lines, and compare outlines with labels."""
-    from nuclick_qp.evaluation.protocol import Protocol, evaluate_folders
-    from nuclick_qp.evaluation.tables import summarise
-    from nuclick_qp.segment.image import SegmentOptions
-    from nuclick_qp.segment.predictor import Predictor
+    from nuclick_qp.evaluation.prompting import Protocol, evaluate_folders
+    from nuclick_qp.evaluation.summary import summarise
+    from nuclick_qp.model.predictor import Predictor
+    from nuclick_qp.segment.segment_options import SegmentOptions
 
     predictor = Predictor.load(model, device=device)
     protocol = Protocol(mpp=mpp, jitter_px=jitter, segment=SegmentOptions(use_exclusion=exclusion, tta=tta))

@@ -10,7 +10,7 @@ import typer
 from nuclick_qp_cli.run import Engine, split_names
 
 if TYPE_CHECKING:  # importing it loads the readers of slides
-    from nuclick_qp.export.report import ExportReport, ImageExport
+    from nuclick_qp.export.record import ExportReport, ImageExport
 
 
 class ExportFormat(StrEnum):
@@ -43,9 +43,9 @@ def export(
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as one JSON object.")] = False,
 ) -> None:
     """Write detections, cells and closed annotations as label images, COCO, GeoJSON, ASAP files or a table."""
-    from nuclick_qp.export.options import ExportOptions, kinds_named
-    from nuclick_qp.export.project import export_project
-    from nuclick_qp.qupath.opening import open_project
+    from nuclick_qp.export.export_options import ExportOptions, kinds_named
+    from nuclick_qp.export.exporting import export_project
+    from nuclick_qp.qupath.open_project import open_project
 
     options = ExportOptions(
         format=form.value,

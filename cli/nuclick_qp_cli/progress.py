@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from nuclick_qp.options import Progress as RunProgress
+from nuclick_qp.run.run_options import Progress as RunProgress
 
 if TYPE_CHECKING:  # importing it loads torch
     from nuclick_qp.training.loop import TrainingProgress

@@ -52,10 +52,10 @@ def run(
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as one JSON object.")] = False,
 ) -> None:
     """Turn every point and line of a QuPath project into an outline, and write it back."""
-    from nuclick_qp.options import RunOptions
-    from nuclick_qp.pipeline import segment_project
-    from nuclick_qp.qupath.opening import open_project
-    from nuclick_qp.segment.image import SegmentOptions
+    from nuclick_qp.qupath.open_project import open_project
+    from nuclick_qp.run.project import segment_project
+    from nuclick_qp.run.run_options import RunOptions
+    from nuclick_qp.segment.segment_options import SegmentOptions
     from nuclick_qp_cli.progress import show_progress
     from nuclick_qp_cli.setup import load_predictors, print_report
 

@@ -27,9 +27,9 @@ def segment(
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as one JSON object.")] = False,
 ) -> None:
     """Turn every point and line of a GeoJSON or ASAP file into an outline."""
-    from nuclick_qp.one_image import segment_file
-    from nuclick_qp.options import RunOptions
-    from nuclick_qp.segment.image import SegmentOptions
+    from nuclick_qp.run.file import segment_file
+    from nuclick_qp.run.run_options import RunOptions
+    from nuclick_qp.segment.segment_options import SegmentOptions
     from nuclick_qp_cli.progress import show_progress
     from nuclick_qp_cli.setup import load_predictors, print_report
 

@@ -2,10 +2,9 @@
 
 from nuclick_qp.errors import OptionError
 from nuclick_qp.model.cards import default_model
-from nuclick_qp.options import Predictors
+from nuclick_qp.model.predictor import Predictor, Predictors
 from nuclick_qp.prompts import PromptKind
-from nuclick_qp.report import ImageReport, RunReport
-from nuclick_qp.segment.predictor import Predictor
+from nuclick_qp.run.report import ImageReport, RunReport
 from nuclick_qp_cli.run import DEFAULT_MODEL, NO_MODEL
 
 

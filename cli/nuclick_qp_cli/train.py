@@ -16,7 +16,7 @@ def train(
     workers: Annotated[int, typer.Option(help="Processes that make training patches.", min=0)] = 1,
 ) -> None:
     """Train a model on images with instance labels, or on a QuPath project; Ctrl-C stops, the same command goes on."""
-    from nuclick_qp.segment.predictor import choose_device
+    from nuclick_qp.model.devices import choose_device
     from nuclick_qp.training.config import read_config
     from nuclick_qp.training.loop import TrainingRun
     from nuclick_qp.training.loop import train as run_training

@@ -14,10 +14,11 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from nuclick_qp.evaluation.protocol import Protocol, evaluate_folders
-from nuclick_qp.evaluation.tables import OverallFigures, summarise
+from nuclick_qp.evaluation.prompting import Protocol, evaluate_folders
+from nuclick_qp.evaluation.summary import OverallFigures, summarise
 from nuclick_qp.model.cards import weights_folder
-from nuclick_qp.segment.predictor import Precision, Predictor, choose_device
+from nuclick_qp.model.devices import Precision, choose_device
+from nuclick_qp.model.predictor import Predictor
 from nuclick_qp.storage.atomic import write_atomically
 from nuclick_qp.training.config import read_config
 from nuclick_qp.training.loop import TrainingRun, train

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from shapely import MultiPolygon, Polygon
 
-from nuclick_qp.export.planning import ExportTile, ImageObjects, PlacedObject, open_tiles, place_objects
 from nuclick_qp.export.target import UNCLASSIFIED, Target, Written, number_classes, write_file
+from nuclick_qp.export.tiles import ExportTile, ImageObjects, PlacedObject, open_tiles, place_objects
 from nuclick_qp.geometry import Window
 from nuclick_qp.shapes.fill import fill_outline
 from nuclick_qp.slides import Slide

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from nuclick_qp.annotations.objects import ClosedObject
-from nuclick_qp.export.planning import ImageObjects, place_objects
 from nuclick_qp.export.target import Target, Written, write_file
+from nuclick_qp.export.tiles import ImageObjects, place_objects
 from nuclick_qp.formats.geojson.writing import closed_to_geojson
-from nuclick_qp.qupath.project import ImageEntry
+from nuclick_qp.qupath.protocol import ImageEntry
 
 logger = logging.getLogger(__name__)
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from nuclick_qp.errors import WriteRefusedError
-from nuclick_qp.export.options import ExportOptions
-from nuclick_qp.export.planning import ExportTile
+from nuclick_qp.export.export_options import ExportOptions
+from nuclick_qp.export.tiles import ExportTile
 from nuclick_qp.qupath.locate import SlidePlaces
 from nuclick_qp.storage.atomic import write_atomically
 

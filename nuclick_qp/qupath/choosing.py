@@ -3,7 +3,7 @@
 from fnmatch import fnmatchcase
 
 from nuclick_qp.errors import OptionError, ProjectError
-from nuclick_qp.qupath.project import ImageEntry, Project
+from nuclick_qp.qupath.protocol import ImageEntry, Project
 
 LONGEST_NAME = 150  # bytes; leaves room for number and ending in the 255 that file systems allow
 

@@ -8,7 +8,7 @@ from nuclick_qp.annotations.objects import Changes
 from nuclick_qp.annotations.sorting import FoundKind, FoundObject
 from nuclick_qp.qupath.folder.project_json import find_project_file, read_project_file
 from nuclick_qp.qupath.folder_project import FolderProject
-from nuclick_qp.qupath.project import ImageEntry
+from nuclick_qp.qupath.protocol import ImageEntry
 from nuclick_qp.qupath.qpdata.data_file import Edited, edit_data_file, parse_data_file
 from nuclick_qp.qupath.qpdata.found_objects import found_objects
 

@@ -22,7 +22,7 @@ from nuclick_qp.errors import UnreadableDataError, WriteRefusedError
 from nuclick_qp.qupath.folder.project_json import ProjectFile, refuse_changed, set_modified
 from nuclick_qp.qupath.folder.side_files import ClassColour, add_classes, listed_colours, update_summary
 from nuclick_qp.qupath.javastream.nodes import collector_paused
-from nuclick_qp.qupath.project import ImageEntry
+from nuclick_qp.qupath.protocol import ImageEntry
 from nuclick_qp.qupath.qpdata.data_file import Edited
 from nuclick_qp.qupath.qpdata.new_file import new_data_file
 from nuclick_qp.storage.guarded import content_of, qupath_backup_of, replace_data_file

@@ -12,7 +12,7 @@ from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 from urllib.parse import unquote
 
 from nuclick_qp.errors import OptionError, SlideError, SlideNotFoundError
-from nuclick_qp.qupath.project import ImageEntry
+from nuclick_qp.qupath.protocol import ImageEntry
 from nuclick_qp.slides import open_slide
 from nuclick_qp.slides.view import Crop
 

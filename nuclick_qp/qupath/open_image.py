@@ -2,7 +2,7 @@
 
 from nuclick_qp.errors import SlideError, SlideSizeMismatchError
 from nuclick_qp.qupath.locate import SlidePlaces, find_slide
-from nuclick_qp.qupath.project import ImageEntry
+from nuclick_qp.qupath.protocol import ImageEntry
 from nuclick_qp.slides import Slide, check_size, open_slide
 
 

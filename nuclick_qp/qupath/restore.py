@@ -9,7 +9,7 @@ from typing import Literal
 from nuclick_qp.errors import NuClickError, WriteRefusedError
 from nuclick_qp.qupath.folder.side_files import update_summary
 from nuclick_qp.qupath.folder_project import FolderProject, data_content, fingerprint_of, refuse_unsafe
-from nuclick_qp.qupath.project import ImageEntry
+from nuclick_qp.qupath.protocol import ImageEntry
 from nuclick_qp.qupath.qpdata.data_file import parse_data_file
 from nuclick_qp.storage.atomic import write_atomically
 from nuclick_qp.storage.guarded import backup_of, replace_data_file, write_refusal

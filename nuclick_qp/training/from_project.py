@@ -16,8 +16,8 @@ from nuclick_qp.errors import TrainingDataError
 from nuclick_qp.geometry import Window
 from nuclick_qp.qupath.locate import SlidePlaces
 from nuclick_qp.qupath.open_image import open_image
-from nuclick_qp.qupath.opening import open_project
-from nuclick_qp.qupath.project import ImageEntry, Project
+from nuclick_qp.qupath.open_project import open_project
+from nuclick_qp.qupath.protocol import ImageEntry, Project
 from nuclick_qp.shapes.fill import paint_outlines
 from nuclick_qp.slides import Slide, resolve_mpp
 from nuclick_qp.training.config import Source

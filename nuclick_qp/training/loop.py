@@ -15,12 +15,12 @@ from torch.utils.data import DataLoader, Dataset
 
 from nuclick_qp.model.cards import Card, find_card
 from nuclick_qp.model.checkpoints import load_network
-from nuclick_qp.model.losses import hybrid_loss
 from nuclick_qp.training.augment import augment_colours
 from nuclick_qp.training.config import TrainingConfig
-from nuclick_qp.training.export import export
+from nuclick_qp.training.finish import export
 from nuclick_qp.training.images import LabelledImage
 from nuclick_qp.training.log import LogRow, TrainingLog
+from nuclick_qp.training.losses import hybrid_loss
 from nuclick_qp.training.patches import Batch, draw_batch
 from nuclick_qp.training.sources import load_images
 from nuclick_qp.training.state import TrainingState

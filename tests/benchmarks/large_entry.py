@@ -25,7 +25,7 @@ from nuclick_qp.qupath.javastream.nodes import JavaObject
 from nuclick_qp.qupath.javastream.parse import parse
 from nuclick_qp.qupath.javastream.values import list_items
 from nuclick_qp.qupath.jvm.engine import find_qupath
-from nuclick_qp.qupath.opening import Engine, open_project
+from nuclick_qp.qupath.open_project import Engine, open_project
 from nuclick_qp.qupath.qpdata.building import Builder
 from nuclick_qp.qupath.qpdata.data_file import parse_data_file
 from nuclick_qp.qupath.qpdata.new_objects import NewAnnotation

@@ -14,13 +14,13 @@ import pytest
 from shapely import Point
 
 from nuclick_qp.annotations.objects import PROMPT_KEY, ResultObject
-from nuclick_qp.options import RunOptions
-from nuclick_qp.pipeline import segment_project
+from nuclick_qp.model.predictor import Predictor
 from nuclick_qp.prompts import Plane
-from nuclick_qp.qupath.opening import open_project
+from nuclick_qp.qupath.open_project import open_project
 from nuclick_qp.qupath.qpdata.data_file import parse_data_file
 from nuclick_qp.qupath.qpdata.new_file import new_data_file
-from nuclick_qp.segment.predictor import Predictor
+from nuclick_qp.run.project import segment_project
+from nuclick_qp.run.run_options import RunOptions
 
 Benchmark = Callable[..., Any]
 EXAMPLES = Path(__file__).parents[2] / "examples"

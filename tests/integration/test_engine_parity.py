@@ -13,7 +13,7 @@ from fixture_projects import DATA, VERSIONS, entry_of, open_with_qupath
 from nuclick_qp.annotations.objects import MODEL_KEY, OPTIONS_KEY, PROMPT_KEY, Changes, ObjectKind, ResultObject
 from nuclick_qp.prompts import Plane, Prompt
 from nuclick_qp.qupath.files_engine import open_files_project
-from nuclick_qp.qupath.project import ImageEntry, Project
+from nuclick_qp.qupath.protocol import ImageEntry, Project
 from nuclick_qp.qupath.qpdata.data_file import DataFile
 
 KINDS: tuple[ObjectKind, ...] = ("detection", "annotation", "cell")

@@ -13,12 +13,11 @@ from drawn_projects import objects_of, ours_of, points_at, run_on
 from fakes import DarkIsObject, make_card
 from fixture_projects import DATA, NO_QUPATH, VERSIONS, open_with_qupath
 from nuclick_qp.annotations.objects import PROMPT_KEY
-from nuclick_qp.options import Predictors
+from nuclick_qp.model.predictor import Predictor, Predictors
 from nuclick_qp.qupath.jvm.engine import find_qupath
-from nuclick_qp.qupath.opening import Engine, open_project
+from nuclick_qp.qupath.open_project import Engine, open_project
 from nuclick_qp.qupath.qpdata.new_objects import NewAnnotation
-from nuclick_qp.report import ImageReport
-from nuclick_qp.segment.predictor import Predictor
+from nuclick_qp.run.report import ImageReport
 from qupath_itself import Edit, QuPathImage, save_in_qupath, slides_at
 
 MakeProject = Callable[..., Path]

@@ -19,11 +19,11 @@ from nuclick_qp.annotations.objects import OBJECT_KINDS, PROMPT_KEY, ClosedObjec
 from nuclick_qp.annotations.sorting import FoundObject
 from nuclick_qp.formats.geojson.reading import read_prompts
 from nuclick_qp.formats.geojson.writing import closed_to_geojson, write_objects
-from nuclick_qp.options import Predictors
+from nuclick_qp.model.predictor import Predictors
 from nuclick_qp.prompts import Plane
 from nuclick_qp.qupath.jvm.data import Java, read_data
-from nuclick_qp.qupath.jvm.objects import found_objects, walk
-from nuclick_qp.qupath.opening import open_project
+from nuclick_qp.qupath.jvm.java_objects import found_objects, walk
+from nuclick_qp.qupath.open_project import open_project
 
 MakeProject = Callable[..., Path]
 

@@ -16,7 +16,7 @@ from typing import Any
 from nuclick_qp.errors import ProjectNotFoundError, UnreadableProjectError, WriteRefusedError
 from nuclick_qp.qupath.folder.server_args import read_server_args
 from nuclick_qp.qupath.folder.view_json import view_steps
-from nuclick_qp.qupath.project import ImageEntry
+from nuclick_qp.qupath.protocol import ImageEntry
 
 logger = logging.getLogger(__name__)
 

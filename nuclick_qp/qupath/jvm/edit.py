@@ -15,7 +15,7 @@ from nuclick_qp.annotations.parents import Region, find_holders
 from nuclick_qp.errors import WriteRefusedError
 from nuclick_qp.prompts import Plane
 from nuclick_qp.qupath.jvm.data import PATH_CLASS, Java, own_classes, read_data, write_data
-from nuclick_qp.qupath.jvm.objects import (
+from nuclick_qp.qupath.jvm.java_objects import (
     PATH_OBJECT,
     Metadata,
     class_name_of,

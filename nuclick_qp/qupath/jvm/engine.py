@@ -33,8 +33,8 @@ from nuclick_qp.qupath.folder.project_json import find_project_file, read_projec
 from nuclick_qp.qupath.folder_project import FolderProject
 from nuclick_qp.qupath.jvm.data import CLASS_POOL, PATH_CLASS, Java, keeps_ids, own_classes, private_field, read_data
 from nuclick_qp.qupath.jvm.edit import edited
-from nuclick_qp.qupath.jvm.objects import found_objects, walk
-from nuclick_qp.qupath.project import ImageEntry
+from nuclick_qp.qupath.jvm.java_objects import found_objects, walk
+from nuclick_qp.qupath.protocol import ImageEntry
 from nuclick_qp.qupath.qpdata.data_file import Edited
 
 REMEDY = "install QuPath 0.4 or later, set PAQUO_QUPATH_DIR to its folder, or use --engine files"

@@ -1,20 +1,21 @@
 """Inputs to probabilities: weights, device, precision and batches in one place."""
 
 import logging
-from typing import Literal, Self
+from collections.abc import Mapping
+from typing import Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from nuclick_qp.errors import DeviceError
 from nuclick_qp.model.cards import Card, find_card
 from nuclick_qp.model.checkpoints import load_network
+from nuclick_qp.model.devices import Precision, choose_device, choose_precision
+from nuclick_qp.prompts import PromptKind
 
 logger = logging.getLogger(__name__)
 
-Precision = Literal["auto", "float32", "bfloat16", "float16"]
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
@@ -100,34 +101,4 @@ class Predictor:
         return 1
 
 
-def choose_device(name: str) -> torch.device:
-    """Give the device of a name; ``auto`` takes CUDA, then MPS, then the CPU.
-
-    Raises
-    ------
-    DeviceError
-        If the name is no device, or this machine does not have it.
-    """
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    try:
-        device = torch.device(name)
-    except RuntimeError as err:
-        raise DeviceError(f"{name!r} is no device; use auto, cpu, cuda, cuda:N or mps") from err
-    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}.get(device.type)
-    if there is None:
-        raise DeviceError(f"{name!r} is not supported; use auto, cpu, cuda, cuda:N or mps")
-    if not there or (device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count()):
-        raise DeviceError(f"this machine has no device {name!r}; use --device auto or cpu")
-    return device
-
-
-def choose_precision(device: torch.device) -> Literal["float32", "bfloat16", "float16"]:
-    """Give the fastest precision that the device has in hardware."""
-    if device.type == "cuda":
-        return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float16"
-    if device.type == "mps":
-        return "float16"
-    features = torch.backends.cpu.get_cpu_capability()
-    native = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-    return "bfloat16" if features.startswith("AVX512") and native else "float32"
+Predictors = Mapping[PromptKind, Predictor]  # one for each kind of prompt that is segmented

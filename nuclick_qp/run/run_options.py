@@ -1,15 +1,12 @@
 """What a run is asked to do, and where it tells how far it is."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from nuclick_qp.annotations.objects import ObjectKind
 from nuclick_qp.prompts import PromptKind
-from nuclick_qp.segment.image import SegmentOptions
-from nuclick_qp.segment.predictor import Predictor
-
-Predictors = Mapping[PromptKind, Predictor]
+from nuclick_qp.segment.segment_options import SegmentOptions
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from nuclick_qp import __version__
 from nuclick_qp.annotations.objects import MODEL_KEY, OPTIONS_KEY, PROBABILITY, PROMPT_KEY, VERSION_KEY, ResultObject
-from nuclick_qp.planning import Wishes, options_digest
 from nuclick_qp.prompts import Outcome
+from nuclick_qp.run.resume import Wishes, options_digest
 from nuclick_qp.shapes.measure import measure
 
 

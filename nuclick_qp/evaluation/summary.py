@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pydantic import BaseModel, ConfigDict
 
 from nuclick_qp.evaluation.metrics import mean_scores
-from nuclick_qp.evaluation.protocol import ImageScores
+from nuclick_qp.evaluation.prompting import ImageScores
 
 SHOWN = {
     "aji": "AJI",

@@ -14,13 +14,14 @@ from shapely.geometry.base import BaseGeometry
 
 from nuclick_qp.geometry import Window
 from nuclick_qp.guidance.signals import build_inputs
+from nuclick_qp.model.predictor import Predictor
 from nuclick_qp.prompts import Detection, Outcome, Prompt, Status, points_xy
-from nuclick_qp.segment.augmented import predict_augmented
 from nuclick_qp.segment.outlines import trace_outline
 from nuclick_qp.segment.overlaps import Candidate, settle_overlaps, take_out_standing
 from nuclick_qp.segment.postprocess import MaskRules, extract_mask, reconstruct, touches_edge
-from nuclick_qp.segment.predictor import Predictor
-from nuclick_qp.segment.tiling import TILE_PX, Patch, patch_window, plan_tiles
+from nuclick_qp.segment.segment_options import SegmentOptions
+from nuclick_qp.segment.tiling import Patch, patch_window, plan_tiles
+from nuclick_qp.segment.tta import predict_augmented
 from nuclick_qp.slides import Slide
 
 # A detection this close to a click is taken for an older outline of the same object, not for a
@@ -33,28 +34,6 @@ MAX_COARSENING = 16  # a longer squiggle than that many patches is a slip of the
 READ_AHEAD = 2  # batches that are read while the network works on another
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class SegmentOptions:
-    """How prompts are worked off; none of it changes the result but `use_exclusion` and `tta`.
-
-    Attributes
-    ----------
-    batch_size
-        Patches that go through the network at once.
-    tile_px
-        See `plan_tiles`.
-    use_exclusion
-        Show the network the neighbours of each prompt.
-    tta
-        Average over several views of each patch, see `predict_augmented`: better, and five times the work.
-    """
-
-    batch_size: int = 32
-    tile_px: int = TILE_PX
-    use_exclusion: bool = True
-    tta: bool = False
 
 
 @dataclass(frozen=True, slots=True)

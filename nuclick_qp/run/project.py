@@ -7,15 +7,14 @@ from dataclasses import dataclass
 from nuclick_qp.annotations.objects import Changes, EntryContent, ResultObject
 from nuclick_qp.errors import NuClickError, PromptError
 from nuclick_qp.formats.geojson.writing import write_objects
-from nuclick_qp.one_image import segment_by_plane
-from nuclick_qp.options import Predictors, Progress, RunOptions
-from nuclick_qp.planning import UNCLASSIFIED, Plan, Wishes, plan_prompts
+from nuclick_qp.model.predictor import Predictors
 from nuclick_qp.prompts import Status
 from nuclick_qp.qupath.choosing import choose_images, file_stem
 from nuclick_qp.qupath.locate import SlidePlaces
 from nuclick_qp.qupath.open_image import open_image
-from nuclick_qp.qupath.project import ImageEntry, Project
-from nuclick_qp.report import (
+from nuclick_qp.qupath.protocol import ImageEntry, Project
+from nuclick_qp.run.image import segment_by_plane
+from nuclick_qp.run.report import (
     RECORD_FOLDER,
     ImageReport,
     RunReport,
@@ -25,7 +24,9 @@ from nuclick_qp.report import (
     report_image,
     write_record,
 )
-from nuclick_qp.results import to_objects
+from nuclick_qp.run.results import to_objects
+from nuclick_qp.run.resume import UNCLASSIFIED, Plan, Wishes, plan_prompts
+from nuclick_qp.run.run_options import Progress, RunOptions
 from nuclick_qp.slides import resolve_mpp
 from nuclick_qp.storage.atomic import make_folder
 

@@ -13,12 +13,12 @@ from shapely import MultiPolygon, Polygon
 from nuclick_qp.annotations.objects import ClosedObject
 from nuclick_qp.annotations.regions import LARGEST_REGION_PX, is_object, no_rectangle, rectangle_of, window_of
 from nuclick_qp.errors import ProjectError
-from nuclick_qp.export.options import ExportOptions
+from nuclick_qp.export.export_options import ExportOptions
 from nuclick_qp.geometry import Window
 from nuclick_qp.qupath.choosing import file_stem
 from nuclick_qp.qupath.locate import SlidePlaces
 from nuclick_qp.qupath.open_image import open_image
-from nuclick_qp.qupath.project import ImageEntry, Project
+from nuclick_qp.qupath.protocol import ImageEntry, Project
 from nuclick_qp.shapes.polygons import valid_polygons
 from nuclick_qp.slides import Slide, resolve_mpp
 

@@ -13,9 +13,10 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from nuclick_qp import __version__
-from nuclick_qp.options import Predictors, RunOptions
-from nuclick_qp.planning import Plan
+from nuclick_qp.model.predictor import Predictors
 from nuclick_qp.prompts import Outcome, Status
+from nuclick_qp.run.resume import Plan
+from nuclick_qp.run.run_options import RunOptions
 from nuclick_qp.storage.atomic import printable, write_atomically
 
 logger = logging.getLogger(__name__)

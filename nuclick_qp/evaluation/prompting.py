@@ -11,9 +11,10 @@ from nuclick_qp.errors import OptionError
 from nuclick_qp.evaluation.metrics import Scores, score
 from nuclick_qp.geometry import Window
 from nuclick_qp.guidance.simulated import label_centroids, label_strokes
+from nuclick_qp.model.predictor import Predictor
 from nuclick_qp.prompts import Outcome, Prompt, PromptKind
-from nuclick_qp.segment.image import SegmentOptions, segment_prompts
-from nuclick_qp.segment.predictor import Predictor
+from nuclick_qp.segment.segment_options import SegmentOptions
+from nuclick_qp.segment.segmentation import segment_prompts
 from nuclick_qp.shapes.fill import paint_outlines
 from nuclick_qp.slides import open_slide
 from nuclick_qp.storage.labels import find_pairs, read_pair

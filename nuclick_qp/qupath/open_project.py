@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Literal
 
 from nuclick_qp.qupath.files_engine import open_files_project
-from nuclick_qp.qupath.project import Project
+from nuclick_qp.qupath.protocol import Project
 
 Engine = Literal["auto", "qupath", "files"]
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nuclick_qp.segment.predictor import Predictor
+from nuclick_qp.model.predictor import Predictor
 
 MOVE_PX = 2  # how far a click is moved, in pixels of the network; Koohbanani 2020
 INCLUSION, EXCLUSION = 3, 4  # channels of the input, see `build_inputs`

@@ -1,11 +1,8 @@
-"""The prompts of one image, of all kinds and planes; and one image with GeoJSON or ASAP's XML in and out."""
+"""One image with GeoJSON or ASAP's XML in and out."""
 
 import time
-from collections.abc import Callable, Sequence
-from itertools import groupby
+from collections.abc import Sequence
 from pathlib import Path
-
-import numpy as np
 
 from nuclick_qp.annotations.objects import EntryContent, ResultObject
 from nuclick_qp.errors import OptionError, PromptError
@@ -13,12 +10,12 @@ from nuclick_qp.formats.asap import reading as asap_reading
 from nuclick_qp.formats.asap import writing as asap_writing
 from nuclick_qp.formats.geojson import reading as geojson_reading
 from nuclick_qp.formats.geojson import writing as geojson_writing
-from nuclick_qp.options import Predictors, Progress, RunOptions
-from nuclick_qp.planning import UNCLASSIFIED, Wishes, plan_prompts
-from nuclick_qp.prompts import Outcome, Prompt, PromptKind
-from nuclick_qp.report import RunReport, make_report, nothing_to_do, report_image
-from nuclick_qp.results import to_objects
-from nuclick_qp.segment.image import SegmentOptions, segment_prompts
+from nuclick_qp.model.predictor import Predictors
+from nuclick_qp.run.image import segment_by_plane
+from nuclick_qp.run.report import RunReport, make_report, nothing_to_do, report_image
+from nuclick_qp.run.results import to_objects
+from nuclick_qp.run.resume import UNCLASSIFIED, Wishes, plan_prompts
+from nuclick_qp.run.run_options import Progress, RunOptions
 from nuclick_qp.slides import Slide, open_slide, resolve_mpp
 
 
@@ -80,56 +77,6 @@ def segment_file(
     image = report_image(slide_path.name, outcomes, bad_prompts=content.bad_prompts, removed=removed, classes=classes, since=since)
     engine = "asap" if asap_reading.is_asap(prompts_path) else "geojson"
     return make_report(prompts_path, engine, predictors, options=options, images=[image], since=since)
-
-
-def segment_by_plane(
-    todo: Sequence[Prompt],
-    slide: Slide,
-    *,
-    content: EntryContent,
-    predictors: Predictors,
-    mpp: float,
-    options: SegmentOptions,
-    on_done: Callable[[int], None] = lambda count: None,
-) -> list[Outcome]:
-    """Segment prompts of all kinds and planes of one image.
-
-    Parameters
-    ----------
-    todo
-        Part of the prompts of `content`, each of a kind for which there is a predictor; the other
-        prompts of the same kind and plane mark neighbours.
-    mpp
-        Micrometres per level-0 pixel.
-
-    Returns
-    -------
-    list of Outcome
-        One for each prompt, grouped by kind and plane.
-    """
-    outcomes: list[Outcome] = []
-    standing = {result.prompt_key: result.outline for result in content.results}
-    for (kind, plane), group in groupby(sorted(todo, key=_group), key=_group):
-        prompts = list(group)
-        chosen = {prompt.key for prompt in prompts}
-        keyed = ((p.key, p) for p in content.prompts if _group(p) == (kind, plane))
-        context = [(key, p) for key, p in keyed if key not in chosen]
-        outcomes += segment_prompts(
-            prompts,
-            slide,
-            predictor=predictors[kind],
-            mpp=mpp,
-            neighbours_xy=np.array([xy for xy, on in content.neighbours if on == plane and kind == "point"], np.float64).reshape(-1, 2),
-            context=[p for _, p in context],
-            standing=[outline for key, _ in context if (outline := standing.get(key)) is not None],
-            options=options,
-            on_done=on_done,
-        )
-    return outcomes
-
-
-def _group(prompt: Prompt) -> tuple[PromptKind, object]:
-    return prompt.kind, prompt.plane
 
 
 def _spare_what_is_read(slide_path: Path, prompts_path: Path, output: Path) -> None:

@@ -8,17 +8,17 @@ from typing import Generic, TypeVar
 
 from nuclick_qp import __version__
 from nuclick_qp.errors import NuClickError, ProjectError
-from nuclick_qp.export.asap import write_asap
 from nuclick_qp.export.coco import summarise_coco, write_coco
+from nuclick_qp.export.export_options import ExportOptions
+from nuclick_qp.export.for_asap import write_asap
 from nuclick_qp.export.masks import summarise_masks, write_masks
-from nuclick_qp.export.options import ExportOptions
-from nuclick_qp.export.planning import ExportTile, ImageObjects, read_image
-from nuclick_qp.export.report import ExportReport, ImageExport, TileReport, prepare_folder, remove_stale, write_export_record
+from nuclick_qp.export.record import ExportReport, ImageExport, TileReport, prepare_folder, remove_stale, write_export_record
 from nuclick_qp.export.tables import summarise_table, write_geojson, write_nothing_more, write_rows
 from nuclick_qp.export.target import Target, Written
+from nuclick_qp.export.tiles import ExportTile, ImageObjects, read_image
 from nuclick_qp.qupath.choosing import choose_images
 from nuclick_qp.qupath.locate import SlidePlaces
-from nuclick_qp.qupath.project import ImageEntry, Project
+from nuclick_qp.qupath.protocol import ImageEntry, Project
 from nuclick_qp.storage.atomic import printable
 
 logger = logging.getLogger(__name__)

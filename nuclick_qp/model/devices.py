@@ -1,0 +1,42 @@
+"""Which device does the work, and in which precision."""
+
+from typing import Literal
+
+import torch
+
+from nuclick_qp.errors import DeviceError
+
+Precision = Literal["auto", "float32", "bfloat16", "float16"]
+
+
+def choose_device(name: str) -> torch.device:
+    """Give the device of a name; ``auto`` takes CUDA, then MPS, then the CPU.
+
+    Raises
+    ------
+    DeviceError
+        If the name is no device, or this machine does not have it.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+    except RuntimeError as err:
+        raise DeviceError(f"{name!r} is no device; use auto, cpu, cuda, cuda:N or mps") from err
+    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}.get(device.type)
+    if there is None:
+        raise DeviceError(f"{name!r} is not supported; use auto, cpu, cuda, cuda:N or mps")
+    if not there or (device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count()):
+        raise DeviceError(f"this machine has no device {name!r}; use --device auto or cpu")
+    return device
+
+
+def choose_precision(device: torch.device) -> Literal["float32", "bfloat16", "float16"]:
+    """Give the fastest precision that the device has in hardware."""
+    if device.type == "cuda":
+        return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float16"
+    if device.type == "mps":
+        return "float16"
+    features = torch.backends.cpu.get_cpu_capability()
+    native = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return "bfloat16" if features.startswith("AVX512") and native else "float32"

@@ -1,0 +1,63 @@
+"""The prompts of one image, of all kinds and planes."""
+
+from collections.abc import Callable, Sequence
+from itertools import groupby
+
+import numpy as np
+
+from nuclick_qp.annotations.objects import EntryContent
+from nuclick_qp.model.predictor import Predictors
+from nuclick_qp.prompts import Outcome, Prompt, PromptKind
+from nuclick_qp.segment.segment_options import SegmentOptions
+from nuclick_qp.segment.segmentation import segment_prompts
+from nuclick_qp.slides import Slide
+
+
+def segment_by_plane(
+    todo: Sequence[Prompt],
+    slide: Slide,
+    *,
+    content: EntryContent,
+    predictors: Predictors,
+    mpp: float,
+    options: SegmentOptions,
+    on_done: Callable[[int], None] = lambda count: None,
+) -> list[Outcome]:
+    """Segment prompts of all kinds and planes of one image.
+
+    Parameters
+    ----------
+    todo
+        Part of the prompts of `content`, each of a kind for which there is a predictor; the other
+        prompts of the same kind and plane mark neighbours.
+    mpp
+        Micrometres per level-0 pixel.
+
+    Returns
+    -------
+    list of Outcome
+        One for each prompt, grouped by kind and plane.
+    """
+    outcomes: list[Outcome] = []
+    standing = {result.prompt_key: result.outline for result in content.results}
+    for (kind, plane), group in groupby(sorted(todo, key=_group), key=_group):
+        prompts = list(group)
+        chosen = {prompt.key for prompt in prompts}
+        keyed = ((p.key, p) for p in content.prompts if _group(p) == (kind, plane))
+        context = [(key, p) for key, p in keyed if key not in chosen]
+        outcomes += segment_prompts(
+            prompts,
+            slide,
+            predictor=predictors[kind],
+            mpp=mpp,
+            neighbours_xy=np.array([xy for xy, on in content.neighbours if on == plane and kind == "point"], np.float64).reshape(-1, 2),
+            context=[p for _, p in context],
+            standing=[outline for key, _ in context if (outline := standing.get(key)) is not None],
+            options=options,
+            on_done=on_done,
+        )
+    return outcomes
+
+
+def _group(prompt: Prompt) -> tuple[PromptKind, object]:
+    return prompt.kind, prompt.plane

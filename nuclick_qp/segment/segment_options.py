@@ -1,0 +1,27 @@
+"""How prompts are segmented."""
+
+from dataclasses import dataclass
+
+from nuclick_qp.segment.tiling import TILE_PX
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentOptions:
+    """How prompts are worked off; none of it changes the result but `use_exclusion` and `tta`.
+
+    Attributes
+    ----------
+    batch_size
+        Patches that go through the network at once.
+    tile_px
+        See `plan_tiles`.
+    use_exclusion
+        Show the network the neighbours of each prompt.
+    tta
+        Average over several views of each patch, see `predict_augmented`: better, and five times the work.
+    """
+
+    batch_size: int = 32
+    tile_px: int = TILE_PX
+    use_exclusion: bool = True
+    tta: bool = False
