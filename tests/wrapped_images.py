@@ -1,12 +1,19 @@
-"""Images that QuPath makes of a file, as its projects describe them."""
+"""Images that QuPath makes of a file, as its projects describe them, and the pixels that it shows of them."""
 
 import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 OPENSLIDE = "qupath.lib.images.servers.openslide.OpenslideServerBuilder"
 BIOFORMATS = "qupath.lib.images.servers.bioformats.BioFormatsServerBuilder"
+Array = NDArray[np.uint8]
+WIDTH, HEIGHT = 90, 70
+PLAIN = {"builderType": "uri", "uri": "file:/s/a.png"}
+PIXELS = np.random.default_rng(3).integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8)
 
 
 def rotated(builder: dict[str, Any], constant: str) -> dict[str, Any]:
@@ -39,3 +46,18 @@ def serve_with(project: Path, provider: str, *args: str, image: int = 0, **metad
     builder = content["images"][image]["serverBuilder"]
     builder |= {"providerClassName": provider, "args": args, "metadata": builder["metadata"] | metadata}
     project.write_text(json.dumps(content), "utf-8")
+
+
+# What QuPath's servers do to pixels, by what they say they do: "rotate 90 degrees clockwise" and so on.
+ONES: list[tuple[Callable[[dict[str, Any]], dict[str, Any]], Callable[[Array], Array]]] = [
+    (lambda b: rotated(b, "ROTATE_NONE"), lambda a: a),
+    (lambda b: rotated(b, "ROTATE_90"), lambda a: np.rot90(a, -1)),
+    (lambda b: rotated(b, "ROTATE_180"), lambda a: np.rot90(a, 2)),
+    (lambda b: rotated(b, "ROTATE_270"), lambda a: np.rot90(a, 1)),
+    (lambda b: flipped(b, "HORIZONTAL"), lambda a: a[:, ::-1]),
+    (lambda b: flipped(b, "VERTICAL"), lambda a: a[::-1]),
+    (lambda b: flipped(b, "BOTH"), lambda a: a[::-1, ::-1]),
+    (lambda b: cropped(b, 7, 3, 50, 60), lambda a: a[3:63, 7:57]),
+    (lambda b: {"builderType": "pyramidize", "builder": b}, lambda a: a),
+]
+AGAIN = [*ONES[:7], (lambda b: cropped(b, 5, 2, 20, 30), lambda a: a[2:32, 5:25]), *ONES[8:]]  # a part of a part

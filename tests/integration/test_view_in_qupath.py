@@ -1,4 +1,4 @@
-"""Cropped, turned and flipped images: QuPath's own servers show the pixels that `test_view.py` expects."""
+"""Cropped, turned and flipped images: QuPath's own servers show the pixels that `wrapped_images.py` expects."""
 
 from itertools import product
 from typing import Any
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from fixture_projects import DATA, open_with_qupath
 from nuclick_qp.qupath.jvm.data import Java
-from test_view import AGAIN, HEIGHT, ONES, PIXELS, PLAIN, WIDTH
+from wrapped_images import AGAIN, HEIGHT, ONES, PIXELS, PLAIN, WIDTH
 
 SERVERS = "qupath.lib.images.servers."
 

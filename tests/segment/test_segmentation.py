@@ -195,7 +195,7 @@ def test_exclusion_can_be_left_out(draw_discs: DrawDiscs, recorder: tuple[_Recor
 def test_shipped_model_gives_the_same_outlines_in_any_batch(tmp_path: Path) -> None:
     """A batch of 1 equals a batch of 64 with trained weights, too: to rounding of sums in another order."""
     predictor = Predictor.load("nuclei", device="cpu", precision="float32")
-    places = json.loads((Path(__file__).parents[1] / "examples" / "ihc_prompts.json").read_text())["stroma"][:24]
+    places = json.loads((Path(__file__).parents[2] / "examples" / "ihc_prompts.json").read_text())["stroma"][:24]
     prompts = [click_at(x, y) for x, y in places]
     Image.fromarray(skimage.data.immunohistochemistry()).save(tmp_path / "ihc.png")
 

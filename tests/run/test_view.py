@@ -23,12 +23,9 @@ from nuclick_qp.qupath.open_image import open_image
 from nuclick_qp.qupath.open_project import open_project
 from nuclick_qp.slides import open_slide
 from nuclick_qp.slides.view import Crop, Mirror, Step, Turn, View
-from test_slides import write_generic, write_with_pillow
-from wrapped_images import cropped, flipped, rotated, wrap_image
+from wrapped_images import AGAIN, HEIGHT, ONES, PIXELS, PLAIN, WIDTH, cropped, rotated, wrap_image
+from written_slides import write_generic, write_with_pillow
 
-WIDTH, HEIGHT = 90, 70
-PLAIN = {"builderType": "uri", "uri": "file:/s/a.png"}
-PIXELS = np.random.default_rng(3).integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8)
 ROWS, COLUMNS = np.mgrid[:200, :240]
 SMOOTH = np.stack([COLUMNS, ROWS, 128 + 90 * np.sin(COLUMNS / 15) * np.cos(ROWS / 11)], axis=-1).astype(np.uint8)
 MakeProject = Callable[..., Path]
@@ -38,23 +35,6 @@ TURNS: list[Step] = [Turn(1), Turn(2), Turn(3), Mirror()]
 SOME_STEPS = st.tuples(st.lists(st.sampled_from(TURNS), max_size=3), st.booleans(), st.lists(st.sampled_from(TURNS), max_size=3)).map(
     lambda drawn: (*drawn[0], *((Crop(11, 6, 40, 35),) if drawn[1] else ()), *drawn[2])
 )
-
-
-# What QuPath's servers do to pixels, by what they say they do: "rotate 90 degrees clockwise" and so on.
-ONES: list[tuple[Callable[[dict[str, Any]], dict[str, Any]], Callable[[Array], Array]]] = [
-    (lambda b: rotated(b, "ROTATE_NONE"), lambda a: a),
-    (lambda b: rotated(b, "ROTATE_90"), lambda a: np.rot90(a, -1)),
-    (lambda b: rotated(b, "ROTATE_180"), lambda a: np.rot90(a, 2)),
-    (lambda b: rotated(b, "ROTATE_270"), lambda a: np.rot90(a, 1)),
-    (lambda b: flipped(b, "HORIZONTAL"), lambda a: a[:, ::-1]),
-    (lambda b: flipped(b, "VERTICAL"), lambda a: a[::-1]),
-    (lambda b: flipped(b, "BOTH"), lambda a: a[::-1, ::-1]),
-    (lambda b: cropped(b, 7, 3, 50, 60), lambda a: a[3:63, 7:57]),
-    (lambda b: {"builderType": "pyramidize", "builder": b}, lambda a: a),
-]
-
-
-AGAIN = [*ONES[:7], (lambda b: cropped(b, 5, 2, 20, 30), lambda a: a[2:32, 5:25]), *ONES[8:]]  # a part of a part
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from nuclick_qp.errors import ProjectNotFoundError, UnreadableProjectError
 from nuclick_qp.qupath.folder.project_json import ProjectFile, find_project_file, read_project_file
 from nuclick_qp.slides.view import Crop, Turn
 
-DATA = Path(__file__).parent / "data" / "qupath"
+DATA = Path(__file__).parents[1] / "data" / "qupath"
 VERSIONS = ("0.3.2", "0.4.4", "0.6.0", "0.8")
 
 

@@ -23,7 +23,7 @@ from nuclick_qp.qupath.qpdata.data_file import DataFile, new_data_file, parse_da
 from nuclick_qp.qupath.qpdata.new_objects import NewAnnotation, annotation_object
 from nuclick_qp.qupath.qpdata.path_objects import PathObject, root_of
 
-FIXTURES = Path(__file__).parent / "data" / "qupath"
+FIXTURES = Path(__file__).parents[1] / "data" / "qupath"
 VERSIONS = ("0.3.2", "0.4.4", "0.6.0", "0.8")
 ENTRIES = [(v, str(e)) for v in ("0.2.3", *VERSIONS) for e in range(1, 6) if (FIXTURES / v / f"ihc/data/{e}/data.qpdata").exists()]
 QUPATH_NAMES = {

@@ -15,7 +15,7 @@ from nuclick_qp.qupath.protocol import ImageEntry
 from nuclick_qp.slides import Slide, open_slide
 from nuclick_qp.slides.view import Crop, Step, Turn
 
-DATA = Path(__file__).parent / "data" / "qupath"
+DATA = Path(__file__).parents[1] / "data" / "qupath"
 CROP = Crop(3, 3, 20, 20)
 
 

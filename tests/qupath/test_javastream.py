@@ -29,7 +29,7 @@ from nuclick_qp.qupath.javastream.nodes import (
 )
 from nuclick_qp.qupath.javastream.parse import HEADER, MAX_DEPTH, parse
 
-FIXTURES = Path(__file__).parent / "data" / "qupath"
+FIXTURES = Path(__file__).parents[1] / "data" / "qupath"
 DATA_FILES = sorted(FIXTURES.glob("*/ihc/data/*/data.qpdata"))
 SMALLEST = min(DATA_FILES, key=lambda path: path.stat().st_size)
 

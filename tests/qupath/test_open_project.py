@@ -7,7 +7,7 @@ import pytest
 from nuclick_qp.errors import EngineUnavailableError, ProjectNotFoundError, UnreadableProjectError
 from nuclick_qp.qupath.open_project import Engine, open_project
 
-PROJECT = Path(__file__).parent / "data" / "qupath" / "0.6.0" / "ihc"
+PROJECT = Path(__file__).parents[1] / "data" / "qupath" / "0.6.0" / "ihc"
 
 
 @pytest.mark.parametrize("engine", ["auto", "files"])

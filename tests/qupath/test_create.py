@@ -54,7 +54,7 @@ def test_new_project_reads_back_as_it_was_made(tmp_path: Path, slide: Path) -> N
 def test_new_project_has_all_files_that_qupath_makes(tmp_path: Path, slide: Path) -> None:
     """The same names and keys as in a project that QuPath saved."""
     made = create_project(tmp_path / "new", [new_image(slide, NewAnnotation("Points", ((1, 2),), class_name="Tumor"))]).parent
-    model = Path(__file__).parent / "data" / "qupath" / "0.4.4" / "ihc"
+    model = Path(__file__).parents[1] / "data" / "qupath" / "0.4.4" / "ihc"
 
     def keys(path: Path) -> list[str]:
         return list(json.loads(path.read_text("utf-8")))
