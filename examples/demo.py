@@ -13,7 +13,7 @@ from typing import Any
 
 from ihc_project import BAD, EPITHELIUM, GLAND, PROMPTS, STROMA, make_ihc_project, read_annotations
 from nuclick_qp.annotations.objects import PROMPT_KEY
-from nuclick_qp.qupath.qpdata.data_file import parse_data_file
+from nuclick_qp.qupath.qpdata.data_file import edit_data_file, parse_data_file
 from overlay import draw_overlay
 
 LEAST_OK = 0.95  # share of the good points that must get an outline
@@ -78,7 +78,8 @@ def check_bytes(before: bytes, project: Path, added: int) -> list[str]:
     data = read_data(project)
     after = parse_data_file(data, source=project)
     ours = [item for item in after.objects if PROMPT_KEY in dict(item.metadata)]
-    left = after.edited(add=(), remove_keys=frozenset(dict(item.metadata)[PROMPT_KEY] for item in ours))
+    keys = frozenset(dict(item.metadata)[PROMPT_KEY] for item in ours)
+    left = edit_data_file(data, source=project, add=(), remove_keys=keys, colours={}).data
     problems = [] if len(ours) == added else [f"- {added} outlines were to be added, and the project holds {len(ours)}"]
     return problems if left == before else [*problems, "- the objects that were there before are not as they were"]
 

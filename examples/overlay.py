@@ -39,7 +39,7 @@ def draw_overlay(project_file: Path, output: Path, *, zoom: int = 3) -> None:
     picture = Image.fromarray(pixels)
     canvas = ImageDraw.Draw(picture)
     _draw_outlines(canvas, parse_data_file(data_path.read_bytes(), source=data_path), colours, zoom)
-    done = {result.prompt_key for result in content.results}
+    done = {result.key for result in content.results}
     for prompt in content.prompts:
         _draw_prompt(canvas, prompt, colours.get(prompt.class_name or "", UNCLASSIFIED), zoom, found=prompt.key in done)
     picture.save(output, optimize=True)

@@ -28,7 +28,7 @@ def assert_same(one: EntryContent, other: EntryContent, *, within: float) -> Non
     assert one.prompts == other.prompts
     assert [p.key for p in one.prompts] == [p.key for p in other.prompts]
     assert one.bad_prompts == other.bad_prompts
-    assert [(r.prompt_key, r.model, r.options) for r in one.results] == [(r.prompt_key, r.model, r.options) for r in other.results]
+    assert [(r.key, r.model, r.options) for r in one.results] == [(r.key, r.model, r.options) for r in other.results]
     assert [plane for _, plane in one.neighbours] == [plane for _, plane in other.neighbours]
     assert_close([r.centroid for r in one.results], [r.centroid for r in other.results], within=within)
     assert_close([xy for xy, _ in one.neighbours], [xy for xy, _ in other.neighbours], within=0.01)

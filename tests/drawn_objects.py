@@ -7,7 +7,7 @@ from typing import Any
 
 from shapely import MultiPolygon, Point, Polygon, box
 
-from nuclick_qp.annotations.objects import PROMPT_KEY, Changes, ObjectKind, ResultObject
+from nuclick_qp.annotations.objects import Changes, ObjectKind, ResultObject
 from nuclick_qp.export.export_options import ExportOptions
 from nuclick_qp.export.exporting import export_project
 from nuclick_qp.export.record import ExportReport
@@ -43,8 +43,8 @@ def fill_project(
 
 def result(number: int, outline: Polygon | MultiPolygon, kind: ObjectKind, class_name: str | None) -> ResultObject:
     """Give an object as it is written into a project, with two measurements."""
-    metadata = ((PROMPT_KEY, f"{number}"),)
-    return ResultObject(outline, kind, class_name, Plane(), False, (0, 0), (("Area µm^2", outline.area / 16), ("Odd", 0.5)), metadata)
+    shape = (("Area µm^2", outline.area / 16), ("Odd", 0.5))
+    return ResultObject(outline, kind, class_name, Plane(), False, (0, 0), f"{number}", shape=shape)
 
 
 def export(project: Path, folder: Path, **options: Any) -> ExportReport:

@@ -2,14 +2,16 @@
 
 import dataclasses
 import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from shapely import MultiPolygon, Point, Polygon
 
 from fixture_projects import DATA, VERSIONS
-from nuclick_qp.annotations.objects import MODEL_KEY, PROMPT_KEY, ObjectKind, ResultObject
+from nuclick_qp.annotations.objects import ObjectKind, ResultObject
 from nuclick_qp.prompts import XY, Plane
-from nuclick_qp.qupath.qpdata.data_file import DataFile, parse_data_file
+from nuclick_qp.qupath.javastream.emit import emit
+from nuclick_qp.qupath.qpdata.data_file import DataFile, edit_data_file, parse_data_file
 
 ENTRIES = [(v, str(e)) for v in ("0.2.3", *VERSIONS) for e in range(1, 6) if (DATA / v / f"ihc/data/{e}/data.qpdata").exists()]
 SOURCE = Path("project/data/1/data.qpdata")
@@ -26,18 +28,20 @@ def result(key: str, *, at: XY = (60.0, 70.0), kind: ObjectKind = "detection", n
         plane=Plane(),
         nested=nested,
         anchor=at,
-        measurements=(("NuClick: probability", 0.9), ("Area µm^2", math.nan)),
-        metadata=((PROMPT_KEY, key), (MODEL_KEY, "nuclei 1")),
+        key=key,
+        probability=0.9,
+        model="nuclei 1",
+        shape=(("Area µm^2", math.nan),),
     )
 
 
 RESULTS = (
     result("a"),
     dataclasses.replace(result("b"), class_name="Tumor: Positive", plane=Plane(3, 4)),
-    dataclasses.replace(result("c", kind="annotation"), outline=PARTS, class_name="New: Derived", measurements=()),
+    dataclasses.replace(result("c", kind="annotation"), outline=PARTS, class_name="New: Derived", probability=None, shape=()),
     dataclasses.replace(result("d", kind="cell"), outline=HOLED, class_name="Tumor"),
     dataclasses.replace(result("e", kind="annotation"), class_name="Stroma ü"),
-    dataclasses.replace(result("f"), measurements=()),
+    dataclasses.replace(result("f"), probability=None, shape=()),
 )
 
 
@@ -50,3 +54,15 @@ def load(version: str, entry: str) -> DataFile:
 def again(data: bytes) -> DataFile:
     """Read new bytes."""
     return parse_data_file(data, source=SOURCE)
+
+
+def edited(
+    file: DataFile, *, add: Sequence[ResultObject], remove_keys: frozenset[str] = frozenset(), colours: Mapping[str, int] | None = None
+) -> bytes:
+    """Give the bytes of a file with results added and removed."""
+    return edit_data_file(file.data, source=file.source, add=add, remove_keys=remove_keys, colours=colours or {}).data
+
+
+def emitted(file: DataFile) -> bytes:
+    """Write the nodes of a file anew."""
+    return emit(file.graph.contents)

@@ -21,8 +21,9 @@ from pathlib import Path
 
 from shapely import box
 
+from edited_files import edited, emitted
 from nuclick_qp.annotations.closed import closed_objects
-from nuclick_qp.annotations.objects import OBJECT_KINDS, PROMPT_KEY, ResultObject
+from nuclick_qp.annotations.objects import OBJECT_KINDS, ResultObject
 from nuclick_qp.annotations.sorting import sort_objects
 from nuclick_qp.errors import NuClickError
 from nuclick_qp.prompts import Plane
@@ -44,8 +45,8 @@ RESULT = ResultObject(
     plane=Plane(),
     nested=True,
     anchor=(15.0, 15.0),
-    measurements=(("NuClick: probability", 0.9),),
-    metadata=((PROMPT_KEY, "fuzz"),),
+    key="fuzz",
+    probability=0.9,
 )
 
 
@@ -171,16 +172,16 @@ def try_stream(data: bytes) -> str:
         closed_objects(found_objects(file.root, outlines_of=OBJECT_KINDS), entry_id="1")
     except NuClickError as err:
         return f"refused: {_reason(err)}"
-    assert file.graph.is_canonical == (file.to_bytes() == data), "it says of itself that it can be reproduced, and cannot, or the reverse"
+    assert file.graph.is_canonical == (emitted(file) == data), "it says of itself that it can be reproduced, and cannot, or the reverse"
     try:
-        new = file.edited(add=[RESULT], remove_keys=frozenset({"fuzz"}))
+        new = edited(file, add=[RESULT], remove_keys=frozenset({"fuzz"}))
     except NuClickError as err:
         return f"read: {_reason(err)}"
     after = sort_objects(found_objects(parse_data_file(new, source=NAME).root), fingerprint="")
-    assert parse_data_file(new, source=NAME).to_bytes() == new, "what was written cannot be reproduced"
+    assert emitted(parse_data_file(new, source=NAME)) == new, "what was written cannot be reproduced"
     # By their texts: a coordinate may be no number, and is then not even equal to itself.
     assert repr(after.prompts) == repr(before.prompts), "the prompts changed"
-    assert len(after.results) == sum(result.prompt_key != "fuzz" for result in before.results) + 1, "results came or went"
+    assert len(after.results) == sum(result.key != "fuzz" for result in before.results) + 1, "results came or went"
     return "written"
 
 

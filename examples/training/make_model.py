@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nuclick_qp.evaluation.prompting import Protocol, evaluate_folders
-from nuclick_qp.evaluation.summary import OverallFigures, summarise
+from nuclick_qp.evaluation.summary import MeanScores, summarise
 from nuclick_qp.model.cards import weights_folder
 from nuclick_qp.model.devices import Precision, choose_device
 from nuclick_qp.model.predictor import Predictor
@@ -148,7 +148,7 @@ def measure(name: str, recipe: Recipe, data: Path, *, write: bool) -> None:
         write_atomically(weights_folder() / f"{name}.json", (text + "\n").encode())
 
 
-def measure_set(predictor: Predictor, test: TestSet, data: Path) -> OverallFigures:
+def measure_set(predictor: Predictor, test: TestSet, data: Path) -> MeanScores:
     """Print the table of one test set, and give its means."""
     protocol = Protocol(mpp=test.mpp, jitter_px=test.jitter_px)
     scores = evaluate_folders([data / test.folder], predictor=predictor, pattern=test.pattern, protocol=protocol)

@@ -1,14 +1,18 @@
 """What people drew and what we add to it, whatever file it stands in."""
 
+import uuid
 from dataclasses import dataclass, field
 from typing import Literal
 
 from shapely import MultiPolygon, Polygon
 from shapely.geometry.base import BaseGeometry
 
+from nuclick_qp import __version__
 from nuclick_qp.prompts import XY, Plane, Prompt, PromptKind
 
 ObjectKind = Literal["detection", "annotation", "cell"]
+UNCLASSIFIED = "Unclassified"  # QuPath's word for objects without a class
+NO_CLASS = ""  # how a user asks for objects without a class
 OBJECT_KINDS: tuple[ObjectKind, ...] = ("detection", "annotation", "cell")
 KINDS: tuple[PromptKind, ...] = ("point", "line")
 
@@ -18,26 +22,35 @@ MODEL_KEY = "nuclick:model"
 OPTIONS_KEY = "nuclick:options"
 VERSION_KEY = "nuclick:version"
 
-PROBABILITY = "NuClick: probability"  # the measurement that engines without measurements write, too
+PROBABILITY = "NuClick: probability"
+ID_NAMESPACE = uuid.UUID("7f0f0a5c-6c2b-5d0e-9a54-6f1d3f1f2f10")  # any fixed value does, as long as it stays
 
 
 @dataclass(frozen=True, slots=True)
 class EarlierResult:
-    """An object that a run of ours wrote: the metadata it carries.
+    """An object that a run of ours wrote, as it stands in the file now.
 
     Attributes
     ----------
-    prompt_key, model, options
-        Values of `PROMPT_KEY`, `MODEL_KEY`, `OPTIONS_KEY`; the last two are empty when absent.
+    key
+        That of its prompt.
+    model, options
+        What made it, see `ResultObject`; empty when the file does not say.
     centroid, outline
         In the slide frame; None for a region that is no valid shape. Outlines take no part in
         comparisons: two engines may begin a ring at different vertices.
+    class_name
+        Its class now, which the user may have changed.
+    probability
+        None when the file does not say.
     """
 
-    prompt_key: str
+    key: str
     model: str
     options: str
     centroid: XY
+    class_name: str | None = None
+    probability: float | None = None
     outline: BaseGeometry | None = field(default=None, compare=False)
 
 
@@ -127,8 +140,16 @@ class ResultObject:
         holds its prompt; any other of the root.
     anchor
         Place of the prompt, in the slide frame.
-    measurements, metadata
-        Written in this order. The metadata hold `PROMPT_KEY`.
+    key
+        `Prompt.key` of the prompt.
+    probability
+        Of the network, 0 to 1; None writes no such measurement.
+    model, options
+        `Card.short_id`, and a hash of all else that the result depends on; empty texts are not written.
+    shape
+        Further measurements by name, in the order in which they are written.
+    version
+        Of nuclick-qp.
     """
 
     outline: Polygon | MultiPolygon
@@ -137,8 +158,28 @@ class ResultObject:
     plane: Plane
     nested: bool
     anchor: XY
-    measurements: tuple[tuple[str, float], ...] = ()
-    metadata: tuple[tuple[str, str], ...] = ()
+    key: str
+    probability: float | None = None
+    model: str = ""
+    options: str = ""
+    shape: tuple[tuple[str, float], ...] = ()
+    version: str = __version__
+
+    @property
+    def object_id(self) -> str:
+        """UUID of the object in every file that it is written into."""
+        return str(result_id(self.key))
+
+    @property
+    def measurements(self) -> tuple[tuple[str, float], ...]:
+        """Measurements by name, in the order in which they are written."""
+        return self.shape if self.probability is None else ((PROBABILITY, self.probability), *self.shape)
+
+    @property
+    def metadata(self) -> tuple[tuple[str, str], ...]:
+        """Metadata that mark the object as ours, in the order in which they are written."""
+        told = ((PROMPT_KEY, self.key), (MODEL_KEY, self.model), (OPTIONS_KEY, self.options), (VERSION_KEY, self.version))
+        return tuple((name, text) for name, text in told if text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,3 +196,8 @@ class Changes:
 
     add: tuple[ResultObject, ...]
     remove_keys: frozenset[str] = field(default_factory=frozenset)
+
+
+def result_id(key: str) -> uuid.UUID:
+    """Give the UUID of the object of a prompt: the same whenever, and into whichever file, it is written."""
+    return uuid.uuid5(ID_NAMESPACE, key)

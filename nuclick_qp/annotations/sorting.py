@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
-from nuclick_qp.annotations.objects import MODEL_KEY, OPTIONS_KEY, PROMPT_KEY, EarlierResult, EntryContent
+from nuclick_qp.annotations.objects import MODEL_KEY, OPTIONS_KEY, PROBABILITY, PROMPT_KEY, EarlierResult, EntryContent
 from nuclick_qp.prompts import XY, Plane, Prompt
 
 Shape = Literal["points", "lines", "area"]
 FoundKind = Literal["annotation", "detection", "cell", "tile", "tma-core"]
+NOWHERE: XY = (math.nan, math.nan)  # centroid of what has none, or is not asked for it
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +45,14 @@ class FoundObject:
     object_id
         UUID as text; None in files of QuPath 0.3 and before.
     nucleus, measurements
-        Asked of the kinds whose outlines are wanted; the nucleus is that of a cell.
+        Asked of the kinds whose outlines are wanted; the nucleus is that of a cell. The measurements
+        are asked of areas with `PROMPT_KEY` as well.
     """
 
     kind: FoundKind
     shape: Shape
     strokes: tuple[NDArray[np.float64], ...] = ()
-    centroid: XY = (math.nan, math.nan)
+    centroid: XY = NOWHERE
     outline: BaseGeometry | None = field(default=None, compare=False)
     name: str | None = None
     class_name: str | None = None
@@ -87,8 +89,7 @@ def sort_objects(objects: Iterable[FoundObject], *, fingerprint: str) -> EntryCo
     for found in objects:
         if found.shape == "area":
             if key := found.metadata.get(PROMPT_KEY):
-                model, options = found.metadata.get(MODEL_KEY, ""), found.metadata.get(OPTIONS_KEY, "")
-                results.append(EarlierResult(key, model, options, found.centroid, found.outline))
+                results.append(_earlier(found, key))
             elif found.kind in ("detection", "cell") and all(map(math.isfinite, found.centroid)):
                 neighbours.append((found.centroid, found.plane))
         elif found.kind == "annotation" and found.shape == "points":
@@ -96,6 +97,18 @@ def sort_objects(objects: Iterable[FoundObject], *, fingerprint: str) -> EntryCo
         elif found.kind == "annotation":
             _add_lines(found, prompts, bad, squiggles)
     return EntryContent(tuple(prompts), tuple(bad), tuple(results), tuple(neighbours), fingerprint)
+
+
+def _earlier(found: FoundObject, key: str) -> EarlierResult:
+    return EarlierResult(
+        key=key,
+        model=found.metadata.get(MODEL_KEY, ""),
+        options=found.metadata.get(OPTIONS_KEY, ""),
+        centroid=found.centroid,
+        class_name=found.class_name,
+        probability=dict(found.measurements).get(PROBABILITY),
+        outline=found.outline,
+    )
 
 
 def _add_points(found: FoundObject, prompts: list[Prompt], bad: list[str]) -> None:

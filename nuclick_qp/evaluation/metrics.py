@@ -22,10 +22,11 @@ References
 """
 
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
 
 from nuclick_qp.evaluation.comparison import Comparison, LabelImage, PartnerDistances, best_pairs, compare, partner_distances
 
@@ -52,17 +53,18 @@ class PanopticQuality:
     pq: float
 
 
-@dataclass(frozen=True, slots=True)
-class Scores:
-    """All figures of one image, or their means over several.
+class Scores(BaseModel):
+    """All figures of one image, or their means over several, by the names of the field's tables.
 
     Attributes
     ----------
-    aji, dice, sq, dq, pq, object_f1, object_dice
-        From 0 (nothing agrees) to 1 (equal).
-    hausdorff, object_hausdorff
+    aji, dice, sq, dq, pq, f1, dice_obj
+        From 0 (nothing agrees) to 1 (equal); the last two at the object level.
+    hausdorff, hausdorff_obj
         In pixels; 0 is equal.
     """
+
+    model_config = ConfigDict(frozen=True)
 
     aji: float
     dice: float
@@ -70,9 +72,9 @@ class Scores:
     dq: float
     pq: float
     hausdorff: float
-    object_f1: float
-    object_dice: float
-    object_hausdorff: float
+    f1: float
+    dice_obj: float
+    hausdorff_obj: float
 
 
 def score(truth: LabelImage, prediction: LabelImage) -> Scores:
@@ -104,9 +106,9 @@ def score(truth: LabelImage, prediction: LabelImage) -> Scores:
         dq=quality.dq,
         pq=quality.pq,
         hausdorff=_hausdorff(both, distances),
-        object_f1=_object_f1(both),
-        object_dice=_object_dice(both),
-        object_hausdorff=_object_hausdorff(both, distances),
+        f1=_object_f1(both),
+        dice_obj=_object_dice(both),
+        hausdorff_obj=_object_hausdorff(both, distances),
     )
 
 
@@ -122,7 +124,7 @@ def mean_scores(scores: Sequence[Scores]) -> Scores:
     """
     if not scores:
         raise ValueError("there are no scores to average; score at least one image")
-    return Scores(*np.mean([astuple(s) for s in scores], axis=0).tolist())
+    return Scores(**{name: float(np.mean([getattr(one, name) for one in scores])) for name in Scores.model_fields})
 
 
 def aji(truth: LabelImage, prediction: LabelImage) -> float:

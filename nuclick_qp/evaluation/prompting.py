@@ -1,7 +1,7 @@
 """The evaluation protocol: simulated prompts on labelled images, through the very code of a run."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,7 @@ from nuclick_qp.evaluation.metrics import Scores, score
 from nuclick_qp.geometry import Window
 from nuclick_qp.guidance.simulated import label_centroids, label_strokes
 from nuclick_qp.model.predictor import Predictor
-from nuclick_qp.prompts import Outcome, Prompt, PromptKind
+from nuclick_qp.prompts import Prompt, PromptKind
 from nuclick_qp.segment.segment_options import SegmentOptions
 from nuclick_qp.segment.segmentation import segment_prompts
 from nuclick_qp.shapes.fill import paint_outlines
@@ -45,14 +45,12 @@ class Protocol:
     segment: SegmentOptions = field(default_factory=SegmentOptions)
 
 
-@dataclass(frozen=True, slots=True)
-class ImageScores:
-    """The scores of one image; `missed` counts the prompts without an outline."""
+class ImageScores(Scores):
+    """Scores of one image; `n_missed` counts the prompts without an outline."""
 
     image: str
-    objects: int
-    missed: int
-    scores: Scores
+    n_objects: int
+    n_missed: int
 
 
 def evaluate_folders(
@@ -85,7 +83,7 @@ def evaluate_folders(
     scores = [evaluate_image(image, labels, predictor=predictor, protocol=protocol) for image, labels in pairs]
     if len(folders) == 1:
         return scores
-    return [replace(one, image=image.as_posix()) for one, (image, _) in zip(scores, pairs, strict=True)]
+    return [one.model_copy(update={"image": image.as_posix()}) for one, (image, _) in zip(scores, pairs, strict=True)]
 
 
 def evaluate_image(image: Path, labels: Path, *, predictor: Predictor, protocol: Protocol | None = None) -> ImageScores:
@@ -101,9 +99,9 @@ def evaluate_image(image: Path, labels: Path, *, predictor: Predictor, protocol:
     prompts = prompts_of_truth(truth, card.prompt, jitter_px=protocol.jitter_px, rng=np.random.default_rng(protocol.seed))
     with open_slide(image) as slide:
         outcomes = segment_prompts(prompts, slide, predictor=predictor, mpp=protocol.mpp or card.mpp, options=protocol.segment)
-    found = paint_outcomes(outcomes, truth.shape)
-    missed = sum(outcome.detection is None for outcome in outcomes)
-    return ImageScores(image.name, len(prompts), missed, score(truth, found))
+    outlines = [None if outcome.detection is None else outcome.detection.outline for outcome in outcomes]
+    found = paint_outlines(outlines, Window(0, 0, truth.shape[1], truth.shape[0])).labels
+    return ImageScores(image=image.name, n_objects=len(prompts), n_missed=outlines.count(None), **score(truth, found).model_dump())
 
 
 def prompts_of_truth(truth: NDArray[np.int32], kind: PromptKind, *, jitter_px: float, rng: np.random.Generator) -> list[Prompt]:
@@ -137,12 +135,6 @@ def prompts_of_truth(truth: NDArray[np.int32], kind: PromptKind, *, jitter_px: f
     if jitter_px:
         drawn = [(number, _moved(strokes, truth == number, jitter_px=jitter_px, rng=rng)) for number, strokes in drawn]
     return [_prompt(kind, strokes) for _, strokes in drawn]
-
-
-def paint_outcomes(outcomes: Sequence[Outcome], shape: tuple[int, ...]) -> NDArray[np.int32]:
-    """Paint outlines in the slide frame as a label image at level 0; outcome i becomes i + 1."""
-    outlines = (None if outcome.detection is None else outcome.detection.outline for outcome in outcomes)
-    return paint_outlines(outlines, Window(0, 0, shape[1], shape[0]))
 
 
 def _moved(

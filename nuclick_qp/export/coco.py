@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from shapely import MultiPolygon, Polygon
 
 from nuclick_qp import __version__
+from nuclick_qp.annotations.objects import UNCLASSIFIED
 from nuclick_qp.annotations.regions import LARGEST_REGION_PX
 from nuclick_qp.errors import ProjectError
 from nuclick_qp.export.masks import png_bytes
-from nuclick_qp.export.target import UNCLASSIFIED, Target, Written, number_classes, write_file
+from nuclick_qp.export.target import Target, Written, number_classes, write_file
 from nuclick_qp.export.tiles import ExportTile, ImageObjects, PlacedObject, open_tiles, place_objects
 from nuclick_qp.geometry import Window
 from nuclick_qp.shapes.fill import Box, fill_outline

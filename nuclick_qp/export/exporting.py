@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from nuclick_qp import __version__
-from nuclick_qp.errors import NuClickError, ProjectError
+from nuclick_qp.errors import ProjectError
 from nuclick_qp.export.coco import summarise_coco, write_coco
 from nuclick_qp.export.export_options import ExportOptions
 from nuclick_qp.export.for_asap import write_asap
@@ -16,7 +16,7 @@ from nuclick_qp.export.record import ExportReport, ImageExport, TileReport, prep
 from nuclick_qp.export.tables import summarise_table, write_geojson, write_nothing_more, write_rows
 from nuclick_qp.export.target import Target, Written
 from nuclick_qp.export.tiles import ExportTile, ImageObjects, read_image
-from nuclick_qp.qupath.choosing import choose_images
+from nuclick_qp.qupath.choosing import choose_images, work_or_error
 from nuclick_qp.qupath.locate import SlidePlaces
 from nuclick_qp.qupath.protocol import ImageEntry, Project
 from nuclick_qp.storage.atomic import printable
@@ -112,23 +112,20 @@ def _export(job: _Job, write: WriteImage[RowT], summarise: Summarise[RowT]) -> E
 
 
 def _try_image(job: _Job, entry: ImageEntry, write: WriteImage[RowT], done: _Done[RowT]) -> ImageExport:
-    """Export one image. Any error ends here, so that the other images go on."""
+    """Export one image. Any error ends here, so that the other images are still done."""
     parts: list[Written[RowT]] = []
-    broken, error = 0, None
-    try:
+
+    def work() -> int:
         image = read_image(job.project, entry, job.target.options)
-        broken = image.broken
         done.classes |= image.classes
         for part in write(image, job.target):
             parts.append(part)
             done.rows += part.rows
             done.files += part.files
-    except NuClickError as err:
-        logger.error("%s: %s", entry.name, err)
-        error = str(err)
-    except Exception as err:
-        logger.exception("%s failed", entry.name)
-        error = str(err) or type(err).__name__
+        return image.broken
+
+    ended = work_or_error(work, image_name=entry.name)
+    error = None if isinstance(ended, int) else str(ended) or type(ended).__name__
     logger.info("%s: %d objects", entry.name, sum(part.objects for part in parts))
     return ImageExport(
         image=printable(entry.name),
@@ -138,7 +135,7 @@ def _try_image(job: _Job, entry: ImageEntry, write: WriteImage[RowT], done: _Don
         cut=sum(part.cut for part in parts),
         covered=sum(part.covered for part in parts),
         unseen=sum(part.unseen for part in parts),
-        broken=broken,
+        broken=ended if isinstance(ended, int) else 0,
         tiles=tuple(_report_tile(part.tile) for part in parts if part.tile is not None),
     )
 

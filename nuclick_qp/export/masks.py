@@ -13,12 +13,11 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 from PIL import Image
-from shapely import MultiPolygon, Polygon
 
-from nuclick_qp.export.target import UNCLASSIFIED, Target, Written, number_classes, write_file
+from nuclick_qp.annotations.objects import UNCLASSIFIED
+from nuclick_qp.export.target import Target, Written, number_classes, write_file
 from nuclick_qp.export.tiles import ExportTile, ImageObjects, PlacedObject, open_tiles, place_objects
-from nuclick_qp.geometry import Window
-from nuclick_qp.shapes.fill import fill_outline
+from nuclick_qp.shapes.fill import paint_outlines
 from nuclick_qp.slides import Slide
 from nuclick_qp.storage.labels import LABEL_ENDING
 
@@ -63,24 +62,6 @@ def write_masks(image: ImageObjects, target: Target) -> Iterator[Written[LabelRo
                 yield _write_tile(tile, placed, slide, target)
 
 
-def paint_labels(outlines: Sequence[Polygon | MultiPolygon], window: Window) -> tuple[NDArray[np.int32], list[int]]:
-    """Paint outlines over one another.
-
-    Returns
-    -------
-    labels, sizes
-        (H, W) with i + 1 where outline i is seen, 0 where none is; and the pixels of each outline,
-        hidden ones included.
-    """
-    labels = np.zeros((window.height, window.width), np.int32)
-    sizes = []
-    for number, outline in enumerate(outlines, start=1):
-        box, mask = fill_outline(outline, window)
-        labels[box][mask] = number
-        sizes.append(int(np.count_nonzero(mask)))
-    return labels, sizes
-
-
 def summarise_masks(rows: Sequence[LabelRow], target: Target) -> tuple[str, ...]:
     """Write `labels.csv`, what each number of each label image is, and `classes.json`."""
     classes = number_classes(row.class_name for row in rows)
@@ -105,7 +86,7 @@ def png_bytes(pixels: NDArray[np.uint8], mpp: float | None) -> bytes:
 
 
 def _write_tile(tile: ExportTile, placed: Sequence[PlacedObject], slide: Slide | None, target: Target) -> Written[LabelRow]:
-    labels, sizes = paint_labels([p.item.outline for p in placed], tile.window)
+    labels, sizes = paint_outlines([p.item.outline for p in placed], tile.window)
     seen = np.bincount(labels.ravel(), minlength=len(placed) + 1)[1:].tolist()
     files = [write_file(target, f"{tile.name}{LABEL_ENDING}.tif", _label_bytes(labels, len(placed), tile.mpp))]
     if target.options.pixels:

@@ -5,13 +5,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Generic, TypeVar
 
+from nuclick_qp.annotations.objects import UNCLASSIFIED
 from nuclick_qp.errors import WriteRefusedError
 from nuclick_qp.export.export_options import ExportOptions
 from nuclick_qp.export.tiles import ExportTile
 from nuclick_qp.qupath.locate import SlidePlaces
 from nuclick_qp.storage.atomic import write_atomically
-
-UNCLASSIFIED = "Unclassified"  # what QuPath shows for objects without a class
 
 RowT = TypeVar("RowT")
 

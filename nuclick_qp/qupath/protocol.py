@@ -13,6 +13,8 @@ from typing import Protocol, Self
 from nuclick_qp.annotations.objects import Changes, ClosedAnnotation, ClosedObject, EntryContent
 from nuclick_qp.slides.view import Step
 
+DATA_VERSIONS = frozenset({2, 3})  # of `data.qpdata` that are known: QuPath 0.1.2 to 0.2, and 0.3 to 0.8
+
 
 @dataclass(frozen=True, slots=True)
 class ImageEntry:

@@ -2,9 +2,10 @@
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from nuclick_qp.annotations.objects import EntryContent, ResultObject
+from nuclick_qp.annotations.objects import NO_CLASS, EntryContent, ResultObject
 from nuclick_qp.errors import OptionError, PromptError
 from nuclick_qp.formats.asap import reading as asap_reading
 from nuclick_qp.formats.asap import writing as asap_writing
@@ -14,7 +15,7 @@ from nuclick_qp.model.predictor import Predictors
 from nuclick_qp.run.image import segment_by_plane
 from nuclick_qp.run.report import RunReport, make_report, nothing_to_do, report_image
 from nuclick_qp.run.results import to_objects
-from nuclick_qp.run.resume import UNCLASSIFIED, Wishes, plan_prompts
+from nuclick_qp.run.resume import plan_prompts
 from nuclick_qp.run.run_options import Progress, RunOptions
 from nuclick_qp.slides import Slide, open_slide, resolve_mpp
 
@@ -57,11 +58,10 @@ def segment_file(
     since = time.perf_counter()
     _spare_what_is_read(slide_path, prompts_path, output)
     cards = {kind: predictor.card for kind, predictor in predictors.items()}
-    o = options
-    wishes = Wishes(cards, o.left_out, o.classes, overwrite=True, kind=o.kind, mpp=o.mpp, tta=o.segment.tta)
+    anew = replace(options, overwrite=True)  # the file of prompts holds no results to resume from
     with open_slide(slide_path, is_cropped=is_cropped) as slide:
         content = _read_prompts(prompts_path, slide)
-        plan = plan_prompts(content, wishes)
+        plan = plan_prompts(content, anew, cards=cards, stated_mpp=options.mpp)
         if not (plan.todo or plan.settled or content.bad_prompts):
             raise PromptError(nothing_to_do(prompts_path, 1, options))
         if asap_reading.is_asap(output):
@@ -72,8 +72,9 @@ def segment_file(
             plan.todo, slide, content=content, predictors=predictors, mpp=mpp, options=options.segment, on_done=progress.advance
         )
     outcomes = [*done, *plan.settled]
-    removed = _write_objects(output, to_objects(outcomes, wishes, mpp=mpp), slide, prompts_path=prompts_path)
-    classes = [prompt.class_name or UNCLASSIFIED for prompt in content.prompts]
+    objects = to_objects(outcomes, options, cards=cards, stated_mpp=options.mpp, mpp=mpp)
+    removed = _write_objects(output, objects, slide, prompts_path=prompts_path)
+    classes = [prompt.class_name or NO_CLASS for prompt in content.prompts]
     image = report_image(slide_path.name, outcomes, bad_prompts=content.bad_prompts, removed=removed, classes=classes, since=since)
     engine = "asap" if asap_reading.is_asap(prompts_path) else "geojson"
     return make_report(prompts_path, engine, predictors, options=options, images=[image], since=since)

@@ -39,7 +39,7 @@ def segment_by_plane(
         One for each prompt, grouped by kind and plane.
     """
     outcomes: list[Outcome] = []
-    standing = {result.prompt_key: result.outline for result in content.results}
+    standing = {result.key: result.outline for result in content.results}
     for (kind, plane), group in groupby(sorted(todo, key=_group), key=_group):
         prompts = list(group)
         chosen = {prompt.key for prompt in prompts}

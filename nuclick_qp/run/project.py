@@ -4,12 +4,13 @@ import logging
 import time
 from dataclasses import dataclass
 
-from nuclick_qp.annotations.objects import Changes, EntryContent, ResultObject
-from nuclick_qp.errors import NuClickError, PromptError
+from nuclick_qp.annotations.objects import NO_CLASS, Changes, EntryContent, ResultObject
+from nuclick_qp.errors import PromptError
 from nuclick_qp.formats.geojson.writing import write_objects
+from nuclick_qp.model.cards import Card
 from nuclick_qp.model.predictor import Predictors
-from nuclick_qp.prompts import Status
-from nuclick_qp.qupath.choosing import choose_images, file_stem
+from nuclick_qp.prompts import PromptKind, Status
+from nuclick_qp.qupath.choosing import choose_images, file_stem, work_or_error
 from nuclick_qp.qupath.locate import SlidePlaces
 from nuclick_qp.qupath.open_image import open_image
 from nuclick_qp.qupath.protocol import ImageEntry, Project
@@ -25,7 +26,7 @@ from nuclick_qp.run.report import (
     write_record,
 )
 from nuclick_qp.run.results import to_objects
-from nuclick_qp.run.resume import UNCLASSIFIED, Plan, Wishes, plan_prompts
+from nuclick_qp.run.resume import Plan, plan_prompts
 from nuclick_qp.run.run_options import Progress, RunOptions
 from nuclick_qp.slides import resolve_mpp
 from nuclick_qp.storage.atomic import make_folder
@@ -85,26 +86,29 @@ class _Job:
     places: SlidePlaces
 
     @property
-    def wishes(self) -> Wishes:
-        cards = {kind: predictor.card for kind, predictor in self.predictors.items()}
-        o = self.options
-        return Wishes(cards, o.left_out, o.classes, o.overwrite, o.kind, self.entry.mpp or o.mpp, o.segment.tta)
+    def cards(self) -> dict[PromptKind, Card]:
+        """The model for each kind of prompt."""
+        return {kind: predictor.card for kind, predictor in self.predictors.items()}
+
+    @property
+    def stated_mpp(self) -> float | None:
+        """Micrometres per pixel as the project or the user states it."""
+        return self.entry.mpp or self.options.mpp
 
 
 def _try_image(job: _Job) -> ImageReport:
-    """Work on one image. Any error ends here, so that the other images go on."""
+    """Work on one image. Any error ends here, so that the other images are still done."""
     since = time.perf_counter()
-    plan: Plan | None = None
-    try:
+    plans: list[Plan] = []
+
+    def work() -> ImageReport:
         content = job.project.read(job.entry)
-        plan = plan_prompts(content, job.wishes)
-        report = _work_on_image(job, content, plan, since=since)
-    except NuClickError as err:
-        logger.error("%s: %s", job.entry.name, err)
-        return failed_image(job.entry.name, err, plan=plan, since=since)
-    except Exception as err:
-        logger.exception("%s failed", job.entry.name)
-        return failed_image(job.entry.name, err, plan=plan, since=since)
+        plans.append(plan_prompts(content, job.options, cards=job.cards, stated_mpp=job.stated_mpp))
+        return _work_on_image(job, content, plans[0], since=since)
+
+    report = work_or_error(work, image_name=job.entry.name)
+    if isinstance(report, Exception):
+        return failed_image(job.entry.name, report, plan=plans[0] if plans else None, since=since)
     logger.info("%s: %d of %d prompts ok in %.1f s", job.entry.name, report.ok, report.prompts, report.seconds)
     return report
 
@@ -126,21 +130,21 @@ def _work_on_image(job: _Job, content: EntryContent, plan: Plan, *, since: float
                 options=job.options.segment,
                 on_done=job.progress.advance,
             )
-        objects = to_objects(outcomes, job.wishes, mpp=mpp)
+        objects = to_objects(outcomes, job.options, cards=job.cards, stated_mpp=job.stated_mpp, mpp=mpp)
     # A result goes only when its prompt has a new one, or is gone: a prompt that finds nothing this time keeps what it had.
     replaced = {outcome.prompt.key for outcome in outcomes if outcome.status is Status.OK}
     pruned: frozenset[str] = plan.orphans if job.options.prune else frozenset()
     if not job.options.dry_run:
-        standing = frozenset(result.prompt_key for result in content.results)
+        standing = frozenset(result.key for result in content.results)
         _write(job, content, Changes(objects, standing & (replaced | pruned)))
     return report_image(
         job.entry.name,
         outcomes,
         bad_prompts=content.bad_prompts,
-        removed=sum(result.prompt_key in replaced for result in content.results),
-        pruned=sum(result.prompt_key in pruned for result in content.results),
-        orphaned=sum(result.prompt_key in plan.orphans - pruned for result in content.results),
-        classes=[prompt.class_name or UNCLASSIFIED for prompt in content.prompts],
+        removed=sum(result.key in replaced for result in content.results),
+        pruned=sum(result.key in pruned for result in content.results),
+        orphaned=sum(result.key in plan.orphans - pruned for result in content.results),
+        classes=[prompt.class_name or NO_CLASS for prompt in content.prompts],
         since=since,
     )
 

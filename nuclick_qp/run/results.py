@@ -1,40 +1,51 @@
 """Outcomes to the objects that a project gets."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from nuclick_qp import __version__
-from nuclick_qp.annotations.objects import MODEL_KEY, OPTIONS_KEY, PROBABILITY, PROMPT_KEY, VERSION_KEY, ResultObject
-from nuclick_qp.prompts import Outcome
-from nuclick_qp.run.resume import Wishes, options_digest
+from nuclick_qp.annotations.objects import ObjectKind, ResultObject
+from nuclick_qp.model.cards import Card
+from nuclick_qp.prompts import Outcome, PromptKind
+from nuclick_qp.run.resume import options_digest
+from nuclick_qp.run.run_options import RunOptions
 from nuclick_qp.shapes.measure import measure
 
 
-def to_objects(outcomes: Sequence[Outcome], wishes: Wishes, *, mpp: float) -> tuple[ResultObject, ...]:
+def to_objects(
+    outcomes: Sequence[Outcome], options: RunOptions, *, cards: Mapping[PromptKind, Card], stated_mpp: float | None, mpp: float
+) -> tuple[ResultObject, ...]:
     """Give one object for each outcome that has a detection.
 
     Parameters
     ----------
+    cards
+        The model for each kind of prompt.
+    stated_mpp
+        Micrometres per pixel as `plan_prompts` was told.
     mpp
         Micrometres per level-0 pixel, for the measurements.
     """
-    return tuple(_to_object(outcome, wishes, mpp=mpp) for outcome in outcomes if outcome.detection is not None)
+    made = []
+    for outcome in outcomes:
+        if outcome.detection is not None:
+            card = cards[outcome.prompt.kind]
+            digest = options_digest(outcome.prompt, options, card=card, stated_mpp=stated_mpp)
+            made.append(_to_object(outcome, kind=options.kind, model=card.short_id, digest=digest, mpp=mpp))
+    return tuple(made)
 
 
-def _to_object(outcome: Outcome, wishes: Wishes, *, mpp: float) -> ResultObject:
+def _to_object(outcome: Outcome, *, kind: ObjectKind, model: str, digest: str, mpp: float) -> ResultObject:
     prompt, detection = outcome.prompt, outcome.detection
     assert detection is not None
     return ResultObject(
         outline=detection.outline,
-        kind=wishes.kind,
+        kind=kind,
         class_name=prompt.class_name,
         plane=prompt.plane,
         nested=prompt.nested,
         anchor=prompt.anchor,
-        measurements=((PROBABILITY, detection.probability), *measure(detection.outline, mpp=mpp)),
-        metadata=(
-            (PROMPT_KEY, prompt.key),
-            (MODEL_KEY, wishes.cards[prompt.kind].short_id),
-            (OPTIONS_KEY, options_digest(prompt, wishes)),
-            (VERSION_KEY, __version__),
-        ),
+        key=prompt.key,
+        probability=detection.probability,
+        model=model,
+        options=digest,
+        shape=measure(detection.outline, mpp=mpp),
     )

@@ -1,45 +1,15 @@
 """Which prompts of an image need the network, and which are settled without it: resume."""
 
 import hashlib
-from collections.abc import Collection, Mapping
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from nuclick_qp.annotations.objects import EarlierResult, EntryContent, ObjectKind
+from nuclick_qp.annotations.objects import NO_CLASS, EarlierResult, EntryContent
 from nuclick_qp.model.cards import Card
 from nuclick_qp.prompts import Outcome, Prompt, PromptKind, Status
-
-UNCLASSIFIED = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Wishes:
-    """What the user wants done with the prompts of an image.
-
-    Attributes
-    ----------
-    cards
-        The model for each kind of prompt.
-    left_out
-        Kinds of prompts that are not looked at.
-    classes
-        Full class names, `UNCLASSIFIED` for none; empty for all.
-    overwrite
-        Segment anew what an earlier run did in the same way.
-    kind
-        What outlines are written as.
-    mpp
-        Micrometres per pixel as the project or the user states it; None leaves it to the file.
-    tta
-        Whether probabilities are averaged over several views of each patch.
-    """
-
-    cards: Mapping[PromptKind, Card]
-    left_out: Collection[PromptKind] = ()
-    classes: Collection[str] = ()
-    overwrite: bool = False
-    kind: ObjectKind = "detection"
-    mpp: float | None = None
-    tta: bool = False
+from nuclick_qp.run.run_options import RunOptions
+from nuclick_qp.segment.segment_options import CHANGES_RESULTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +32,21 @@ class Plan:
     orphans: frozenset[str] = frozenset()
 
 
-def plan_prompts(content: EntryContent, wishes: Wishes) -> Plan:
+def plan_prompts(content: EntryContent, options: RunOptions, *, cards: Mapping[PromptKind, Card], stated_mpp: float | None) -> Plan:
     """Sort the prompts of an image; those the user left out are in neither part.
 
     A prompt is settled when no model is there for its kind, when another prompt at the same place
     came first, or when an earlier run left a result for it with the same model and options.
+
+    Parameters
+    ----------
+    cards
+        The model for each kind of prompt.
+    stated_mpp
+        Micrometres per pixel as the project or the user states it; None leaves it to the file, which
+        is not opened for prompts that are done.
     """
-    standing = {result.prompt_key: result for result in content.results}
+    standing = {result.key: result for result in content.results}
     todo: list[Prompt] = []
     settled: list[Outcome] = []
     seen: set[str] = set()
@@ -76,13 +54,14 @@ def plan_prompts(content: EntryContent, wishes: Wishes) -> Plan:
     for prompt in content.prompts:
         key = prompt.key  # a hash, made anew at each call
         orphans.discard(key)
-        if not _is_wanted(prompt, wishes):
+        if not _is_wanted(prompt, options):
             continue
-        if prompt.kind not in wishes.cards:
+        card = cards.get(prompt.kind)
+        if card is None:
             settled.append(Outcome(prompt, Status.NO_MODEL, detail=f"no model for {prompt.kind}s"))
         elif key in seen:
             settled.append(Outcome(prompt, Status.DUPLICATE, detail="another prompt lies at the same place"))
-        elif not wishes.overwrite and _still_holds(standing.get(key), prompt, wishes):
+        elif not options.overwrite and _still_holds(standing.get(key), prompt, options, card=card, stated_mpp=stated_mpp):
             settled.append(Outcome(prompt, Status.UNCHANGED, detail="done by an earlier run"))
         else:
             todo.append(prompt)
@@ -90,23 +69,29 @@ def plan_prompts(content: EntryContent, wishes: Wishes) -> Plan:
     return Plan(tuple(todo), tuple(settled), frozenset(orphans))
 
 
-def options_digest(prompt: Prompt, wishes: Wishes) -> str:
-    """Give a short hash of all but the model that a result of this prompt depends on."""
-    card = wishes.cards[prompt.kind]
-    parts: tuple[object, ...] = (wishes.kind, wishes.mpp, prompt.class_name, card.mpp, card.threshold, card.min_object_px, card.max_hole_px)
-    if wishes.tta:  # appended, so that results from before there was a choice still hold
-        parts = (*parts, "tta")
-    return hashlib.sha256(repr(parts).encode()).hexdigest()[:12]
+def options_digest(prompt: Prompt, options: RunOptions, *, card: Card, stated_mpp: float | None) -> str:
+    """Give a short hash of all but the weights that a result of this prompt depends on."""
+    told = {
+        "kind": options.kind,
+        "class": prompt.class_name,
+        "stated_mpp": stated_mpp,
+        "model": {"mpp": card.mpp, "patch_px": card.patch_px, "threshold": card.threshold},
+        "least": {"object_px": card.min_object_px, "hole_px": card.max_hole_px},
+        "segment": {name: getattr(options.segment, name) for name in CHANGES_RESULTS},
+    }
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def _is_wanted(prompt: Prompt, wishes: Wishes) -> bool:
-    if prompt.kind in wishes.left_out:
+def _is_wanted(prompt: Prompt, options: RunOptions) -> bool:
+    if prompt.kind in options.left_out:
         return False
-    return not wishes.classes or (prompt.class_name or UNCLASSIFIED) in wishes.classes
+    return not options.classes or (prompt.class_name or NO_CLASS) in options.classes
 
 
-def _still_holds(result: EarlierResult | None, prompt: Prompt, wishes: Wishes) -> bool:
+def _still_holds(
+    result: EarlierResult | None, prompt: Prompt, options: RunOptions, *, card: Card, stated_mpp: float | None
+) -> bool:
     """Tell whether an earlier result is what a run would make now."""
     if result is None:
         return False
-    return (result.model, result.options) == (wishes.cards[prompt.kind].short_id, options_digest(prompt, wishes))
+    return (result.model, result.options) == (card.short_id, options_digest(prompt, options, card=card, stated_mpp=stated_mpp))

@@ -4,10 +4,12 @@ from dataclasses import dataclass
 
 from nuclick_qp.segment.tiling import TILE_PX
 
+CHANGES_RESULTS = ("use_exclusion", "tta")  # all other options only change how long it takes
+
 
 @dataclass(frozen=True, slots=True)
 class SegmentOptions:
-    """How prompts are worked off; none of it changes the result but `use_exclusion` and `tta`.
+    """How prompts are segmented; only the options in `CHANGES_RESULTS` change what comes out.
 
     Attributes
     ----------

@@ -1,6 +1,7 @@
 """Outlines to pixels: those whose centres lie inside."""
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 import numpy as np
 import shapely
@@ -13,14 +14,30 @@ from nuclick_qp.geometry import Window
 Box = tuple[slice, slice]
 
 
-def paint_outlines(outlines: Iterable[Polygon | MultiPolygon | None], window: Window) -> NDArray[np.int32]:
-    """Give the (H, W) labels of a window: i + 1 where outline i lies, later ones on top; None paints nothing."""
+class Painted(NamedTuple):
+    """Outlines as a label image.
+
+    Attributes
+    ----------
+    labels
+        (H, W) int32: i + 1 where outline i is seen, 0 where none is.
+    sizes
+        Pixels of each outline, hidden ones included.
+    """
+
+    labels: NDArray[np.int32]
+    sizes: tuple[int, ...]
+
+
+def paint_outlines(outlines: Iterable[Polygon | MultiPolygon | None], window: Window) -> Painted:
+    """Paint outlines in the slide frame into a window, later ones on top; None paints nothing."""
     labels = np.zeros((window.height, window.width), np.int32)
+    sizes = []
     for number, outline in enumerate(outlines, start=1):
-        if outline is not None:
-            box, mask = fill_outline(outline, window)
-            labels[box][mask] = number
-    return labels
+        box, mask = fill_outline(Polygon() if outline is None else outline, window)
+        labels[box][mask] = number
+        sizes.append(int(np.count_nonzero(mask)))
+    return Painted(labels, tuple(sizes))
 
 
 def fill_outline(outline: Polygon | MultiPolygon, window: Window) -> tuple[Box, NDArray[np.bool_]]:

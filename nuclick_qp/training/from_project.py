@@ -130,4 +130,4 @@ def _window(box: Polygon, slide: Slide, *, scale: float, where: str) -> Window:
 
 def paint_annotations(annotations: Sequence[ClosedAnnotation], window: Window) -> NDArray[np.int32]:
     """Give the (H, W) labels of a window, one number per annotation, the smaller on top of the larger."""
-    return paint_outlines([a.outline for a in sorted(annotations, key=lambda a: -a.outline.area)], window)
+    return paint_outlines([a.outline for a in sorted(annotations, key=lambda a: -a.outline.area)], window).labels

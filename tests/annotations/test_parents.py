@@ -8,7 +8,7 @@ from nuclick_qp.annotations.objects import ResultObject
 from nuclick_qp.annotations.parents import Region, find_holders
 from nuclick_qp.prompts import Plane
 
-INSIDE = ResultObject(box(4, 4, 6, 6), "detection", None, Plane(), nested=True, anchor=(5, 5))
+INSIDE = ResultObject(box(4, 4, 6, 6), "detection", None, Plane(), nested=True, anchor=(5, 5), key="k")
 SQUARE = box(0, 0, 10, 10)
 BOW_TIE = Polygon([(0, 0), (40, 40), (40, 0), (0, 40)])  # of 800 px^2, but 0 by the formula for polygons
 

@@ -17,7 +17,8 @@ import numpy as np
 from PIL import Image
 from shapely import Polygon
 
-from nuclick_qp.annotations.objects import MODEL_KEY, PROMPT_KEY, Changes, ResultObject
+from edited_files import edited
+from nuclick_qp.annotations.objects import PROMPT_KEY, Changes, ResultObject
 from nuclick_qp.prompts import Plane, Prompt
 from nuclick_qp.qupath.folder.create import NewImage, create_project
 from nuclick_qp.qupath.javastream.emit import emit
@@ -46,7 +47,7 @@ def detections(rng: np.random.Generator) -> Iterator[ResultObject]:
     for i, (x, y) in enumerate(rng.uniform(20, SIDE - 20, (DETECTIONS, 2)).tolist()):
         values = tuple(zip((f"Nucleus: measurement {k}" for k in range(10)), rng.random(10).tolist(), strict=True))
         class_name = "Tumor: Positive" if i % 3 == 0 else "Tumor: Negative"
-        yield ResultObject(outline_at(x, y, rng), "detection", class_name, Plane(), False, (x, y), values, ((PROMPT_KEY, f"spot {i}"),))
+        yield ResultObject(outline_at(x, y, rng), "detection", class_name, Plane(), False, (x, y), f"spot {i}", shape=values)
 
 
 def make_large_project(folder: Path) -> Path:
@@ -59,7 +60,7 @@ def make_large_project(folder: Path) -> Path:
     annotations = (NewAnnotation("Points", points, class_name="Tumor"),)
     project = create_project(folder / "project", [NewImage(slide, slide.name, SIDE, SIDE, 0.25, annotations)])
     path = project.parent / "data/1/data.qpdata"
-    full = parse_data_file(path.read_bytes(), source=path).edited(add=tuple(detections(rng)))
+    full = edited(parse_data_file(path.read_bytes(), source=path), add=tuple(detections(rng)))
     path.write_bytes(with_shared_names(full).replace(PROMPT_KEY.encode(), NOT_OURS))
     return project
 
@@ -78,9 +79,9 @@ def with_shared_names(data: bytes) -> bytes:
 
 def result_of(prompt: Prompt, rng: np.random.Generator) -> ResultObject:
     """Make the result that a run would write."""
-    metadata = ((PROMPT_KEY, prompt.key), (MODEL_KEY, "benchmark"))
     x, y = prompt.anchor
-    return ResultObject(outline_at(x, y, rng), "detection", prompt.class_name, Plane(), False, (x, y), (("Area um^2", 25.0),), metadata)
+    outline, shape = outline_at(x, y, rng), (("Area um^2", 25.0),)
+    return ResultObject(outline, "detection", prompt.class_name, Plane(), False, (x, y), prompt.key, model="benchmark", shape=shape)
 
 
 def peak_bytes() -> int:

@@ -17,7 +17,7 @@ import numpy as np
 from shapely import Polygon
 from shapely.geometry import mapping
 
-from nuclick_qp.annotations.objects import PROMPT_KEY, ResultObject
+from nuclick_qp.annotations.objects import ResultObject
 from nuclick_qp.formats.geojson.writing import write_objects
 from nuclick_qp.prompts import Plane
 
@@ -34,7 +34,7 @@ def outlines(number: int) -> Iterator[ResultObject]:
         x, y = rng.uniform(20, 100_000, 2).tolist()
         xy = np.round(unit * rng.uniform(10, 12, (VERTICES, 1)) + (x, y), 2)
         measurements = tuple(zip((f"measurement {k} um" for k in range(10)), rng.random(10).tolist(), strict=True))
-        yield ResultObject(Polygon(xy), "detection", "Tumor", Plane(), False, (x, y), measurements, ((PROMPT_KEY, str(i)),))
+        yield ResultObject(Polygon(xy), "detection", "Tumor", Plane(), False, (x, y), str(i), shape=measurements)
 
 
 def dump(number: int) -> None:

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from shapely import Point
 
-from nuclick_qp.annotations.objects import PROMPT_KEY, ResultObject
+from edited_files import edited
+from nuclick_qp.annotations.objects import ResultObject
 from nuclick_qp.model.predictor import Predictor
 from nuclick_qp.prompts import Plane
 from nuclick_qp.qupath.open_project import open_project
@@ -69,7 +70,7 @@ def _results() -> list[ResultObject]:
     rng = np.random.default_rng(0)
     places = rng.uniform(0, 50_000, (OBJECTS, 2)).tolist()
     return [
-        ResultObject(Point(x, y).buffer(12), "detection", "Tumor", Plane(), False, (x, y), (("p", 0.5),), ((PROMPT_KEY, str(number)),))
+        ResultObject(Point(x, y).buffer(12), "detection", "Tumor", Plane(), False, (x, y), str(number), 0.5)
         for number, (x, y) in enumerate(places)
     ]
 
@@ -83,9 +84,9 @@ def test_data_file(benchmark: Benchmark, step: str) -> None:
     )
     source = Path("data.qpdata")
     results = _results()
-    full = parse_data_file(empty, source=source).edited(add=results)
+    full = edited(parse_data_file(empty, source=source), add=results)
 
     if step == "read":
         assert len(benchmark(parse_data_file, full, source=source).objects) == OBJECTS
     else:
-        assert benchmark(lambda: parse_data_file(empty, source=source).edited(add=results)) == full
+        assert benchmark(lambda: edited(parse_data_file(empty, source=source), add=results)) == full

@@ -30,6 +30,11 @@ ROUNDING = 1e-12  # sums of a few doubles in another order
 SEEDS = range(12)
 
 
+def figures(*values: float) -> Scores:
+    """Give scores by their order in tables."""
+    return Scores(**dict(zip(Scores.model_fields, values, strict=True)))
+
+
 def draw(*boxes: Box, shape: tuple[int, int] = (12, 20)) -> Labels:
     """Label image of rectangles (top, left, height, width), numbered from 1; later ones win."""
     image = np.zeros(shape, np.int64)
@@ -108,7 +113,7 @@ def test_score_gives_the_figures_of_the_single_functions() -> None:
 
     pixels = aji(truth, prediction), dice(truth, prediction), quality.sq, quality.dq, quality.pq, hausdorff(truth, prediction)
     glands = object_f1(truth, prediction), object_dice(truth, prediction), object_hausdorff(truth, prediction)
-    assert found == Scores(*pixels, *glands)
+    assert found == figures(*pixels, *glands)
 
 
 def test_aji_lets_two_true_objects_choose_the_same_prediction() -> None:
@@ -190,7 +195,7 @@ def test_names_of_labels_change_nothing(truth: Labels, prediction: Labels, one: 
 @settings(max_examples=30, deadline=None)
 def test_an_image_agrees_with_itself(truth: Labels) -> None:
     """Scores of 1 and distances of 0, also for objects in several parts and for no object at all."""
-    assert score(truth, truth) == Scores(1, 1, 1, 1, 1, 0, 1, 1, 0)
+    assert score(truth, truth) == figures(1, 1, 1, 1, 1, 0, 1, 1, 0)
 
 
 @given(label_images, label_images)
@@ -199,8 +204,8 @@ def test_scores_stay_in_their_range(truth: Labels, prediction: Labels) -> None:
     """0 to 1 and 0 to the diagonal, for whatever images."""
     found = score(truth, prediction)
 
-    distances = np.array([found.hausdorff, found.object_hausdorff])
-    shares = np.array([found.aji, found.dice, found.sq, found.dq, found.pq, found.object_f1, found.object_dice])
+    distances = np.array([found.hausdorff, found.hausdorff_obj])
+    shares = np.array([found.aji, found.dice, found.sq, found.dq, found.pq, found.f1, found.dice_obj])
     assert ((shares >= 0) & (shares <= 1)).all()
     assert ((distances >= 0) & (distances <= np.hypot(7, 9))).all()
 
@@ -212,7 +217,7 @@ def test_truth_and_prediction_may_change_places(seed: int) -> None:
 
     there, back = score(truth, prediction), score(prediction, truth)
 
-    for name in ("dice", "sq", "dq", "pq", "object_dice", "object_hausdorff"):
+    for name in ("dice", "sq", "dq", "pq", "dice_obj", "hausdorff_obj"):
         assert getattr(there, name) == pytest.approx(getattr(back, name), abs=ROUNDING)
 
 
@@ -236,14 +241,14 @@ def test_the_integer_type_of_labels_changes_nothing(dtype: type[np.integer]) -> 
 
 def test_two_empty_images_agree() -> None:
     """Nothing to find and nothing found is a perfect result."""
-    assert score(draw(), draw()) == Scores(1, 1, 1, 1, 1, 0, 1, 1, 0)
+    assert score(draw(), draw()) == figures(1, 1, 1, 1, 1, 0, 1, 1, 0)
 
 
 @pytest.mark.parametrize("image", [draw((0, 0, 4, 4)), np.ones((12, 20), np.int64)], ids=["object", "no background"])
 def test_one_empty_image_is_the_worst_result(image: Labels) -> None:
     """Scores are 0 and distances the diagonal, whichever image is empty."""
     far = float(np.hypot(12, 20))
-    worst = Scores(0, 0, 0, 0, 0, far, 0, 0, far)
+    worst = figures(0, 0, 0, 0, 0, far, 0, 0, far)
 
     assert score(image, draw()) == worst
     assert score(draw(), image) == worst
@@ -257,11 +262,11 @@ def test_images_of_different_shape_are_refused() -> None:
 
 def test_mean_scores_averages_each_figure_over_images() -> None:
     """Every image has the same weight, however many objects it holds."""
-    one, other = Scores(1, 1, 1, 1, 1, 0, 1, 1, 0), Scores(0, 0.5, 0.4, 0.5, 0.2, 8, 0.5, 0, 3)
+    one, other = figures(1, 1, 1, 1, 1, 0, 1, 1, 0), figures(0, 0.5, 0.4, 0.5, 0.2, 8, 0.5, 0, 3)
 
     found = mean_scores([one, other])
 
-    expected = Scores(0.5, 0.75, 0.7, 0.75, 0.6, 4, 0.75, 0.5, 1.5)
+    expected = figures(0.5, 0.75, 0.7, 0.75, 0.6, 4, 0.75, 0.5, 1.5)
     assert astuple(found) == pytest.approx(astuple(expected), abs=ROUNDING)
 
 

@@ -20,7 +20,7 @@ from nuclick_qp.prompts import Prompt, PromptKind
 
 DrawPair = Callable[..., Path]
 DISCS = [(60.0, 60.0, 9.0), (100.0, 70.0, 7.0), (300.0, 200.0, 10.0), (203.0, 150.0, 8.0)]
-PERFECT = Scores(1, 1, 1, 1, 1, 0, 1, 1, 0)
+PERFECT = Scores(**dict(zip(Scores.model_fields, (1, 1, 1, 1, 1, 0, 1, 1, 0), strict=True)))
 
 
 @pytest.fixture
@@ -105,8 +105,8 @@ def test_network_that_sees_every_object_is_perfect(draw_pair: DrawPair, kind: st
 
     (image,) = evaluate_folders([draw_pair("a/discs", DISCS)], predictor=predictor, protocol=Protocol(jitter_px=jitter_px))
 
-    assert (image.image, image.objects, image.missed) == ("discs.png", 4, 0)
-    assert image.scores == PERFECT
+    assert (image.image, image.n_objects, image.n_missed) == ("discs.png", 4, 0)
+    assert Scores(**{name: getattr(image, name) for name in Scores.model_fields}) == PERFECT
 
 
 def test_object_without_outline_is_missed(draw_pair: DrawPair, dark_predictor: Predictor) -> None:
@@ -115,16 +115,16 @@ def test_object_without_outline_is_missed(draw_pair: DrawPair, dark_predictor: P
 
     image = evaluate_image(folder / "discs.png", folder / "discs_label.png", predictor=dark_predictor)
 
-    assert (image.objects, image.missed) == (5, 1)
-    assert image.scores.sq == 1
-    assert image.scores.dq == pytest.approx(8 / 9)
+    assert (image.n_objects, image.n_missed) == (5, 1)
+    assert image.sq == 1
+    assert image.dq == pytest.approx(8 / 9)
 
 
 def test_pixel_size_of_the_images_changes_the_scale(draw_pair: DrawPair, dark_predictor: Predictor) -> None:
     """Images of 0.5 um/px are shown enlarged to a network of 0.25 um/px; discs of 4 px then have enough pixels of it."""
     folder = draw_pair("a/discs", [(60.0, 60.0, 3.5), (100.0, 70.0, 3.5)])
 
-    missed = [evaluate_folders([folder], predictor=dark_predictor, protocol=Protocol(mpp=mpp))[0].missed for mpp in (None, 0.25, 0.5)]
+    missed = [evaluate_folders([folder], predictor=dark_predictor, protocol=Protocol(mpp=mpp))[0].n_missed for mpp in (None, 0.25, 0.5)]
 
     assert missed == [2, 2, 0]
 
@@ -137,7 +137,7 @@ def test_images_of_several_folders_go_by_their_paths(draw_pair: DrawPair, dark_p
     images = evaluate_folders(folders, predictor=dark_predictor, pattern="disc*")
 
     expected = [((folder / "discs.png").as_posix(), count) for folder, count in zip(folders, (4, 2), strict=True)]
-    assert [(image.image, image.objects) for image in images] == expected
+    assert [(image.image, image.n_objects) for image in images] == expected
 
 
 def test_folder_named_twice_is_refused(draw_pair: DrawPair, dark_predictor: Predictor) -> None:

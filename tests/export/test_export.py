@@ -15,9 +15,9 @@ from shapely import Polygon
 from shapely.geometry import shape
 
 from drawn_objects import BIG, CELL, DISC, LEFT, OBJECTS, RIGHT, RING, TWO, Drawn, export, ids_in, table
-from nuclick_qp.export.masks import paint_labels
 from nuclick_qp.formats.geojson.reading import read_prompts
 from nuclick_qp.geometry import Window
+from nuclick_qp.shapes.fill import paint_outlines
 from nuclick_qp.storage.labels import find_pairs, read_pair
 
 MakeProject = Callable[..., Path]
@@ -123,7 +123,7 @@ def test_coco_masks_are_the_painted_ones(make_drawn_project: MakeProject, tmp_pa
     for annotation in coco.anns.values():
         tile = coco.imgs[annotation["image_id"]]
         window = Window(tile["x"], tile["y"], tile["width"], tile["height"], tile["downsample"])
-        painted = paint_labels([outlines[annotation["object_id"]]], window)[0] > 0
+        painted = paint_outlines([outlines[annotation["object_id"]]], window).labels > 0
         decoded = coco.annToMask(annotation) > 0
         has_hole = isinstance(annotation["segmentation"], dict)
         assert np.count_nonzero(painted != decoded) <= (0 if has_hole else 0.06 * painted.sum())

@@ -170,7 +170,7 @@ def test_outlines_of_ours_are_results_and_no_prompts(save: Save) -> None:
 
     assert content.prompts == ()
     first, second = content.results
-    assert first.prompt_key == KEY
+    assert first.key == KEY
     assert first.outline is not None
     assert first.outline.symmetric_difference(Polygon(square).union(Polygon(far))).area == 0
     assert second.outline is None

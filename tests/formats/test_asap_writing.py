@@ -9,7 +9,7 @@ import pytest
 from shapely import MultiPolygon, Point, Polygon, box
 
 from asap_files import KEY, annotation, asap_file, group, load, ring_of
-from nuclick_qp.annotations.objects import PROBABILITY, PROMPT_KEY, ResultObject
+from nuclick_qp.annotations.objects import ResultObject
 from nuclick_qp.errors import WriteRefusedError
 from nuclick_qp.formats.asap.reading import read_prompts
 from nuclick_qp.formats.asap.writing import check_output, write_objects
@@ -41,8 +41,8 @@ def _result(key: str = KEY, **changes: Any) -> ResultObject:
         "plane": Plane(),
         "nested": False,
         "anchor": (10.0, 10.0),
-        "measurements": ((PROBABILITY, 0.934),),
-        "metadata": ((PROMPT_KEY, key),),
+        "key": key,
+        "probability": 0.934,
     }
     return ResultObject(**(fields | changes))
 

@@ -133,7 +133,7 @@ def test_metadata_written_twice_are_both_read(tmp_path: Path) -> None:
 
     (result,) = read_prompts(path).results
 
-    assert (result.prompt_key, result.model) == ("abc", "5")
+    assert (result.key, result.model) == ("abc", "5")
 
 
 @pytest.mark.parametrize(

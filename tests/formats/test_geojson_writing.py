@@ -15,7 +15,7 @@ import pytest
 from shapely import MultiPolygon, Point, Polygon, box
 from shapely.geometry import shape
 
-from nuclick_qp.annotations.objects import PROMPT_KEY, ResultObject
+from nuclick_qp.annotations.objects import ResultObject
 from nuclick_qp.errors import WriteRefusedError
 from nuclick_qp.formats.geojson import features
 from nuclick_qp.formats.geojson.reading import read_prompts
@@ -33,8 +33,8 @@ def _result(key: str = "abc", **changes: Any) -> ResultObject:
         "plane": Plane(),
         "nested": False,
         "anchor": (10.0, 10.0),
-        "measurements": (("NuClick: probability", 0.9),),
-        "metadata": ((PROMPT_KEY, key),),
+        "key": key,
+        "probability": 0.9,
     }
     return ResultObject(**(fields | changes))
 

@@ -10,7 +10,7 @@ from shapely import MultiPolygon, Polygon, box
 
 from compared_objects import assert_same, assert_same_outline, assert_same_results, data_of, our_objects, users_objects
 from fixture_projects import DATA, VERSIONS, entry_of, open_with_qupath
-from nuclick_qp.annotations.objects import MODEL_KEY, OPTIONS_KEY, PROMPT_KEY, Changes, ObjectKind, ResultObject
+from nuclick_qp.annotations.objects import Changes, ObjectKind, ResultObject
 from nuclick_qp.prompts import Plane, Prompt
 from nuclick_qp.qupath.files_engine import open_files_project
 from nuclick_qp.qupath.protocol import ImageEntry, Project
@@ -61,9 +61,10 @@ def results_for(prompts: tuple[Prompt, ...]) -> tuple[ResultObject, ...]:
             part = Polygon(box(x - 9.12, y - 9, x + 9, y + 9).exterior, [box(x - 2, y - 2, x + 2, y + 2).exterior])
         outline = MultiPolygon([part, box(x + 20, y, x + 22.25, y + 1.5)]) if i % 7 == 2 else part
         name = prompt.class_name if i % 5 else "Neu: Größe"
-        metadata = ((PROMPT_KEY, prompt.key), (MODEL_KEY, "m"), (OPTIONS_KEY, "o"))
-        measurements = (("NuClick: probability", 0.9), ("Area µm^2", math.nan))
-        made.append(ResultObject(outline, KINDS[i % 3], name, prompt.plane, prompt.nested, prompt.anchor, measurements, metadata))
+        shape = (("Area µm^2", math.nan),)
+        made.append(
+            ResultObject(outline, KINDS[i % 3], name, prompt.plane, prompt.nested, prompt.anchor, prompt.key, 0.9, "m", "o", shape)
+        )
     return tuple(made)
 
 
@@ -116,7 +117,7 @@ def test_each_reads_what_the_other_wrote(pair: Pair) -> None:
         contents = [project.read(entry) for project in (pair.files, pair.qupath, *pair.swapped)]
         for content in contents[1:]:
             assert_same(contents[0], content, within=0.01)
-        assert sorted(r.prompt_key for r in contents[0].results) == sorted(dict(r.metadata)[PROMPT_KEY] for r in add)
+        assert sorted(r.key for r in contents[0].results) == sorted(r.key for r in add)
     assert written > 30
 
 
@@ -142,7 +143,7 @@ def test_engines_replace_and_remove_the_same(pair: Pair) -> None:
     entry = pair.entries[0]
     add = results_for(pair.files.read(entry).prompts)
     pair.write(entry, Changes(add))
-    keys = frozenset(dict(r.metadata)[PROMPT_KEY] for r in add[:7])
+    keys = frozenset(r.key for r in add[:7])
 
     for project in pair.swapped:
         project.write(entry, Changes(add[:4], keys), fingerprint=project.read(entry).fingerprint)

@@ -10,7 +10,7 @@ from shapely import box
 
 from compared_objects import assert_same, assert_same_outline, assert_same_results, data_of, users_objects
 from fixture_projects import entry_of, open_with_qupath
-from nuclick_qp.annotations.objects import PROMPT_KEY, Changes, ResultObject
+from nuclick_qp.annotations.objects import Changes, ResultObject
 from nuclick_qp.prompts import Plane
 from nuclick_qp.qupath.files_engine import open_files_project
 from nuclick_qp.qupath.jvm.data import read_data, write_data
@@ -99,7 +99,7 @@ def test_odd_objects_are_read_and_kept_alike(study: Path, name: str) -> None:
     assert [(a.kind, a.plane, a.name) for a in one] == [(a.kind, a.plane, a.name) for a in other]
     for a, b in zip(one, other, strict=True):
         assert_same_outline(a.outline, b.outline)
-    results = (ResultObject(box(1, 1, 9.5, 9), "detection", "Tumor", Plane(1, 2), True, (5, 5), (), ((PROMPT_KEY, "key"),)),)
+    results = (ResultObject(box(1, 1, 9.5, 9), "detection", "Tumor", Plane(1, 2), True, (5, 5), "key"),)
     written = []
     old = qupath.data_path(entry).read_bytes()
     for project in (files, qupath):

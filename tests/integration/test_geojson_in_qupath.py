@@ -15,7 +15,7 @@ from compared_objects import assert_same_outline
 from drawn_objects import export
 from drawn_projects import ALL, run_on
 from fixture_projects import DATA, VERSIONS, entry_of, open_with_qupath
-from nuclick_qp.annotations.objects import OBJECT_KINDS, PROMPT_KEY, ClosedObject, ResultObject
+from nuclick_qp.annotations.objects import OBJECT_KINDS, ClosedObject, ResultObject
 from nuclick_qp.annotations.sorting import FoundObject
 from nuclick_qp.formats.geojson.reading import read_prompts
 from nuclick_qp.formats.geojson.writing import closed_to_geojson, write_objects
@@ -56,7 +56,7 @@ def as_found(java: Java, objects: Sequence[Any]) -> list[FoundObject]:
 def result(key: str, **changes: Any) -> ResultObject:
     """Give a disc of a run."""
     disc = Point(10, 10).buffer(3)
-    made = ResultObject(disc, "detection", "Tumor", Plane(), False, (10, 10), (("NuClick: probability", 0.9),), ((PROMPT_KEY, key),))
+    made = ResultObject(disc, "detection", "Tumor", Plane(), False, (10, 10), key, 0.9)
     return replace(made, **changes)
 
 

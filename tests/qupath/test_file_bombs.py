@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from edited_files import edited
 from fuzz_data_file import RESULT
 from nuclick_qp.errors import UnreadableDataError, WriteRefusedError
 from nuclick_qp.qupath.javastream.emit import emit
@@ -208,10 +209,10 @@ def test_classes_that_no_object_has_take_little_memory_in_an_edit(characters: in
 
     with within_bounds(file.data):
         if is_written:
-            assert len(parse_data_file(file.edited(add=[RESULT]), source=SOURCE).objects) == 2
+            assert len(parse_data_file(edited(file, add=[RESULT]), source=SOURCE).objects) == 2
         else:
             with pytest.raises(WriteRefusedError, match="name of a class"):
-                file.edited(add=[RESULT])
+                edited(file, add=[RESULT])
 
 
 def test_many_classes_below_one_with_many_fields_take_little_memory() -> None:

@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 from shapely import Polygon
 
+from edited_files import emitted
 from fixture_projects import DATA, VERSIONS, drawn_in, entry_of, prompts_in, snapshot
-from nuclick_qp.annotations.objects import MODEL_KEY, PROMPT_KEY, Changes, ResultObject
+from nuclick_qp.annotations.objects import Changes, ResultObject
 from nuclick_qp.errors import UnreadableDataError
 from nuclick_qp.prompts import Plane
 from nuclick_qp.qupath.files_engine import open_files_project
@@ -39,8 +40,7 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 def result(key: str, x: float = 100, y: float = 100, **changes: Any) -> ResultObject:
     """Give a result as a run makes them: a square around its prompt."""
     square = Polygon([(x - 5, y - 5), (x + 5, y - 5), (x + 5, y + 5), (x - 5, y + 5)])
-    metadata = ((PROMPT_KEY, key), (MODEL_KEY, "m"))
-    made = ResultObject(square, "detection", "Tumor", Plane(), False, (x, y), (("NuClick: probability", 0.5),), metadata)
+    made = ResultObject(square, "detection", "Tumor", Plane(), False, (x, y), key, 0.5, "m")
     return replace(made, **changes)
 
 
@@ -122,7 +122,7 @@ def test_results_are_read_back(folder: Path) -> None:
     write(project, (result("a"), result("b", 200, 50, kind="annotation"), result("c", 300, 300, kind="cell")))
 
     content = project.read(entry_of(project))
-    assert [(r.prompt_key, r.model, r.centroid) for r in content.results] == [
+    assert [(r.key, r.model, r.centroid) for r in content.results] == [
         ("a", "m", (100, 100)),
         ("b", "m", (200, 50)),
         ("c", "m", (300, 300)),
@@ -167,7 +167,7 @@ def test_rerun_replaces_only_the_results_of_its_own_prompts(folder: Path) -> Non
     write(project, (result("a", 110),), ("a",))
 
     content = project.read(entry_of(project))
-    assert sorted((r.prompt_key, r.centroid) for r in content.results) == [("a", (110, 100)), ("b", (200, 100))]
+    assert sorted((r.key, r.centroid) for r in content.results) == [("a", (110, 100)), ("b", (200, 100))]
     assert content.neighbours == neighbours
 
 
@@ -276,7 +276,7 @@ def test_failing_side_file_is_logged_and_loses_nothing(
     with caplog.at_level(logging.WARNING):
         write(project, (result("a", class_name="Gland"),))
 
-    assert [r.prompt_key for r in project.read(entry_of(project)).results] == ["a"]
+    assert [r.key for r in project.read(entry_of(project)).results] == ["a"]
     assert name in caplog.text
     assert not list(folder.rglob("*.tmp"))
 
@@ -291,7 +291,7 @@ def test_broken_side_file_is_left_alone(folder: Path, caplog: pytest.LogCaptureF
     with caplog.at_level(logging.WARNING):
         write(project, (result("a", class_name="Gland"),))
 
-    assert [r.prompt_key for r in project.read(entry_of(project)).results] == ["a"]
+    assert [r.key for r in project.read(entry_of(project)).results] == ["a"]
     assert (folder / name).read_text("utf-8") == content
     assert Path(name).name in caplog.text
 
@@ -303,7 +303,7 @@ def test_image_that_was_never_saved_gets_a_data_file(folder: Path) -> None:
     write(project, (result("a", class_name="Gland"),), entry_id="6")
 
     content = project.read(entry_of(project, "6"))
-    assert [(r.prompt_key, r.centroid) for r in content.results] == [("a", (100, 100))]
+    assert [(r.key, r.centroid) for r in content.results] == [("a", (100, 100))]
     assert not (folder / "data" / "6" / "data.qpdata.nuclick-backup").exists()
 
 
@@ -312,4 +312,4 @@ def test_written_file_reads_as_a_whole(folder: Path) -> None:
     write(open_files_project(folder), (result("a"),))
 
     path = folder / "data" / "1" / "data.qpdata"
-    assert parse_data_file(path.read_bytes(), source=path).to_bytes() == path.read_bytes()
+    assert emitted(parse_data_file(path.read_bytes(), source=path)) == path.read_bytes()

@@ -12,14 +12,14 @@ import pytest
 from shapely import Point
 
 from fixture_projects import DATA, entry_of, snapshot
-from nuclick_qp.annotations.objects import PROMPT_KEY, Changes, ResultObject
+from nuclick_qp.annotations.objects import Changes, ResultObject
 from nuclick_qp.errors import UnreadableDataError, WriteRefusedError
 from nuclick_qp.prompts import Plane
 from nuclick_qp.qupath.files_engine import open_files_project
 from nuclick_qp.qupath.folder_project import ABSENT
 from nuclick_qp.qupath.protocol import Project
 
-RESULT = ResultObject(Point(100, 100).buffer(5), "detection", "Tumor", Plane(), False, (100, 100), (), ((PROMPT_KEY, "a"),))
+RESULT = ResultObject(Point(100, 100).buffer(5), "detection", "Tumor", Plane(), False, (100, 100), "a")
 
 
 @pytest.fixture(params=("0.3.2", "0.4.4", "0.6.0", "0.8"))

@@ -53,7 +53,7 @@ def test_areas_have_centroids_where_they_are_asked_for() -> None:
     (bent_xy, _), (box_xy, _) = content.neighbours
     assert bent_xy == pytest.approx((19 / 14, 19 / 14))
     assert box_xy == (20, 40)
-    assert [(r.prompt_key, r.centroid) for r in content.results] == [("k", (20, 40))]
+    assert [(r.key, r.centroid) for r in content.results] == [("k", (20, 40))]
 
 
 def test_objects_come_in_order_and_know_whether_they_are_nested() -> None:

@@ -37,9 +37,8 @@ def project(study: Path) -> JvmProject:
 
 def result(key: str, x: float = 100, y: float = 100, **changes: Any) -> ResultObject:
     """Give a result as a run makes them: a square around its prompt."""
-    metadata = ((PROMPT_KEY, key), (MODEL_KEY, "m"))
     square = box(x - 5, y - 5, x + 5, y + 5)
-    made = ResultObject(square, "detection", "Tumor", Plane(), False, (x, y), (("NuClick: probability", 0.5),), metadata)
+    made = ResultObject(square, "detection", "Tumor", Plane(), False, (x, y), key, 0.5, "m")
     return replace(made, **changes)
 
 
@@ -88,7 +87,7 @@ def test_result_replaces_the_one_of_its_key(project: JvmProject) -> None:
 
     write(project, (result("a", 120, 120),), remove=("a",))
 
-    found = {r.prompt_key: r.centroid for r in project.read(entry_of(project)).results}
+    found = {r.key: r.centroid for r in project.read(entry_of(project)).results}
     assert found == {"b": pytest.approx((50, 50)), "a": pytest.approx((120, 120))}
 
 
@@ -153,7 +152,7 @@ def test_image_without_data_gets_some(project: JvmProject) -> None:
 
     write(project, (result("a"),), entry_id="6")
 
-    assert [r.prompt_key for r in project.read(entry).results] == ["a"]
+    assert [r.key for r in project.read(entry).results] == ["a"]
 
 
 @pytest.mark.parametrize("threads", [1, 4])

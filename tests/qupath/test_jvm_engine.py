@@ -159,7 +159,7 @@ for folder, open_project in zip(sys.argv[1:], (open_jvm_project, open_files_proj
         entry = project.images()[0]
         disc, ring = Point(90.125, 80.5).buffer(4), Point(120.25, 80).buffer(9).difference(Point(120.25, 80).buffer(2.5))
         add = [
-            ResultObject(o, "detection", "Tumor", Plane(1, 0), True, (90.125, 80.5), (("Area µm^2", 0.25),), ((PROMPT_KEY, key),))
+            ResultObject(o, "detection", "Tumor", Plane(1, 0), True, (90.125, 80.5), key, shape=(("Area µm^2", 0.25),))
             for key, o in {"a": disc, "b": ring, "c": disc}.items()
         ]
         project.write(entry, Changes(tuple(add)), fingerprint=project.read(entry).fingerprint)

@@ -21,7 +21,7 @@ from nuclick_qp.qupath.files_engine import open_files_project
 from nuclick_qp.prompts import Plane
 
 original, copies = Path(sys.argv[1]), Path(sys.argv[2])
-result = ResultObject(box(10, 10, 30, 30), "detection", "New", Plane(), False, (20.0, 20.0), metadata=((PROMPT_KEY, "a"),))
+result = ResultObject(box(10, 10, 30, 30), "detection", "New", Plane(), False, (20.0, 20.0), "a")
 
 def kill_at(last):
     calls = 0

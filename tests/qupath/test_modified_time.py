@@ -10,7 +10,7 @@ import pytest
 from shapely import Point
 
 from fixture_projects import DATA, VERSIONS, entry_of
-from nuclick_qp.annotations.objects import PROMPT_KEY, Changes, ResultObject
+from nuclick_qp.annotations.objects import Changes, ResultObject
 from nuclick_qp.errors import WriteRefusedError
 from nuclick_qp.prompts import Plane
 from nuclick_qp.qupath import files_engine
@@ -19,7 +19,7 @@ from nuclick_qp.qupath.folder import project_json
 from nuclick_qp.qupath.protocol import Project
 from nuclick_qp.qupath.qpdata.data_file import Edited, edit_data_file
 
-RESULT = ResultObject(Point(100, 100).buffer(5), "detection", "Tumor", Plane(), False, (100, 100), (), ((PROMPT_KEY, "a"),))
+RESULT = ResultObject(Point(100, 100).buffer(5), "detection", "Tumor", Plane(), False, (100, 100), "a")
 
 
 @pytest.fixture(params=VERSIONS)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from edited_files import emitted
 from fixture_projects import DATA, drawn_in, prompts_in
 from nuclick_qp.qupath.files_engine import open_files_project
 from nuclick_qp.qupath.folder.side_files import listed_colours
@@ -44,7 +45,7 @@ def test_properties_of_unknown_classes_and_a_long_script_are_kept() -> None:
     assert data.version == 2
     assert classes > JDK_CLASSES
     assert max(map(len, texts)) > 0xFFFF
-    assert data.to_bytes() == data.data
+    assert emitted(data) == data.data
     assert dict(data.properties)["stain"] == "DAB"
 
 

@@ -14,8 +14,9 @@ from shapely import Point
 from shapely.geometry import shape
 from shapely.geometry.base import BaseGeometry
 
+from edited_files import edited, emitted
 from fixture_projects import DATA, VERSIONS, snapshot
-from nuclick_qp.annotations.objects import PROMPT_KEY, Changes, ResultObject
+from nuclick_qp.annotations.objects import Changes, ResultObject
 from nuclick_qp.prompts import Plane
 from nuclick_qp.qupath.files_engine import FilesProject, open_files_project
 from nuclick_qp.qupath.qpdata.data_file import DataFile, parse_data_file
@@ -28,7 +29,7 @@ PROJECTS = [path for root in ([DATA, REAL] if SHARED else [DATA]) for path in so
 FOLDERS = sorted({path.parent for path in PROJECTS if any(path.parent.rglob("data.qpdata"))})
 NOT_WRITTEN = {"data.qpdata", "summary.json", "classes.json"}  # of what there was, nothing else may change
 DISC = Point(50, 60).buffer(8)
-ADDED = ResultObject(DISC, "detection", "Sweep: of all", Plane(), False, (50, 60), (("NuClick: probability", 0.75),), ((PROMPT_KEY, "k"),))
+ADDED = ResultObject(DISC, "detection", "Sweep: of all", Plane(), False, (50, 60), "k", 0.75)
 
 
 def described(item: PathObject) -> tuple[object, ...]:
@@ -74,9 +75,9 @@ def test_every_data_file_is_reproduced_and_takes_an_outline(folder: Path) -> Non
     for path in sorted(folder.rglob("data.qpdata")):
         old = load(path)
 
-        new = parse_data_file(old.edited(add=(ADDED,)), source=path)
+        new = parse_data_file(edited(old, add=(ADDED,)), source=path)
 
-        assert old.to_bytes() == old.data, path
+        assert emitted(old) == old.data, path
         *others, last = new.objects
         assert described_objects(new)[:-1] == described_objects(old), path
         assert len(others) == len(old.objects)
@@ -98,7 +99,7 @@ def test_every_image_takes_an_outline_and_nothing_else_changes(path: Path, tmp_p
         now = load(project.data_path(entry))
         assert described_objects(now)[:-1] == old
         assert now.objects[-1].class_name == "Sweep: of all"
-        assert [result.prompt_key for result in project.read(entry).results] == ["k"]
+        assert [result.key for result in project.read(entry).results] == ["k"]
     after = snapshot(tmp_path / "study")
     assert [name for name in files if after.get(name) != files[name] and Path(name).name not in NOT_WRITTEN] == []
 

@@ -9,7 +9,7 @@ import pytest
 from shapely import box
 
 from fixture_projects import DATA, entry_of, snapshot
-from nuclick_qp.annotations.objects import PROMPT_KEY, Changes, ResultObject
+from nuclick_qp.annotations.objects import Changes, ResultObject
 from nuclick_qp.prompts import Plane
 from nuclick_qp.qupath.files_engine import open_files_project
 
@@ -27,7 +27,7 @@ def write_result(folder: Path, key: str) -> None:
     """Write one detection of ours into the first image."""
     project = open_files_project(folder)
     entry = entry_of(project)
-    result = ResultObject(box(10, 10, 30, 30), "detection", "Tumor", Plane(), False, (20.0, 20.0), metadata=((PROMPT_KEY, key),))
+    result = ResultObject(box(10, 10, 30, 30), "detection", "Tumor", Plane(), False, (20.0, 20.0), key)
     project.write(entry, Changes((result,)), fingerprint=project.read(entry).fingerprint)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from edited_files import ENTRIES, RESULTS, again, load, result
+from edited_files import ENTRIES, RESULTS, again, edited, load, result
 from fixture_projects import VERSIONS
 from nuclick_qp.errors import WriteRefusedError
 from nuclick_qp.qupath.javastream import splice
@@ -22,7 +22,7 @@ def test_bytes_differ_by_the_count_the_insertion_and_handles(version: str) -> No
     old = load(version, "1")
     count = len(old.objects)
 
-    new = old.edited(add=RESULTS)
+    new = edited(old, add=RESULTS)
 
     differing = (i for i, (a, b) in enumerate(zip(old.data, new, strict=False)) if a != b)
     place = next(differing) + 1
@@ -50,7 +50,7 @@ def test_new_objects_that_do_not_read_back_are_not_given_out(monkeypatch: pytest
     monkeypatch.setattr(splice, "emit_more", faulty)
 
     with pytest.raises(WriteRefusedError, match="do not read back as they were meant"):
-        load("0.6.0", "1").edited(add=(result("a"),))
+        edited(load("0.6.0", "1"), add=(result("a"),))
 
 
 @pytest.mark.parametrize("fault", ["references left", "another byte", "a place off", "one node too many"])
@@ -67,7 +67,7 @@ def test_old_objects_that_do_not_read_back_are_not_given_out(fault: str, monkeyp
     whole = load("0.6.0", "1")
 
     with pytest.raises(WriteRefusedError, match=r"data\.qpdata was left as it is"):
-        whole.edited(add=(result("a", at=(250, 250), nested=True),))
+        edited(whole, add=(result("a", at=(250, 250), nested=True),))
 
 
 @pytest.mark.parametrize(("version", "entry"), ENTRIES)
@@ -78,8 +78,8 @@ def test_splicing_gives_what_java_would_read_the_same(version: str, entry: str) 
         dataclasses.replace(result(f"n{i}", at=(x, x), nested=True), class_name=f"Class {i % 3}") for i, x in enumerate(range(5, 500, 25))
     ]
 
-    new = old.edited(add=(*RESULTS, *nested))
+    new = edited(old, add=(*RESULTS, *nested))
 
     assert emit(parse(new).contents) == new
     keys = frozenset([*"abcdef", *(f"n{i}" for i in range(20))])
-    assert again(new).edited(add=(), remove_keys=keys) == old.data
+    assert edited(again(new), add=(), remove_keys=keys) == old.data

@@ -77,7 +77,7 @@ def test_own_results_are_neither_prompts_nor_neighbours(make_project: MakeProjec
 
     assert len(content.prompts) == 4
     assert content.neighbours == ()
-    assert {result.prompt_key for result in content.results} == {prompt.key for prompt in content.prompts}
+    assert {result.key for result in content.results} == {prompt.key for prompt in content.prompts}
 
 
 def test_empty_prompt_stays_empty_when_run_again(make_project: MakeProject, predictors: Predictors) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from shapely import Point, Polygon, box
 
-from nuclick_qp.annotations.objects import PROMPT_KEY, Changes, ClosedAnnotation, ResultObject
+from nuclick_qp.annotations.objects import Changes, ClosedAnnotation, ResultObject
 from nuclick_qp.errors import NoPixelSizeError, SlideNotFoundError, TrainingDataError
 from nuclick_qp.geometry import Window
 from nuclick_qp.prompts import Plane
@@ -42,7 +42,7 @@ def make_project(tmp_path: Path, draw_discs: Callable[..., Path]) -> MakeProject
         project = open_files_project(path)
         for entry, shapes in zip(project.images(), images, strict=True):
             add = tuple(
-                ResultObject(outline, "annotation", name, Plane(), nested=False, anchor=(0, 0), metadata=((PROMPT_KEY, f"{i}"),))
+                ResultObject(outline, "annotation", name, Plane(), nested=False, anchor=(0, 0), key=f"{i}")
                 for i, (outline, name) in enumerate(shapes)
             )
             project.write(entry, Changes(add), fingerprint=project.read(entry).fingerprint)

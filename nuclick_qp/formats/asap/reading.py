@@ -6,7 +6,7 @@ slide frame begins on the canvas, ties the two together.
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,8 +15,8 @@ import shapely
 from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
-from nuclick_qp.annotations.objects import PROMPT_KEY, EntryContent
-from nuclick_qp.annotations.sorting import FoundObject, sort_objects
+from nuclick_qp.annotations.objects import PROBABILITY, PROMPT_KEY, EntryContent
+from nuclick_qp.annotations.sorting import NOWHERE, FoundObject, sort_objects
 from nuclick_qp.errors import PromptError
 from nuclick_qp.formats.asap.document import AsapAnnotation, AsapGroup, parse
 
@@ -27,7 +27,7 @@ LINE_TYPES = ("measurement",)
 AREA_TYPES = ("polygon", "spline", "rectangle")
 NOT_DRAWN = "none"
 # ASAP has no place for a key but the name. Who renames an outline makes it their own.
-RESULT_NAME = re.compile(r"nuclick ([0-9a-f]{20})( p=[01]\.\d\d)?")
+RESULT_NAME = re.compile(r"nuclick ([0-9a-f]{20})(?: p=([01]\.\d\d))?")
 # Given by ASAP, and given again after something was deleted: no sign that two strokes belong together.
 NAME_OF_ASAP = re.compile(r"Annotation \d+")
 
@@ -63,17 +63,17 @@ def read_prompts(path: Path, *, origin: tuple[int, int]) -> EntryContent:
     groups = {group.name: group for group in document.groups}
     objects: list[FoundObject] = []
     unknown: list[str] = []
-    parts: dict[str, list[shapely.Polygon]] = defaultdict(list)
+    parts: dict[str, list[AsapAnnotation]] = defaultdict(list)
     for annotation in document.annotations:
         kind = annotation.kind.lower()
         if key := earlier_key(annotation):
-            parts[key].append(_polygon(annotation.xy - origin))
+            parts[key].append(annotation)
         elif kind in (*POINT_TYPES, *LINE_TYPES, *AREA_TYPES) and (len(annotation.xy) or kind in AREA_TYPES):
             objects.append(_found(annotation, groups, origin=origin))
         elif kind != NOT_DRAWN:
             what = f"of type {annotation.kind!r}" if len(annotation.xy) else "without coordinates"
             unknown.append(f"annotation {annotation.name!r} {what} is nothing that ASAP draws; draw it anew")
-    objects += [_result(key, polygons) for key, polygons in parts.items()]
+    objects += [_result(key, group, groups, origin=origin) for key, group in parts.items()]
     content = sort_objects(objects, fingerprint="")
     return replace(content, bad_prompts=(*content.bad_prompts, *unknown))
 
@@ -110,8 +110,17 @@ def _polygon(xy: NDArray[np.float64]) -> shapely.Polygon:
     return shapely.Polygon(xy) if len(xy) > 2 else shapely.Polygon()
 
 
-def _result(key: str, polygons: list[shapely.Polygon]) -> FoundObject:
+def _result(
+    key: str, parts: Sequence[AsapAnnotation], groups: Mapping[str, AsapGroup], *, origin: tuple[int, int]
+) -> FoundObject:
     """Put the parts of an earlier outline together; a reshaped one may be no valid area."""
+    polygons = [_polygon(part.xy - origin) for part in parts]
     outline: BaseGeometry | None = shapely.union_all(polygons) if all(polygon.is_valid for polygon in polygons) else None
-    centre = (float("nan"), float("nan")) if outline is None or outline.is_empty else (outline.centroid.x, outline.centroid.y)
-    return FoundObject("annotation", "area", centroid=centre, outline=outline, metadata={PROMPT_KEY: key})
+    centre = NOWHERE if outline is None or outline.is_empty else (outline.centroid.x, outline.centroid.y)
+    class_name, _ = _meaning(parts[0].group, groups)
+    match = RESULT_NAME.fullmatch(parts[0].name)
+    told = ((PROBABILITY, float(match[2])),) if match and match[2] else ()
+    metadata = {PROMPT_KEY: key}
+    return FoundObject(
+        "annotation", "area", centroid=centre, outline=outline, class_name=class_name, metadata=metadata, measurements=told
+    )

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from nuclick_qp.annotations.colours import colour_of
-from nuclick_qp.annotations.objects import PROBABILITY, PROMPT_KEY, ResultObject
+from nuclick_qp.annotations.objects import ResultObject
 from nuclick_qp.errors import PromptError, WriteRefusedError
 from nuclick_qp.formats.asap.document import ANNOTATIONS, DEFAULT_COLOUR, GROUPS, NO_GROUP, ROOT, AsapDocument, AsapGroup, Span, parse
 from nuclick_qp.formats.asap.reading import OWN_GROUPS, earlier_key
@@ -57,7 +57,7 @@ def write_objects(path: Path, objects: Sequence[ResultObject], *, origin: tuple[
     if any(result.plane != Plane() for result in objects):
         raise WriteRefusedError(f"{path} cannot hold outlines of stacks, as ASAP has no planes; write them as GeoJSON")
     document, old = _base(path, template)
-    keys = {_key(result) for result in objects}
+    keys = {result.key for result in objects}
     replaced = {key for annotation in document.annotations if (key := earlier_key(annotation)) in keys}
     new = _merged(document, objects, origin=origin)
     _verify(document, new, keys=keys, source=path)
@@ -115,7 +115,7 @@ def _fault(document: AsapDocument) -> str | None:
 def _merged(document: AsapDocument, objects: Sequence[ResultObject], *, origin: tuple[int, int]) -> bytes:
     new_groups = _new_groups(document, objects)
     groups = {group.name: group for group in (*document.groups, *new_groups)}
-    keys = {_key(result) for result in objects}
+    keys = {result.key for result in objects}
     gone = [annotation.span for annotation in document.annotations if earlier_key(annotation) in keys]
     edits: list[Edit] = [(_before_space(document.data, span.start), span.end, "") for span in gone]
     lists = (
@@ -156,13 +156,8 @@ def _result_group(class_name: str | None) -> str:
 
 def _annotations_xml(objects: Iterable[ResultObject], groups: Mapping[str, AsapGroup], *, origin: tuple[int, int]) -> Iterable[str]:
     for result in objects:
-        probability = dict(result.measurements).get(PROBABILITY)
-        name = f"nuclick {_key(result)}" + ("" if probability is None else f" p={probability:.2f}")
+        name = f"nuclick {result.key}" + ("" if result.probability is None else f" p={result.probability:.2f}")
         yield from polygons_xml(result.outline, name=name, group=groups[_result_group(result.class_name)], origin=origin)
-
-
-def _key(result: ResultObject) -> str:
-    return dict(result.metadata)[PROMPT_KEY]
 
 
 def _append(data: bytes, span: Span, tag: str, content: str, *, indent: str) -> Edit:

@@ -13,7 +13,7 @@ from shapely.errors import ShapelyError
 from shapely.geometry.base import BaseGeometry
 
 from nuclick_qp.annotations.objects import PROMPT_KEY, EntryContent
-from nuclick_qp.annotations.sorting import FoundKind, FoundObject, Shape, sort_objects
+from nuclick_qp.annotations.sorting import NOWHERE, FoundKind, FoundObject, Shape, sort_objects
 from nuclick_qp.errors import PromptError
 from nuclick_qp.formats.geojson.features import BROKEN, read_features
 from nuclick_qp.prompts import Plane
@@ -107,13 +107,14 @@ def _found(feature: dict[str, Any], *, nested: bool) -> FoundObject | None:
         kind=KINDS.get(named, "annotation"),
         shape=form,
         strokes=strokes,
-        centroid=(float("nan"), float("nan")) if middle is None else (middle.x, middle.y),
+        centroid=NOWHERE if middle is None else (middle.x, middle.y),
         outline=outline if PROMPT_KEY in metadata else None,  # of no other is it asked
         name=_text(properties.get("name")),
         class_name=_class_name(properties.get("classification")),
         plane=_plane(geometry.get("plane") or {}),
         nested=nested,
         metadata=metadata,
+        measurements=_measurements(properties.get("measurements")) if PROMPT_KEY in metadata else (),
     )
 
 
@@ -183,6 +184,12 @@ def _class_name(classification: Any) -> str | None:
     names.insert(0, classification)  # a plain text, or nothing
     parts = [part.strip() for name in names if (text := _text(name)) for part in text.split(":")]
     return ": ".join(part for part in parts if part) or None
+
+
+def _measurements(given: Any) -> tuple[tuple[str, float], ...]:
+    """Give measurements by name: a mapping since QuPath 0.4, a list of pairs before."""
+    pairs = given.items() if isinstance(given, dict) else [(pair["name"], pair["value"]) for pair in given or ()]
+    return tuple((str(name), float(value)) for name, value in pairs if isinstance(value, int | float))
 
 
 def _text(value: Any) -> str | None:

@@ -17,14 +17,12 @@ import numpy as np
 import shapely
 from shapely import MultiPolygon, Polygon
 
-from nuclick_qp.annotations.objects import PROMPT_KEY, ClosedObject, ResultObject
+from nuclick_qp.annotations.objects import ClosedObject, ResultObject, result_id
 from nuclick_qp.errors import WriteRefusedError
 from nuclick_qp.formats.geojson.features import BROKEN, read_features
 from nuclick_qp.prompts import Plane
 from nuclick_qp.shapes.polygons import snap_outline
 from nuclick_qp.storage.atomic import replace_atomically
-
-ID_NAMESPACE = uuid.UUID("7f0f0a5c-6c2b-5d0e-9a54-6f1d3f1f2f10")
 
 logger = logging.getLogger(__name__)
 
@@ -94,7 +92,7 @@ def _write_collection(out: IO[bytes], objects: Iterable[ResultObject], path: Pat
     others: dict[str, Any] = {}
     if merge and path.exists():
         new = {str(uuid.UUID(int=(first << 64) | second)) for first, second in halves.tolist()}
-        for text in _standing_features(path, new | {str(_id_of(key)) for key in drop_keys}, others):
+        for text in _standing_features(path, new | {str(result_id(key)) for key in drop_keys}, others):
             out.write(separator + text.encode())
             separator = b",\n"
     others.pop("type", None)
@@ -141,9 +139,8 @@ def _feature(result: ResultObject, ids: "array[int]", path: Path) -> str | None:
     if outline is None:
         logger.warning("the outline at %s is smaller than 0.01 px and is left out of %s", result.anchor, path)
         return None
-    feature_id = _id_of(dict(result.metadata).get(PROMPT_KEY, shapely.to_wkt(result.outline)))
-    ids.extend(divmod(feature_id.int, 1 << 64))
-    return _feature_text(str(feature_id), _geometry(outline, result.plane), _properties(result))
+    ids.extend(divmod(result_id(result.key).int, 1 << 64))
+    return _feature_text(result.object_id, _geometry(outline, result.plane), _properties(result))
 
 
 def _feature_text(feature_id: str, geometry: str, properties: str, nucleus: str = "") -> str:
@@ -157,10 +154,6 @@ def _geometry(outline: Polygon | MultiPolygon, plane: Plane) -> str:
     if (plane.z, plane.t) == (0, 0):
         return geometry
     return f'{geometry[:-1]},"plane":{{"c":-1,"z":{plane.z},"t":{plane.t}}}}}'
-
-
-def _id_of(key: str) -> uuid.UUID:
-    return uuid.uuid5(ID_NAMESPACE, key)
 
 
 def _properties(result: ResultObject | ClosedObject) -> str:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nuclick_qp.annotations.objects import UNCLASSIFIED
 from nuclick_qp.storage.atomic import write_atomically
 
 logger = logging.getLogger(__name__)
@@ -25,7 +26,6 @@ KIND_NAMES = {
     "tma-core": "TMA cores",
 }
 DETECTION_KINDS = frozenset({"detection", "cell", "tile"})
-UNCLASSIFIED = "Unclassified"
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,9 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nuclick_qp.errors import UnreadableDataError
+from nuclick_qp.qupath.protocol import DATA_VERSIONS
 
 FIRST_LINE = "Data file version "
-KNOWN_VERSIONS = frozenset({"2", "3"})  # QuPath 0.1.2 to 0.2, and 0.3 to 0.8
 FIRST_WITH_IDS = (0, 4)  # the QuPath that began to give each object an id
 LAST_OBJECT = "EOF"
 HIERARCHY = "qupath.lib.objects.hierarchy.PathObjectHierarchy"
@@ -151,7 +151,7 @@ def _read_stream(java: Java, data: bytes, source: Path) -> tuple[str, list[Any]]
         raw = java.load("java.io.ByteArrayInputStream")(java.bytes_of(data))
         stream = java.load("qupath.lib.io.PathIO").createObjectInputStream(raw)
         first_line = str(stream.readUTF())
-        if first_line.removeprefix(FIRST_LINE) not in KNOWN_VERSIONS:
+        if first_line.removeprefix(FIRST_LINE) not in map(str, DATA_VERSIONS):
             raise UnreadableDataError(f"{source} starts with {first_line[:40]!r}, only data versions 2 and 3 are known; update nuclick-qp")
         objects = [stream.readObject()]
         while str(objects[-1]) != LAST_OBJECT:

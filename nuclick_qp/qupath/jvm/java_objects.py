@@ -1,6 +1,5 @@
 """QuPath's objects in Java, read into what the rest of the program knows."""
 
-import math
 from collections.abc import Callable, Collection, Iterator
 from typing import Any, NamedTuple
 
@@ -9,14 +8,12 @@ import shapely
 from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
-from nuclick_qp.annotations.objects import PROMPT_KEY
-from nuclick_qp.annotations.sorting import FoundKind, FoundObject, Shape
+from nuclick_qp.annotations.objects import OBJECT_KINDS, PROMPT_KEY
+from nuclick_qp.annotations.sorting import NOWHERE, FoundKind, FoundObject, Shape
 from nuclick_qp.prompts import Plane
 from nuclick_qp.qupath.jvm.data import Java
 
-OUR_KINDS = frozenset({"annotation", "detection", "cell"})
 PATH_OBJECT = "qupath.lib.objects.PathObject"
-NOWHERE = (math.nan, math.nan)
 
 Metadata = Callable[[Any], dict[str, str]]
 
@@ -114,7 +111,7 @@ def metadata_reader(java: Java) -> Metadata:
 
 def prompt_key_of(item: Any, metadata_of: Metadata) -> str | None:
     """Give the key of the prompt that an object of ours came from, None for objects of the user."""
-    return metadata_of(item).get(PROMPT_KEY) if kind_of(item) in OUR_KINDS else None
+    return metadata_of(item).get(PROMPT_KEY) if kind_of(item) in OBJECT_KINDS else None
 
 
 def describe(root: Any) -> list[Described]:
@@ -147,7 +144,7 @@ def _found(java: Java, item: Any, metadata: dict[str, str], *, outlines_of: Coll
         metadata=metadata,
         object_id=str(item.getID()),
         nucleus=None if nucleus is None else geometry_of(java, nucleus),
-        measurements=tuple((str(key), float(value)) for key, value in item.getMeasurements().items()) if is_wanted else (),
+        measurements=tuple((str(key), float(value)) for key, value in item.getMeasurements().items()) if wants_outline else (),
     )
 
 

@@ -9,17 +9,16 @@ from typing import NamedTuple
 
 from nuclick_qp.annotations.objects import ResultObject
 from nuclick_qp.errors import UnreadableDataError, WriteRefusedError
-from nuclick_qp.qupath.javastream.emit import emit
 from nuclick_qp.qupath.javastream.nodes import Block, Graph, Item, JavaEnum, JavaObject, JavaString, collector_paused, decode_text
 from nuclick_qp.qupath.javastream.parse import parse
 from nuclick_qp.qupath.javastream.values import class_name, map_items
+from nuclick_qp.qupath.protocol import DATA_VERSIONS
 from nuclick_qp.qupath.qpdata.editing import draft, prompt_key, verified
 from nuclick_qp.qupath.qpdata.new_file import new_data_file
 from nuclick_qp.qupath.qpdata.path_objects import PathObject, decode_hierarchy, root_of
 
 __all__ = ["DataFile", "new_data_file", "parse_data_file"]
 
-KNOWN_VERSIONS = frozenset({2, 3})  # QuPath 0.1.2 to 0.2, and 0.3 to 0.8
 IMAGE_TYPE_CLASS = "qupath.lib.images.ImageData$ImageType"
 _REMEDY = "open and save the image in QuPath, or restore the file from a backup"
 
@@ -59,37 +58,6 @@ class DataFile:
         """The objects that have no parent but the root."""
         return self.root.children
 
-    def to_bytes(self) -> bytes:
-        """Write the file anew; the same bytes that were read, for all that Java wrote."""
-        return emit(self.graph.contents)
-
-    def edited(
-        self, *, add: Sequence[ResultObject], remove_keys: frozenset[str] = frozenset(), colours: Mapping[str, int] | None = None
-    ) -> bytes:
-        """Give the bytes of the file with results of ours added and removed.
-
-        Nothing else changes: without the insertions the bytes are those that were read, but for
-        the counts of children and the numbers that Java gives to objects.
-
-        Parameters
-        ----------
-        add
-            New objects, appended to the children of their parents in this order.
-        remove_keys
-            Values of `PROMPT_KEY`; objects of ours that carry one are removed. Children that are
-            not removed move to its parent.
-        colours
-            Packed ARGB colours of classes by full name, for classes that the file does not have.
-
-        Raises
-        ------
-        WriteRefusedError
-            If the file cannot be reproduced byte for byte, or reading the result again does not
-            give what was to be written.
-        """
-        with _named(self.source), collector_paused():
-            return verified(draft(self.graph, self.root, self.data, add=add, remove_keys=remove_keys, colours=colours or {}))
-
 
 class Edited(NamedTuple):
     """A file with results of ours added and removed.
@@ -112,14 +80,32 @@ class Edited(NamedTuple):
 def edit_data_file(
     data: bytes, *, source: Path, add: Sequence[ResultObject], remove_keys: frozenset[str], colours: Mapping[str, int]
 ) -> Edited:
-    """Read a file and edit it, as `DataFile.edited` does, with the nodes of one file only in memory at a time.
+    """Give a file with results of ours added and removed, with the nodes of one file only in memory at a time.
+
+    Nothing else changes: without the insertions the bytes are those that were read, but for the
+    counts of children and the numbers that Java gives to objects.
+
+    Parameters
+    ----------
+    data
+        The bytes of the file.
+    source
+        Named in error messages.
+    add
+        New objects, appended to the children of their parents in this order.
+    remove_keys
+        Values of `PROMPT_KEY`; objects of ours that carry one are removed. Children that are not
+        removed move to its parent.
+    colours
+        Packed ARGB colours of classes by full name, for classes that the file does not have.
 
     Raises
     ------
     UnreadableDataError
         If the file cannot be read.
     WriteRefusedError
-        If it cannot be written.
+        If it cannot be reproduced byte for byte, or reading the result again does not give what was
+        to be written.
     """
     with collector_paused():
         file = parse_data_file(data, source=source)
@@ -162,7 +148,7 @@ def parse_data_file(data: bytes, *, source: Path) -> DataFile:
     try:
         graph = parse(data)
         version = _version(graph.contents)
-        if version in KNOWN_VERSIONS:
+        if version in DATA_VERSIONS:
             return _data_file(graph, data=data, source=source, version=version)
     except UnreadableDataError as err:
         raise UnreadableDataError(f"{source} cannot be read: {err}; {_REMEDY}") from err

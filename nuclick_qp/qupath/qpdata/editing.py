@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import shapely
 
-from nuclick_qp.annotations.objects import PROMPT_KEY, ResultObject
+from nuclick_qp.annotations.objects import OBJECT_KINDS, PROMPT_KEY, ResultObject
 from nuclick_qp.annotations.parents import Region, find_holders
 from nuclick_qp.errors import WriteRefusedError
 from nuclick_qp.qupath.javastream.emit import emit
@@ -23,9 +23,6 @@ from nuclick_qp.qupath.qpdata.building import Builder, check_desc
 from nuclick_qp.qupath.qpdata.new_objects import float_ring, result_ids, result_object
 from nuclick_qp.qupath.qpdata.path_objects import PathObject, child_count_place, decode_childless, decode_hierarchy, root_of
 from nuclick_qp.qupath.qpdata.rois import CLOSED_KINDS, Roi
-
-OUR_KINDS = frozenset({"annotation", "detection", "cell"})
-
 
 _Families = dict[int, tuple[PathObject, list[JavaObject]]]  # parents whose children change, by the id of the node
 
@@ -101,7 +98,7 @@ def is_ours(item: PathObject) -> bool:
 
 def prompt_key(item: PathObject) -> str | None:
     """Give the key of the prompt that an object of ours came from; None for all other objects."""
-    return dict(item.metadata).get(PROMPT_KEY) if item.kind in OUR_KINDS else None
+    return dict(item.metadata).get(PROMPT_KEY) if item.kind in OBJECT_KINDS else None
 
 
 def _removed(graph: Graph, root: PathObject, data: bytes, gone: set[int]) -> tuple[Graph, PathObject, bytes]:

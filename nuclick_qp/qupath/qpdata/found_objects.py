@@ -1,6 +1,5 @@
 """The objects of a data file, as `sort_objects` and `closed_annotations` want them."""
 
-import math
 from collections.abc import Collection, Iterator
 from itertools import islice
 from typing import NamedTuple
@@ -10,12 +9,11 @@ import shapely
 from numpy.typing import NDArray
 
 from nuclick_qp.annotations.objects import PROMPT_KEY
-from nuclick_qp.annotations.sorting import FoundKind, FoundObject, Shape
+from nuclick_qp.annotations.sorting import NOWHERE, FoundKind, FoundObject, Shape
 from nuclick_qp.prompts import XY
 from nuclick_qp.qupath.qpdata.path_objects import PathObject
 from nuclick_qp.qupath.qpdata.rois import Roi, centroids_of
 
-_NOWHERE = (math.nan, math.nan)
 _AT_ONCE = 4096  # objects whose centroids are worked out together
 
 
@@ -47,7 +45,7 @@ def found_objects(root: PathObject, *, outlines_of: Collection[FoundKind] = ()) 
     while batch := list(islice(walked, _AT_ONCE)):
         centroids = iter(centroids_of([one.roi for one in batch if one.wants_centroid]))
         for one in batch:
-            yield _found(one, centroid=next(centroids) if one.wants_centroid else _NOWHERE, outlines_of=outlines_of)
+            yield _found(one, centroid=next(centroids) if one.wants_centroid else NOWHERE, outlines_of=outlines_of)
 
 
 def _walk(root: PathObject) -> Iterator[_Walked]:
@@ -73,7 +71,7 @@ def _found(one: _Walked, *, centroid: XY, outlines_of: Collection[FoundKind]) ->
         metadata=metadata,
         object_id=item.object_id,
         nucleus=item.nucleus.geometry if is_wanted and item.nucleus is not None else None,
-        measurements=item.measurements if is_wanted else (),
+        measurements=item.measurements if wants_outline else (),
     )
 
 

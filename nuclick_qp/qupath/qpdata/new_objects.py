@@ -12,7 +12,7 @@ import shapely
 from numpy.typing import NDArray
 from shapely import MultiPolygon, Polygon
 
-from nuclick_qp.annotations.objects import MODEL_KEY, PROMPT_KEY, ObjectKind, ResultObject
+from nuclick_qp.annotations.objects import ObjectKind, ResultObject
 from nuclick_qp.prompts import XY, Plane
 from nuclick_qp.qupath.javastream.nodes import Block, Item, JavaObject
 from nuclick_qp.qupath.qpdata.building import Builder
@@ -103,7 +103,7 @@ def root_object(builder: Builder, children: Sequence[JavaObject], *, object_id: 
 
 
 def result_ids(results: Iterable[ResultObject], *, taken: set[str]) -> list[str]:
-    """Derive the UUIDs of results from prompt and model, so that writing again gives the same bytes.
+    """Give the UUIDs of results, which follow from their prompts, so that writing again gives the same bytes.
 
     Parameters
     ----------
@@ -112,11 +112,10 @@ def result_ids(results: Iterable[ResultObject], *, taken: set[str]) -> list[str]
     """
     ids: list[str] = []
     for result in results:
-        metadata = dict(result.metadata)
-        seed = f"{metadata[PROMPT_KEY]} {metadata.get(MODEL_KEY, '')}"
-        tried = 0
-        while (candidate := str(uuid.uuid5(NAMESPACE, f"{seed} {tried}"))) in taken:
+        candidate, tried = result.object_id, 0
+        while candidate in taken:  # the user copied an outline of ours, id and all
             tried += 1
+            candidate = str(uuid.uuid5(NAMESPACE, f"{result.key} {tried}"))
         taken.add(candidate)
         ids.append(candidate)
     return ids

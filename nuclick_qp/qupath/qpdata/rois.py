@@ -13,6 +13,7 @@ from shapely import LineString, MultiLineString, MultiPoint, Polygon
 from shapely.errors import ShapelyError
 from shapely.geometry.base import BaseGeometry
 
+from nuclick_qp.annotations.sorting import NOWHERE
 from nuclick_qp.errors import UnreadableDataError
 from nuclick_qp.prompts import XY, Plane
 from nuclick_qp.qupath.javastream.nodes import JavaObject
@@ -22,7 +23,6 @@ RoiKind = Literal["Points", "Line", "Polyline", "Polygon", "Rectangle", "Ellipse
 Take = Callable[[int], None]
 CLOSED_KINDS: frozenset[RoiKind] = frozenset({"Polygon", "Rectangle", "Ellipse", "Area", "Geometry"})
 FARTHEST = 1e9  # px from the origin; no slide comes near, and beyond it areas overflow
-_NOWHERE = (math.nan, math.nan)
 ELLIPSE_VERTICES = 128  # of the polygon that stands for an ellipse; area 0.04 % below the true one
 
 
@@ -104,14 +104,14 @@ class Roi:
         """Centre of mass of the region, NaN when there is no geometry."""
         geometry = self.geometry
         if geometry is None or geometry.is_empty:
-            return _NOWHERE
+            return NOWHERE
         return float(geometry.centroid.x), float(geometry.centroid.y)
 
 
 def centroids_of(rois: Sequence[Roi]) -> list[XY]:
     """Give the `Roi.centroid` of each; polygons, of which there may be very many, all at once."""
     polygons = {i: roi.stored for i, roi in enumerate(rois) if roi.kind == "Polygon" and isinstance(roi.stored, tuple) and roi.n_points > 2}
-    found = [_NOWHERE if i in polygons else roi.centroid for i, roi in enumerate(rois)]
+    found = [NOWHERE if i in polygons else roi.centroid for i, roi in enumerate(rois)]
     if not polygons:
         return found
     places = np.array(list(polygons))
