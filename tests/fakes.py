@@ -2,7 +2,8 @@
 
 from torch import Tensor, nn
 
-from nuclick_qp.model.cards import Card, NetworkFacts
+from nuclick_qp.model.cards import Card
+from nuclick_qp.model.network_settings import NetworkSettings
 
 
 class DarkIsObject(nn.Module):
@@ -15,7 +16,7 @@ class DarkIsObject(nn.Module):
 
 def make_card(**changes: object) -> Card:
     """Give a card for tests: 0.25 um/px, patches of 64 px."""
-    facts = NetworkFacts(width=0.25, ms_blocks=3, in_channels=5, ms3_dilation=3)
+    facts = NetworkSettings(width=0.25, ms_blocks=3, in_channels=5, ms3_dilation=3)
     fields: dict[str, object] = {
         "name": "dark",
         "description": "what is darker than half grey",

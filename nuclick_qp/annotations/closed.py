@@ -1,34 +1,18 @@
 """From the objects of an image to those that are closed; the same for every engine."""
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
-from nuclick_qp.annotations.objects import OBJECT_KINDS, ClosedAnnotation, ClosedObject
+from nuclick_qp.annotations.objects import OBJECT_KINDS, ClosedObject, ObjectKind
 from nuclick_qp.annotations.sorting import FoundObject
 from nuclick_qp.shapes.polygons import valid_polygons
 
 ID_NAMESPACE = uuid.UUID("2b0c6a52-93f1-5d5e-8a34-5b8d0c1f7a46")
 
 
-def closed_annotations(objects: Iterable[FoundObject]) -> tuple[ClosedAnnotation, ...]:
-    """Pick the closed annotations among the objects of an image.
-
-    Parameters
-    ----------
-    objects
-        In the order of the hierarchy, with the outlines of all annotations.
-
-    Returns
-    -------
-    tuple of ClosedAnnotation
-        In the same order. Outlines that cross themselves are cut at the crossings, so that they
-        enclose what lies on the inner side of an odd number of lines.
-    """
-    closed = [found for found in objects if found.kind == "annotation" and found.shape == "area"]
-    return tuple(ClosedAnnotation(valid_polygons(found.outline), found.class_name, found.name) for found in closed)
-
-
-def closed_objects(objects: Iterable[FoundObject], *, entry_id: str) -> tuple[ClosedObject, ...]:
+def closed_objects(
+    objects: Iterable[FoundObject], *, entry_id: str, kinds: Collection[ObjectKind] = OBJECT_KINDS
+) -> tuple[ClosedObject, ...]:
     """Pick the closed annotations, the detections and the cells among the objects of an image.
 
     Parameters
@@ -37,14 +21,18 @@ def closed_objects(objects: Iterable[FoundObject], *, entry_id: str) -> tuple[Cl
         In the order of the hierarchy, with outlines, nuclei and measurements of these kinds.
     entry_id
         Of the image; part of the ids made for objects that have none.
+    kinds
+        Which of the three are wanted.
 
     Returns
     -------
     tuple of ClosedObject
-        In the same order, with outlines as `closed_annotations` gives them.
+        In the same order. Outlines that cross themselves are cut at the crossings, so that they
+        enclose what lies on the inner side of an odd number of lines.
     """
     closed = (found for found in objects if found.kind in OBJECT_KINDS and found.shape == "area")
-    return tuple(_closed_object(found, f"{entry_id} {number}") for number, found in enumerate(closed))
+    numbered = ((found, f"{entry_id} {number}") for number, found in enumerate(closed))  # ids do not depend on the kinds wanted
+    return tuple(_closed_object(found, place) for found, place in numbered if found.kind in kinds)
 
 
 def _closed_object(found: FoundObject, place: str) -> ClosedObject:

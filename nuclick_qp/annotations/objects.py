@@ -81,31 +81,14 @@ class EntryContent:
 
 
 @dataclass(frozen=True, slots=True)
-class ClosedAnnotation:
-    """A closed annotation: polygon, rectangle, ellipse, or a shape with holes or several parts.
+class ClosedObject:
+    """A closed annotation (polygon, rectangle, ellipse, shape with holes or parts), a detection or a cell.
 
     Attributes
     ----------
     outline
         In the slide frame, valid; empty when it encloses nothing or has a coordinate that is no
         number.
-    class_name
-        Full class (``Tumor: Positive``), None when unclassified.
-    """
-
-    outline: Polygon | MultiPolygon
-    class_name: str | None = None
-    name: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ClosedObject:
-    """A closed annotation, a detection or a cell, with all that an export tells of it.
-
-    Attributes
-    ----------
-    outline
-        As that of a `ClosedAnnotation`.
     object_id
         UUID as text: QuPath's, or for files of QuPath 0.3 and before one that follows from image,
         place in the file and kind.

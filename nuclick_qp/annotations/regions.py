@@ -9,6 +9,7 @@ import numpy as np
 import shapely
 from shapely import MultiPolygon, Polygon
 
+from nuclick_qp.errors import ProjectError
 from nuclick_qp.geometry import Window
 
 Part = Literal["Training", "Validation"]
@@ -32,17 +33,23 @@ def is_object(class_name: str | None, classes: Collection[str]) -> bool:
     return class_name not in REGION_CLASSES and not (class_name or "").endswith(IGNORED_ENDING)
 
 
-def rectangle_of(outline: Polygon | MultiPolygon) -> Polygon | None:
-    """Give the bounding box of an outline that is an upright rectangle, None for any other."""
-    if outline.is_empty:
-        return None
-    box = shapely.box(*outline.bounds)
-    return box if outline.area >= (1 - RECTANGLE_TOLERANCE) * box.area > 0 else None
+def region_of(outline: Polygon | MultiPolygon, class_name: str | None, *, image_name: str, project: Path) -> Polygon:
+    """Give the bounding box of an annotation of a class of regions, which must be an upright rectangle.
 
+    Parameters
+    ----------
+    image_name, project
+        Where it was drawn, for the message.
 
-def no_rectangle(class_name: str | None, *, image_name: str, project: Path) -> str:
-    """Say that an annotation of a class of regions is no upright rectangle, where, and what to do."""
-    return (
+    Raises
+    ------
+    ProjectError
+        If it is no upright rectangle.
+    """
+    box = Polygon() if outline.is_empty else shapely.box(*outline.bounds)
+    if outline.area >= (1 - RECTANGLE_TOLERANCE) * box.area > 0:
+        return box
+    raise ProjectError(
         f"{project}: image {image_name!r} has an annotation of class {class_name} that is no upright rectangle; "
         "draw it anew with the rectangle tool"
     )

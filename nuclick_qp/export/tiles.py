@@ -11,7 +11,7 @@ import shapely
 from shapely import MultiPolygon, Polygon
 
 from nuclick_qp.annotations.objects import ClosedObject
-from nuclick_qp.annotations.regions import LARGEST_REGION_PX, is_object, no_rectangle, rectangle_of, window_of
+from nuclick_qp.annotations.regions import LARGEST_REGION_PX, is_object, region_of, window_of
 from nuclick_qp.errors import ProjectError
 from nuclick_qp.export.export_options import ExportOptions
 from nuclick_qp.geometry import Window
@@ -102,7 +102,8 @@ def read_image(project: Project, entry: ImageEntry, options: ExportOptions) -> I
         (marks if is_mark else rest).append(item)
     chosen = [item for item in rest if item.kind in options.kinds and is_object(item.class_name, options.classes)]
     whole = tuple(item for item in chosen if item.outline.area > 0)
-    regions = None if options.regions is None else tuple(_rectangle(mark, entry, project) for mark in marks)
+    boxes = (region_of(mark.outline, mark.class_name, image_name=entry.name, project=project.path) for mark in marks)
+    regions = None if options.regions is None else tuple(map(_on_whole_pixels, boxes))
     classes = frozenset(item.class_name or "" for item in closed)
     return ImageObjects(entry, file_stem(entry), whole, regions, len(chosen) - len(whole), classes)
 
@@ -186,11 +187,8 @@ def place_objects(objects: Sequence[ClosedObject], box: tuple[float, float, floa
     return placed
 
 
-def _rectangle(mark: ClosedObject, entry: ImageEntry, project: Project) -> Polygon:
-    """Give a rectangle on whole pixels, so that pixels at full resolution are taken over as they are."""
-    box = rectangle_of(mark.outline)
-    if box is None:
-        raise ProjectError(no_rectangle(mark.class_name, image_name=entry.name, project=project.path))
+def _on_whole_pixels(box: Polygon) -> Polygon:
+    """Round a rectangle, so that pixels at full resolution are taken over as they are."""
     left, top, right, bottom = map(round, box.bounds)
     return shapely.box(left, top, right, bottom)
 

@@ -6,22 +6,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 import platformdirs
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from nuclick_qp.errors import ModelNotFoundError, WeightsError
+from nuclick_qp.model.network_settings import NetworkSettings
 
 FOLDER_VARIABLE = "NUCLICK_MODELS"  # environment variable: where the user's own models are
-
-
-class NetworkFacts(BaseModel):
-    """The settings of the network whose tensors the weights hold (see `NetworkSettings`)."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    width: float
-    ms_blocks: Literal[0, 1, 2, 3, 4]
-    in_channels: Literal[4, 5]
-    ms3_dilation: Literal[2, 3]
 
 
 class Card(BaseModel):
@@ -54,12 +44,21 @@ class Card(BaseModel):
     threshold: float = Field(default=0.5, gt=0, lt=1)
     min_object_px: int = Field(default=50, ge=0)
     max_hole_px: int = Field(default=0, ge=0)
-    network: NetworkFacts
+    network: NetworkSettings
     licence: str
     sha256: str
     parameters: int
     training: dict[str, Any]
     metrics: dict[str, Any] = Field(default_factory=dict)
+
+    @field_validator("network", mode="before")
+    @classmethod
+    def _states_every_setting(cls, network: object) -> object:
+        """Take no default from a file: the tensors of two settings may have the same shapes."""
+        missing = sorted(NetworkSettings.model_fields.keys() - network.keys()) if isinstance(network, dict) else []
+        if missing:
+            raise ValueError(f"it lacks {', '.join(missing)}")
+        return network
 
     @property
     def short_id(self) -> str:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from nuclick_qp.errors import WeightsError
 from nuclick_qp.model.cards import Card
-from nuclick_qp.model.network import NetworkSettings, NuClickNet
+from nuclick_qp.model.network import NuClickNet
 from nuclick_qp.storage.atomic import write_atomically
 
 REMEDY = "install nuclick-qp anew, or import the model again if it is your own"
@@ -49,7 +49,7 @@ def load_network(card: Card, path: Path) -> NuClickNet:
     found = hashlib.sha256(data).hexdigest()
     if found != card.sha256:
         raise WeightsError(f"{path} has checksum {found[:12]}, its card says {card.sha256[:12]}; {REMEDY}")
-    net = NuClickNet(NetworkSettings(**card.network.model_dump()))
+    net = NuClickNet(card.network)
     try:
         tensors = {key: tensor.float() for key, tensor in load(data).items()}
         missing, unexpected = net.load_state_dict(tensors, strict=False)

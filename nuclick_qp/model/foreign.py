@@ -21,10 +21,11 @@ from safetensors.torch import load as load_safetensors
 from torch import Tensor
 
 from nuclick_qp.errors import OptionError, WeightsError
-from nuclick_qp.model.cards import Card, NetworkFacts, list_card_paths, user_models_folder, weights_folder
+from nuclick_qp.model.cards import Card, list_card_paths, user_models_folder, weights_folder
 from nuclick_qp.model.checkpoints import save_weights
 from nuclick_qp.model.import_options import ImportOptions
-from nuclick_qp.model.network import NetworkSettings, NuClickNet, count_parameters
+from nuclick_qp.model.network import NuClickNet, count_parameters
+from nuclick_qp.model.network_settings import NetworkSettings
 from nuclick_qp.storage.atomic import write_atomically
 
 PORTS = "tiatoolbox and nuclick_torch"
@@ -207,7 +208,6 @@ def _take(tensor: Tensor, shape: torch.Size, key: str, source: Path) -> Tensor:
 
 def _store(net: NuClickNet, target: Path, options: ImportOptions, origin: dict[str, str]) -> Card:
     """Write weights, then card: a card without its weights never comes to be."""
-    s = net.settings
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         card = Card(
@@ -219,7 +219,7 @@ def _store(net: NuClickNet, target: Path, options: ImportOptions, origin: dict[s
             threshold=options.threshold,
             min_object_px=PORTS_MIN_OBJECT_PX,
             max_hole_px=PORTS_MAX_HOLE_PX,
-            network=NetworkFacts(width=s.width, ms_blocks=s.ms_blocks, in_channels=s.in_channels, ms3_dilation=s.ms3_dilation),
+            network=net.settings,
             licence=options.licence,
             sha256=save_weights(net, target),
             parameters=count_parameters(net),

@@ -4,49 +4,13 @@ Koohbanani et al., NuClick, Med. Image Anal. 65 (2020) 101771, Fig. 2; channel c
 dilations as in the authors' published layer table. C below is convolution, batch norm, ReLU.
 """
 
-from dataclasses import dataclass
-from typing import Literal
-
 import torch
 from torch import Tensor, nn
 
+from nuclick_qp.model.network_settings import NetworkSettings
+
 BATCH_NORM_EPS = 1.001e-5  # the Keras default that the authors trained with
 SIDE_MULTIPLE = 32  # five 2 x 2 poolings
-
-
-@dataclass(frozen=True, slots=True)
-class NetworkSettings:
-    """What fixes the tensors and the connections of a network.
-
-    Attributes
-    ----------
-    width
-        Factor on every channel count; 1 is the paper's network, 0.25 has a sixteenth of its weights.
-    ms_blocks
-        Number of multi-scale blocks, 0 to 4 (Table 1 of the paper; it settles on 3).
-    in_channels
-        5 (image, inclusion, exclusion), or 4 without the exclusion map.
-    ms3_dilation
-        Dilation of the third branch of the third multi-scale block: 3 in the authors' code, 2 in
-        the PyTorch ports. The tensors have the same shape, so the wrong one loads without a word.
-    """
-
-    width: float = 1.0
-    ms_blocks: Literal[0, 1, 2, 3, 4] = 3
-    in_channels: Literal[4, 5] = 5
-    ms3_dilation: Literal[2, 3] = 3
-
-    def __post_init__(self) -> None:
-        if not 0 < self.width <= 4:
-            raise ValueError(f"width must lie in (0, 4], not {self.width}")
-        if self.ms_blocks not in range(5):
-            raise ValueError(f"ms_blocks must be 0 to 4, not {self.ms_blocks}")
-        if self.in_channels not in (4, 5):
-            raise ValueError(f"in_channels must be 4 or 5, not {self.in_channels}")
-
-    def channels(self, full_width: int) -> int:
-        """Scale a channel count of the paper's network by the width, to a multiple of four branches."""
-        return 4 * max(1, round(full_width * self.width / 4))
 
 
 def _conv_bn(c_in: int, c_out: int, *, kernel: int = 3, dilation: int = 1) -> nn.Sequential:

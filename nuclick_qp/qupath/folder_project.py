@@ -14,9 +14,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from nuclick_qp.annotations.closed import closed_annotations, closed_objects
+from nuclick_qp.annotations.closed import closed_objects
 from nuclick_qp.annotations.colours import colour_of
-from nuclick_qp.annotations.objects import OBJECT_KINDS, Changes, ClosedAnnotation, ClosedObject, EntryContent
+from nuclick_qp.annotations.objects import OBJECT_KINDS, Changes, ClosedObject, EntryContent, ObjectKind
 from nuclick_qp.annotations.sorting import FoundKind, FoundObject, sort_objects
 from nuclick_qp.errors import UnreadableDataError, WriteRefusedError
 from nuclick_qp.qupath.folder.project_json import ProjectFile, refuse_changed, set_modified
@@ -86,19 +86,7 @@ class FolderProject(ABC):
         with collector_paused():
             return sort_objects(self.objects_in(data, entry), fingerprint=fingerprint_of(data))
 
-    def read_closed_annotations(self, entry: ImageEntry) -> tuple[ClosedAnnotation, ...]:
-        """Read the closed annotations of one image; none when it was never saved.
-
-        Raises
-        ------
-        UnreadableDataError
-            As `read` does.
-        """
-        data = self.read_data(entry)
-        wanted: tuple[FoundKind, ...] = ("annotation",)
-        return () if data is None else closed_annotations(self.objects_in(data, entry, outlines_of=wanted))
-
-    def read_closed_objects(self, entry: ImageEntry) -> tuple[ClosedObject, ...]:
+    def read_closed_objects(self, entry: ImageEntry, kinds: Collection[ObjectKind] = OBJECT_KINDS) -> tuple[ClosedObject, ...]:
         """Read closed annotations, detections and cells of one image; none when it was never saved.
 
         Raises
@@ -109,7 +97,7 @@ class FolderProject(ABC):
         data = self.read_data(entry)
         if data is None:
             return ()
-        return closed_objects(self.objects_in(data, entry, outlines_of=OBJECT_KINDS), entry_id=entry.entry_id)
+        return closed_objects(self.objects_in(data, entry, outlines_of=kinds), entry_id=entry.entry_id, kinds=kinds)
 
     def write(self, entry: ImageEntry, changes: Changes, *, fingerprint: str) -> None:
         """Write results into one image: one write, verified, all or nothing.

@@ -4,13 +4,13 @@ The engines are `files_engine` (no Java) and `jvm` (paquo). The same prompts, th
 same rules of safety are expected of both.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
-from nuclick_qp.annotations.objects import Changes, ClosedAnnotation, ClosedObject, EntryContent
+from nuclick_qp.annotations.objects import OBJECT_KINDS, Changes, ClosedObject, EntryContent, ObjectKind
 from nuclick_qp.slides.view import Step
 
 DATA_VERSIONS = frozenset({2, 3})  # of `data.qpdata` that are known: QuPath 0.1.2 to 0.2, and 0.3 to 0.8
@@ -107,21 +107,8 @@ class Project(Protocol):
         """
         ...
 
-    def read_closed_annotations(self, entry: ImageEntry) -> tuple[ClosedAnnotation, ...]:
-        """Read the closed annotations of one image, results of ours that are annotations included.
-
-        In the order of the hierarchy. Points, lines, detections, cells, tiles and tissue cores are
-        none.
-
-        Raises
-        ------
-        UnreadableDataError
-            As `read` does.
-        """
-        ...
-
-    def read_closed_objects(self, entry: ImageEntry) -> tuple[ClosedObject, ...]:
-        """Read the closed annotations, the detections and the cells of one image.
+    def read_closed_objects(self, entry: ImageEntry, kinds: Collection[ObjectKind] = OBJECT_KINDS) -> tuple[ClosedObject, ...]:
+        """Read the closed annotations, the detections and the cells of one image, ours included.
 
         In the order of the hierarchy. Points, lines, tiles and tissue cores are none.
 

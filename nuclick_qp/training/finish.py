@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from nuclick_qp.model.cards import Card, NetworkFacts
+from nuclick_qp.model.cards import Card
 from nuclick_qp.model.checkpoints import save_weights
 from nuclick_qp.model.network import NuClickNet, count_parameters
 from nuclick_qp.storage.atomic import write_atomically
@@ -21,7 +21,6 @@ def export(net: NuClickNet, config: TrainingConfig, out: Path, *, start: Card | 
         The model that the training started from; its own training goes into the card.
     """
     checksum = save_weights(net, out / f"{config.name}.safetensors")
-    settings = net.settings
     card = Card(
         name=config.name,
         description=config.description,
@@ -30,9 +29,7 @@ def export(net: NuClickNet, config: TrainingConfig, out: Path, *, start: Card | 
         patch_px=config.patch_px,
         min_object_px=config.min_object_px,
         max_hole_px=config.max_hole_px,
-        network=NetworkFacts(
-            width=settings.width, ms_blocks=settings.ms_blocks, in_channels=settings.in_channels, ms3_dilation=settings.ms3_dilation
-        ),
+        network=net.settings,
         licence=config.licence,
         sha256=checksum,
         parameters=count_parameters(net),

@@ -10,8 +10,8 @@ import shapely
 from numpy.typing import NDArray
 from shapely import Polygon
 
-from nuclick_qp.annotations.objects import ClosedAnnotation
-from nuclick_qp.annotations.regions import LARGEST_REGION_PX, REGION_CLASSES, Part, is_object, no_rectangle, rectangle_of, window_of
+from nuclick_qp.annotations.objects import ClosedObject
+from nuclick_qp.annotations.regions import LARGEST_REGION_PX, REGION_CLASSES, Part, is_object, region_of, window_of
 from nuclick_qp.errors import TrainingDataError
 from nuclick_qp.geometry import Window
 from nuclick_qp.qupath.locate import SlidePlaces
@@ -29,7 +29,7 @@ class _Drawn:
     """What one image of a project holds: its objects, and the rectangles that limit the area."""
 
     entry: ImageEntry
-    objects: tuple[ClosedAnnotation, ...]
+    objects: tuple[ClosedObject, ...]
     rectangles: tuple[tuple[Part, Polygon], ...]
 
 
@@ -57,8 +57,8 @@ def load_project(source: Source, *, root: Path, mpp: float) -> tuple[list[Labell
     Raises
     ------
     TrainingDataError
-        If no image matches, nothing is annotated, a rectangle holds no object or is none, or a
-        region is too large; the message names the image.
+        If no image matches, nothing is annotated, a rectangle holds no object, or a region is too
+        large; the message names the image.
     NuClickError
         If the project, an image's data, or a slide cannot be read, as in a run.
     """
@@ -83,17 +83,15 @@ def load_project(source: Source, *, root: Path, mpp: float) -> tuple[list[Labell
 
 def _sort(entry: ImageEntry, project: Project, source: Source) -> _Drawn:
     """Tell objects from rectangles that limit the area, and leave out what is neither."""
-    closed = project.read_closed_annotations(entry)
+    closed = project.read_closed_objects(entry, kinds=["annotation"])
     objects = tuple(a for a in closed if a.class_name not in REGION_CLASSES and is_object(a.class_name, source.classes))
-    rectangles = tuple((part, _rectangle(a, entry, project)) for part in REGION_CLASSES for a in closed if a.class_name == part)
+    rectangles = tuple(
+        (part, region_of(a.outline, part, image_name=entry.name, project=project.path))
+        for part in REGION_CLASSES
+        for a in closed
+        if a.class_name == part
+    )
     return _Drawn(entry, objects, rectangles)
-
-
-def _rectangle(annotation: ClosedAnnotation, entry: ImageEntry, project: Project) -> Polygon:
-    box = rectangle_of(annotation.outline)
-    if box is None:
-        raise TrainingDataError(no_rectangle(annotation.class_name, image_name=entry.name, project=project.path))
-    return box
 
 
 def _regions(
@@ -128,6 +126,6 @@ def _window(box: Polygon, slide: Slide, *, scale: float, where: str) -> Window:
     return window
 
 
-def paint_annotations(annotations: Sequence[ClosedAnnotation], window: Window) -> NDArray[np.int32]:
+def paint_annotations(annotations: Sequence[ClosedObject], window: Window) -> NDArray[np.int32]:
     """Give the (H, W) labels of a window, one number per annotation, the smaller on top of the larger."""
     return paint_outlines([a.outline for a in sorted(annotations, key=lambda a: -a.outline.area)], window).labels

@@ -7,7 +7,8 @@ from pathlib import Path
 import torch
 
 from nuclick_qp.errors import WeightsError
-from nuclick_qp.model.network import NetworkSettings, NuClickNet
+from nuclick_qp.model.network import NuClickNet
+from nuclick_qp.model.network_settings import NetworkSettings
 from nuclick_qp.training.config import TrainingConfig
 
 

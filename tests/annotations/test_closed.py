@@ -10,7 +10,8 @@ import shapely
 from shapely.geometry.base import BaseGeometry
 
 from fixture_projects import DATA, VERSIONS, entry_of
-from nuclick_qp.annotations.closed import closed_annotations, closed_objects
+from nuclick_qp.annotations.closed import closed_objects
+from nuclick_qp.annotations.objects import ClosedObject
 from nuclick_qp.annotations.sorting import FoundKind, FoundObject, Shape
 from nuclick_qp.qupath.files_engine import open_files_project
 
@@ -20,6 +21,11 @@ CLOSED_ROIS = {"Polygon", "Rectangle", "Ellipse", "Geometry", "Area"}
 def found(outline: BaseGeometry | None, *, kind: FoundKind = "annotation", shape: Shape = "area") -> FoundObject:
     """Give an object as an engine finds it."""
     return FoundObject(kind=kind, shape=shape, outline=outline, class_name="Tumor", name="one")
+
+
+def annotations_in(*objects: FoundObject) -> tuple[ClosedObject, ...]:
+    """Pick the closed annotations."""
+    return closed_objects(objects, entry_id="1", kinds=["annotation"])
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -33,7 +39,7 @@ def test_closed_annotations_are_those_that_qupath_reads(version: str) -> None:
         if entry["has_data"]
     }
 
-    closed = {entry_id: project.read_closed_annotations(entry_of(project, entry_id)) for entry_id in expected}
+    closed = {entry_id: project.read_closed_objects(entry_of(project, entry_id), kinds=["annotation"]) for entry_id in expected}
 
     assert {key: [(a.class_name, a.name) for a in value] for key, value in closed.items()} == {
         key: [(o["class"], o["name"]) for o in value] for key, value in expected.items()
@@ -48,14 +54,14 @@ def test_image_that_was_never_saved_has_no_annotations() -> None:
     """No data.qpdata is not an error."""
     project = open_files_project(DATA / "0.6.0" / "ihc")
 
-    assert project.read_closed_annotations(entry_of(project, "6")) == ()
+    assert project.read_closed_objects(entry_of(project, "6")) == ()
 
 
 def test_only_closed_annotations_are_taken() -> None:
     """Not what is of another kind, nor points and lines."""
     square = shapely.box(0, 0, 2, 2)
 
-    closed = closed_annotations([found(square), found(square, kind="detection"), found(None, shape="lines"), found(None, shape="points")])
+    closed = annotations_in(found(square), found(square, kind="detection"), found(None, shape="lines"), found(None, shape="points"))
 
     assert [(a.outline, a.class_name, a.name) for a in closed] == [(square, "Tumor", "one")]
 
@@ -64,7 +70,7 @@ def test_crossing_outlines_become_valid() -> None:
     """A bow tie of two triangles, as a hand draws it; a spike is cut off."""
     bow_tie, spike = shapely.Polygon([(0, 0), (2, 2), (2, 0), (0, 2)]), shapely.Polygon([(0, 0), (4, 0), (4, 4), (8, 8), (4, 4), (0, 4)])
 
-    tie, square = closed_annotations([found(bow_tie), found(spike)])
+    tie, square = annotations_in(found(bow_tie), found(spike))
 
     assert tie.outline.is_valid
     assert (tie.outline.geom_type, tie.outline.area) == ("MultiPolygon", 2)
@@ -76,7 +82,7 @@ def test_broken_outlines_are_empty() -> None:
     with np.errstate(invalid="ignore"):
         spoilt = shapely.Polygon([(0, 0), (math.nan, 1), (1, 1)])
 
-    closed = closed_annotations([found(outline) for outline in (None, spoilt, shapely.MultiPoint([(0, 0), (1, 1)]))])
+    closed = annotations_in(*(found(outline) for outline in (None, spoilt, shapely.MultiPoint([(0, 0), (1, 1)]))))
 
     assert [a.outline.is_empty for a in closed] == [True, True, True]
 

@@ -112,7 +112,7 @@ def test_class_names_are_those_that_qupath_takes(tmp_path: Path, class_name: str
 def test_infinite_measurements_are_numbers_and_nan_is_left_out(tmp_path: Path) -> None:
     """QuPath 0.4 imports no text for a number, and a measurement that is missing is NaN to all. No bare tokens, which are no JSON."""
     inf = float("inf")
-    write_objects(tmp_path / "out.geojson", [_result(measurements=(("a", inf), ("b", -inf), ("c", float("nan")), ("d", 1)))])
+    write_objects(tmp_path / "out.geojson", [_result(probability=None, shape=(("a", inf), ("b", -inf), ("c", float("nan")), ("d", 1)))])
 
     text = (tmp_path / "out.geojson").read_text()
     assert not any(word in text for word in ("NaN", "Infinity"))

@@ -81,7 +81,7 @@ def test_engines_read_the_same(pair: Pair) -> None:
 def test_engines_read_the_same_closed_annotations(pair: Pair) -> None:
     """In the same order, with the same names and classes."""
     for entry in pair.entries:
-        one, other = pair.files.read_closed_annotations(entry), pair.qupath.read_closed_annotations(entry)
+        one, other = (project.read_closed_objects(entry, kinds=["annotation"]) for project in (pair.files, pair.qupath))
         assert [(a.class_name, a.name) for a in one] == [(a.class_name, a.name) for a in other]
         for a, b in zip(one, other, strict=True):
             assert_same_outline(a.outline, b.outline)

@@ -20,7 +20,8 @@ from nuclick_qp.model.cards import Card, find_card, list_cards
 from nuclick_qp.model.checkpoints import load_network
 from nuclick_qp.model.foreign import BLOCKS, convert, foreign_key, import_checkpoint, read_tensors
 from nuclick_qp.model.import_options import ImportOptions
-from nuclick_qp.model.network import NetworkSettings, NuClickNet
+from nuclick_qp.model.network import NuClickNet
+from nuclick_qp.model.network_settings import NetworkSettings
 from nuclick_qp_cli.main import main
 from port_network import PortNet, flat_tensors, make_lively
 

@@ -5,7 +5,8 @@ from typing import Literal
 import pytest
 import torch
 
-from nuclick_qp.model.network import NetworkSettings, NuClickNet, count_parameters
+from nuclick_qp.model.network import NuClickNet, count_parameters
+from nuclick_qp.model.network_settings import NetworkSettings
 
 
 @pytest.mark.parametrize(

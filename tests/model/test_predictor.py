@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from fakes import DarkIsObject, make_card
 from nuclick_qp.errors import DeviceError
 from nuclick_qp.model.devices import choose_device, choose_precision
-from nuclick_qp.model.network import NetworkSettings, NuClickNet
+from nuclick_qp.model.network import NuClickNet
+from nuclick_qp.model.network_settings import NetworkSettings
 from nuclick_qp.model.predictor import Predictor
 
 INPUTS = np.random.default_rng(0).random((7, 5, 32, 32), dtype=np.float32)

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from fakes import DarkIsObject, make_card
-from nuclick_qp.model.network import NetworkSettings, NuClickNet
+from nuclick_qp.model.network import NuClickNet
+from nuclick_qp.model.network_settings import NetworkSettings
 from nuclick_qp.model.predictor import Predictor
 from nuclick_qp.prompts import Status, click_at
 from nuclick_qp.segment.segment_options import SegmentOptions

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from shapely import Point, Polygon, box
 
-from nuclick_qp.annotations.objects import Changes, ClosedAnnotation, ResultObject
-from nuclick_qp.errors import NoPixelSizeError, SlideNotFoundError, TrainingDataError
+from nuclick_qp.annotations.objects import Changes, ClosedObject, ResultObject
+from nuclick_qp.errors import NoPixelSizeError, ProjectError, SlideNotFoundError, TrainingDataError
 from nuclick_qp.geometry import Window
 from nuclick_qp.prompts import Plane
 from nuclick_qp.qupath.files_engine import open_files_project
@@ -114,7 +114,7 @@ def test_regions_are_read_at_the_resolution_of_the_network(
 
 def test_smaller_annotations_lie_on_top() -> None:
     """A nucleus inside its cell stays an object of its own, whichever was drawn first."""
-    cell, nucleus = ClosedAnnotation(box(0, 0, 10, 10)), ClosedAnnotation(box(4, 4, 6, 6))
+    cell, nucleus = (ClosedObject(square, "annotation", "id") for square in (box(0, 0, 10, 10), box(4, 4, 6, 6)))
 
     labels = paint_annotations((nucleus, cell), Window(0, 0, 10, 10))
 
@@ -142,7 +142,6 @@ def test_project_without_pixel_size_takes_that_of_the_source(make_project: MakeP
         ([(LEFT, "Training")], {}, "holds no closed annotation; outline every object"),
         ([(disc(60, 60), "Stroma")], {"classes": ["Tumor"]}, "holds no closed annotation of the classes Tumor"),
         ([(disc(60, 60), None), (RIGHT, "Training")], {}, "image 'slide 0', the Training rectangle at 200, 0, holds no object of 10 px"),
-        ([(disc(60, 60), None), (disc(60, 60, 50), "Validation")], {}, "has an annotation of class Validation that is no upright"),
         ([(disc(60, 60), None), (box(900, 900, 950, 950), "Training")], {}, "rectangle at 900, 900, lies outside the image"),
     ],
 )
@@ -152,6 +151,14 @@ def test_what_cannot_be_learned_from_is_named(make_project: MakeProject, shapes:
 
     with pytest.raises(TrainingDataError, match=message):
         load(root, **changes)
+
+
+def test_region_that_is_no_rectangle_is_named(make_project: MakeProject) -> None:
+    """A fault of the project, as for exports."""
+    root = make_project([(disc(60, 60), None), (disc(60, 60, 50), "Validation")])
+
+    with pytest.raises(ProjectError, match="image 'slide 0' has an annotation of class Validation that is no upright"):
+        load(root)
 
 
 def test_region_too_large_for_the_memory_is_refused(make_project: MakeProject, monkeypatch: pytest.MonkeyPatch) -> None:

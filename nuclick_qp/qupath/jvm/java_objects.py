@@ -39,7 +39,7 @@ def walk(root: Any) -> Iterator[Any]:
 
 
 def found_objects(java: Java, root: Any, *, outlines_of: Collection[FoundKind] = ()) -> Iterator[FoundObject]:
-    """Give every object below the root as `sort_objects` and `closed_annotations` want it.
+    """Give every object below the root as `sort_objects` and `closed_objects` want it.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The objects of a data file, as `sort_objects` and `closed_annotations` want them."""
+"""The objects of a data file, as `sort_objects` and `closed_objects` want them."""
 
 from collections.abc import Collection, Iterator
 from itertools import islice
