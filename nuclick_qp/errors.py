@@ -5,7 +5,6 @@ NuClickError
 │   ├── ProjectNotFoundError         (also FileNotFoundError)
 │   ├── UnreadableProjectError       not JSON, not a project, no images, unknown version
 │   ├── UnreadableDataError          data.qpdata truncated, foreign, of an unknown version
-│   ├── WriteRefusedError            writing would risk the user's objects
 │   └── EngineUnavailableError       the `qupath` engine was asked for and no QuPath is there
 ├── SlideError                       the pixels
 │   ├── SlideNotFoundError           (also FileNotFoundError)
@@ -17,7 +16,9 @@ NuClickError
 │   ├── ModelNotFoundError           (also FileNotFoundError)
 │   ├── WeightsError                 checksum or tensor shapes differ from the card
 │   └── DeviceError                  a device that this machine does not have
-├── TrainingDataError                labels that cannot be learned from
+├── LabelsError                      a label image that is missing, broken, or none
+├── TrainingDataError                images, regions or logs that cannot be learned from
+├── WriteRefusedError                writing would risk the user's objects, or the disk refuses
 └── OptionError                      options that contradict one another (also ValueError)
 
 Every message says what is wrong, in which file, and what to do about it, in one line.
@@ -42,10 +43,6 @@ class UnreadableProjectError(ProjectError):
 
 class UnreadableDataError(ProjectError):
     """`data.qpdata` is truncated, foreign, or of a version that is not known."""
-
-
-class WriteRefusedError(ProjectError):
-    """Writing was refused or failed; the files are as they were."""
 
 
 class EngineUnavailableError(ProjectError):
@@ -92,8 +89,16 @@ class DeviceError(ModelError):
     """The device asked for is not there."""
 
 
+class LabelsError(NuClickError):
+    """An image and its label image cannot be read as a pair."""
+
+
 class TrainingDataError(NuClickError):
-    """An image or its labels cannot be learned from."""
+    """Images, regions or logs cannot be learned from."""
+
+
+class WriteRefusedError(NuClickError):
+    """Writing was refused or failed; the files are as they were."""
 
 
 class OptionError(NuClickError, ValueError):

@@ -4,15 +4,14 @@ import enum
 import hashlib
 import math
 from dataclasses import dataclass, field
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from shapely import MultiPolygon, Polygon
 
 from nuclick_qp.errors import PromptError
+from nuclick_qp.kinds import PromptKind
 
-PromptKind = Literal["point", "line"]
 XY = tuple[float, float]
 
 

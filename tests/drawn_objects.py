@@ -7,10 +7,11 @@ from typing import Any
 
 from shapely import MultiPolygon, Point, Polygon, box
 
-from nuclick_qp.annotations.objects import Changes, ObjectKind, ResultObject
+from nuclick_qp.annotations.objects import Changes, ResultObject
 from nuclick_qp.export.export_options import ExportOptions
 from nuclick_qp.export.exporting import export_project
 from nuclick_qp.export.record import ExportReport
+from nuclick_qp.kinds import ObjectKind
 from nuclick_qp.prompts import Plane
 from nuclick_qp.qupath.folder.create import NewImage, create_project
 from nuclick_qp.qupath.open_project import open_project

@@ -8,7 +8,8 @@ from pathlib import Path
 from shapely import MultiPolygon, Point, Polygon
 
 from fixture_projects import DATA, VERSIONS
-from nuclick_qp.annotations.objects import ObjectKind, ResultObject
+from nuclick_qp.annotations.objects import ResultObject
+from nuclick_qp.kinds import ObjectKind
 from nuclick_qp.prompts import XY, Plane
 from nuclick_qp.qupath.javastream.emit import emit
 from nuclick_qp.qupath.qpdata.data_file import DataFile, edit_data_file, parse_data_file

@@ -23,9 +23,10 @@ from shapely import box
 
 from edited_files import edited, emitted
 from nuclick_qp.annotations.closed import closed_objects
-from nuclick_qp.annotations.objects import OBJECT_KINDS, ResultObject
+from nuclick_qp.annotations.objects import ResultObject
 from nuclick_qp.annotations.sorting import sort_objects
 from nuclick_qp.errors import NuClickError
+from nuclick_qp.kinds import OBJECT_KINDS
 from nuclick_qp.prompts import Plane
 from nuclick_qp.qupath.javastream.emit import emit
 from nuclick_qp.qupath.javastream.nodes import ClassDesc, Graph, Item, JavaArray, JavaObject

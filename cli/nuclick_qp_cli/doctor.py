@@ -1,12 +1,11 @@
 """`nuclick-qp doctor`: is everything there that a run needs."""
 
 import sys
-from typing import Annotated
 
-import typer
+from nuclick_qp_cli.shared import JsonOption
 
 
-def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False) -> None:
+def doctor(as_json: JsonOption = False) -> None:
     """Print versions, devices, whether a QuPath is found, and whether the weights are whole."""
     from nuclick_qp.health import examine
 

@@ -7,10 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nuclick_qp_cli.run import Engine, split_names
+from nuclick_qp.export.export_options import ExportOptions, kinds_named
+from nuclick_qp_cli.shared import Engine, EngineOption, ImageRootOption, ImagesOption, ProjectArgument, ReportJsonOption, split_names
 
 if TYPE_CHECKING:  # importing it loads the readers of slides
     from nuclick_qp.export.record import ExportReport, ImageExport
+
+
+DEFAULTS = ExportOptions()
+DEFAULT_CLASSES = ",".join(DEFAULTS.classes)
+DEFAULT_KINDS = ",".join(DEFAULTS.kinds)
 
 
 class ExportFormat(StrEnum):
@@ -24,26 +30,27 @@ class ExportFormat(StrEnum):
 
 
 def export(
-    project: Annotated[Path, typer.Argument(help="The project.qpproj file, or its folder.", show_default=False)],
+    project: ProjectArgument,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the files; it must be empty.", show_default=False)],
     form: Annotated[
         ExportFormat, typer.Option("--format", help="Label images, COCO, GeoJSON or ASAP file per image, or one table.", show_default=False)
     ],
-    images: Annotated[str, typer.Option(help="Only images whose name matches this glob.")] = "*",
+    images: ImagesOption = DEFAULTS.images,
     classes: Annotated[
         str, typer.Option(help="Only objects of these classes, separated by commas; else all but Training, Validation and NAME*.")
-    ] = "",
-    kinds: Annotated[str, typer.Option(help="What counts as an object, separated by commas.")] = "detection,annotation,cell",
-    regions: Annotated[str | None, typer.Option(help="Only what lies in rectangles of this class; each becomes one tile.")] = None,
-    mpp: Annotated[float | None, typer.Option(help="um per pixel of the tiles; default: that of the image.", min=1e-3)] = None,
-    pixels: Annotated[bool, typer.Option("--pixels/--no-pixels", help="Write the pictures of the tiles.")] = True,
-    engine: Annotated[Engine, typer.Option(help="What reads the project.")] = Engine.AUTO,
-    image_root: Annotated[Path | None, typer.Option(help="Folder to search for slides that have moved.")] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier export in the folder.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the report as one JSON object.")] = False,
+    ] = DEFAULT_CLASSES,
+    kinds: Annotated[str, typer.Option(help="What counts as an object, separated by commas.")] = DEFAULT_KINDS,
+    regions: Annotated[
+        str | None, typer.Option(help="Only what lies in rectangles of this class; each becomes one tile.")
+    ] = DEFAULTS.regions,
+    mpp: Annotated[float | None, typer.Option(help="um per pixel of the tiles; default: that of the image.", min=1e-3)] = DEFAULTS.mpp,
+    pixels: Annotated[bool, typer.Option("--pixels/--no-pixels", help="Write the pictures of the tiles.")] = DEFAULTS.pixels,
+    engine: EngineOption = Engine.AUTO,
+    image_root: ImageRootOption = DEFAULTS.image_root,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier export in the folder.")] = DEFAULTS.overwrite,
+    as_json: ReportJsonOption = False,
 ) -> None:
     """Write detections, cells and closed annotations as label images, COCO, GeoJSON, ASAP files or a table."""
-    from nuclick_qp.export.export_options import ExportOptions, kinds_named
     from nuclick_qp.export.exporting import export_project
     from nuclick_qp.qupath.open_project import open_project
 

@@ -3,20 +3,21 @@
 import json
 import sys
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from nuclick_qp_cli.shared import ImagesOption, JsonOption, ProjectArgument
 
 if TYPE_CHECKING:  # the reader of projects takes a while to load
     from nuclick_qp.qupath.restore import Restored
 
 
 def restore(
-    project: Annotated[Path, typer.Argument(help="The project.qpproj file, or its folder.", show_default=False)],
-    images: Annotated[str, typer.Option(help="Only images whose name matches this glob.")] = "*",
+    project: ProjectArgument,
+    images: ImagesOption = "*",
     dry_run: Annotated[bool, typer.Option(help="Tell what would be brought back, but write nothing.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Bring back the data file that each image had before nuclick-qp first wrote into it; what it holds now is kept beside it."""
     from nuclick_qp.qupath.choosing import choose_images

@@ -6,7 +6,25 @@ from typing import Annotated
 
 import typer
 
-from nuclick_qp_cli.run import DEFAULT_MODEL, ObjectType, split_names
+from nuclick_qp.run.run_options import RunOptions
+from nuclick_qp.segment.segment_options import SegmentOptions
+from nuclick_qp_cli.shared import (
+    DEFAULT_CLASSES,
+    DEFAULT_MODEL,
+    DEFAULT_TYPE,
+    DEFAULTS,
+    BatchSizeOption,
+    DeviceOption,
+    LinesOption,
+    ObjectType,
+    PointsOption,
+    PromptClassesOption,
+    ReportJsonOption,
+    TtaOption,
+    load_predictors,
+    print_report,
+    split_names,
+)
 
 
 def segment(
@@ -15,23 +33,20 @@ def segment(
     output: Annotated[
         Path, typer.Option("--output", "-o", help="GeoJSON or ASAP file for the outlines; ASAP files are added to.", show_default=False)
     ],
-    classes: Annotated[str, typer.Option(help="Only prompts of these classes, separated by commas.")] = "",
-    points: Annotated[str, typer.Option(help="Model for points; 'none' leaves them out.")] = DEFAULT_MODEL,
-    lines: Annotated[str, typer.Option(help="Model for lines; 'none' leaves them out.")] = DEFAULT_MODEL,
-    kind: Annotated[ObjectType, typer.Option("--as", help="What the outlines become; polygons in ASAP files.")] = ObjectType.DETECTION,
-    mpp: Annotated[float | None, typer.Option(help="um per pixel, where the file does not say it.", min=1e-3)] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
-    batch_size: Annotated[int, typer.Option(help="Clicks that go through the network at once.", min=1)] = 32,
-    tta: Annotated[bool, typer.Option("--tta", help="Average over five views of each patch: better, and five times the work.")] = False,
+    classes: PromptClassesOption = DEFAULT_CLASSES,
+    points: PointsOption = DEFAULT_MODEL,
+    lines: LinesOption = DEFAULT_MODEL,
+    kind: Annotated[ObjectType, typer.Option("--as", help="What the outlines become; polygons in ASAP files.")] = DEFAULT_TYPE,
+    mpp: Annotated[float | None, typer.Option(help="um per pixel, where the file does not say it.", min=1e-3)] = DEFAULTS.mpp,
+    device: DeviceOption = "auto",
+    batch_size: BatchSizeOption = DEFAULTS.segment.batch_size,
+    tta: TtaOption = DEFAULTS.segment.tta,
     no_crop: Annotated[bool, typer.Option("--no-crop", help="GeoJSON counts from the whole slide, not from its scanned bounds.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the report as one JSON object.")] = False,
+    as_json: ReportJsonOption = False,
 ) -> None:
     """Turn every point and line of a GeoJSON or ASAP file into an outline."""
     from nuclick_qp.run.file import segment_file
-    from nuclick_qp.run.run_options import RunOptions
-    from nuclick_qp.segment.segment_options import SegmentOptions
     from nuclick_qp_cli.progress import show_progress
-    from nuclick_qp_cli.setup import load_predictors, print_report
 
     predictors, left_out = load_predictors(points=points, lines=lines, device=device)
     options = RunOptions(

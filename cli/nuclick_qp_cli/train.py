@@ -6,25 +6,27 @@ from typing import Annotated
 
 import typer
 
+from nuclick_qp.training.config import TrainingRun
+
+DEFAULTS = TrainingRun(Path(), Path())
+
 
 def train(
     config: Annotated[Path, typer.Argument(help="TOML file; see examples/training.", show_default=False)],
     data: Annotated[Path, typer.Option(help="Folder that the folders in the configuration are relative to.", show_default=False)],
-    out: Annotated[Path, typer.Option(help="Folder for checkpoint, log and weights; a stopped run in it goes on.", show_default=False)],
-    init: Annotated[str | None, typer.Option(help="Model to start from: its name, or the path of its card (NAME.json).")] = None,
+    out: Annotated[Path, typer.Option(help="Folder for checkpoint, log and weights; a stopped run in it continues.", show_default=False)],
+    init: Annotated[str | None, typer.Option(help="Model to start from: its name, or the path of its card (NAME.json).")] = DEFAULTS.init,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
     workers: Annotated[int, typer.Option(help="Processes that make training patches.", min=0)] = 1,
 ) -> None:
-    """Train a model on images with instance labels, or on a QuPath project; Ctrl-C stops, the same command goes on."""
-    from nuclick_qp.model.devices import choose_device
+    """Train a model on images with instance labels, or on a QuPath project; Ctrl-C stops, the same command continues."""
     from nuclick_qp.training.config import read_config
-    from nuclick_qp.training.loop import TrainingRun
     from nuclick_qp.training.loop import train as run_training
     from nuclick_qp_cli.progress import show_training
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # what a cluster sends before it kills: stop as after Ctrl-C
     settings = read_config(config)
-    run = TrainingRun(data, out, device=str(choose_device(device)), workers=workers, init=init)
+    run = TrainingRun(data, out, device=device, workers=workers, init=init)
     with show_training() as on_step:
         card = run_training(settings, run, on_step=on_step)
     print(f"{out / card.name}.safetensors ({card.parameters:,} parameters, sha256 {card.sha256[:12]})")

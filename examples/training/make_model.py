@@ -14,14 +14,15 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from nuclick_qp.evaluation.prompting import Protocol, evaluate_folders
+from nuclick_qp.evaluation.evaluation_options import EvaluationOptions
+from nuclick_qp.evaluation.prompting import evaluate_folders
 from nuclick_qp.evaluation.summary import MeanScores, summarise
 from nuclick_qp.model.cards import weights_folder
-from nuclick_qp.model.devices import Precision, choose_device
+from nuclick_qp.model.devices import Precision
 from nuclick_qp.model.predictor import Predictor
 from nuclick_qp.storage.atomic import write_atomically
-from nuclick_qp.training.config import read_config
-from nuclick_qp.training.loop import TrainingRun, train
+from nuclick_qp.training.config import TrainingRun, read_config
+from nuclick_qp.training.loop import train
 
 PRECISION: Precision = "float32"  # the same figures on every machine
 CONFIGS = Path(__file__).parent
@@ -117,7 +118,7 @@ def make(recipe: Recipe, data: Path, runs: Path, *, device: str) -> Path:
     CURVES.mkdir(exist_ok=True)
     for part in recipe.parts:
         config = read_config(CONFIGS / f"{part}.toml")
-        run = TrainingRun(data, runs / part, device=str(choose_device(device)), init=init)
+        run = TrainingRun(data, runs / part, device=device, init=init)
         train(config, run, on_step=lambda progress: print(f"\r{progress.step} of {progress.steps}", end="", flush=True))
         init = str(runs / part / f"{config.name}.json")
         shutil.copyfile(runs / part / "curve.png", CURVES / f"{part}.png")
@@ -150,8 +151,8 @@ def measure(name: str, recipe: Recipe, data: Path, *, write: bool) -> None:
 
 def measure_set(predictor: Predictor, test: TestSet, data: Path) -> MeanScores:
     """Print the table of one test set, and give its means."""
-    protocol = Protocol(mpp=test.mpp, jitter_px=test.jitter_px)
-    scores = evaluate_folders([data / test.folder], predictor=predictor, pattern=test.pattern, protocol=protocol)
+    options = EvaluationOptions(mpp=test.mpp, jitter_px=test.jitter_px)
+    scores = evaluate_folders([data / test.folder], predictor=predictor, pattern=test.pattern, options=options)
     summary = summarise(predictor.card.short_id, scores)
     print(summary.table())
     return summary.overall

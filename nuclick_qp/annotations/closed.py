@@ -3,8 +3,9 @@
 import uuid
 from collections.abc import Collection, Iterable
 
-from nuclick_qp.annotations.objects import OBJECT_KINDS, ClosedObject, ObjectKind
+from nuclick_qp.annotations.objects import ClosedObject
 from nuclick_qp.annotations.sorting import FoundObject
+from nuclick_qp.kinds import OBJECT_KINDS, ObjectKind
 from nuclick_qp.shapes.polygons import valid_polygons
 
 ID_NAMESPACE = uuid.UUID("2b0c6a52-93f1-5d5e-8a34-5b8d0c1f7a46")

@@ -2,19 +2,16 @@
 
 import uuid
 from dataclasses import dataclass, field
-from typing import Literal
 
 from shapely import MultiPolygon, Polygon
 from shapely.geometry.base import BaseGeometry
 
 from nuclick_qp import __version__
-from nuclick_qp.prompts import XY, Plane, Prompt, PromptKind
+from nuclick_qp.kinds import ObjectKind
+from nuclick_qp.prompts import XY, Plane, Prompt
 
-ObjectKind = Literal["detection", "annotation", "cell"]
 UNCLASSIFIED = "Unclassified"  # QuPath's word for objects without a class
 NO_CLASS = ""  # how a user asks for objects without a class
-OBJECT_KINDS: tuple[ObjectKind, ...] = ("detection", "annotation", "cell")
-KINDS: tuple[PromptKind, ...] = ("point", "line")
 
 # Metadata that marks an object as ours; only such objects are ever replaced.
 PROMPT_KEY = "nuclick:prompt"

@@ -1,19 +1,19 @@
 """The evaluation protocol: simulated prompts on labelled images, through the very code of a run."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nuclick_qp.errors import OptionError
+from nuclick_qp.evaluation.evaluation_options import EvaluationOptions
 from nuclick_qp.evaluation.metrics import Scores, score
 from nuclick_qp.geometry import Window
 from nuclick_qp.guidance.simulated import label_centroids, label_strokes
+from nuclick_qp.kinds import PromptKind
 from nuclick_qp.model.predictor import Predictor
-from nuclick_qp.prompts import Prompt, PromptKind
-from nuclick_qp.segment.segment_options import SegmentOptions
+from nuclick_qp.prompts import Prompt
 from nuclick_qp.segment.segmentation import segment_prompts
 from nuclick_qp.shapes.fill import paint_outlines
 from nuclick_qp.slides import open_slide
@@ -21,28 +21,6 @@ from nuclick_qp.storage.labels import find_pairs, read_pair
 
 MOVES_TRIED = 200  # draws before a prompt that fits nowhere else stays where it is
 LEAST_ON_OBJECT = 0.5  # share of a moved squiggle that has to lie on its object; a click has one pixel, so all of it
-
-
-@dataclass(frozen=True, slots=True)
-class Protocol:
-    """How a model is measured.
-
-    Attributes
-    ----------
-    mpp
-        Micrometres per pixel of the images; None is the resolution of the model.
-    jitter_px
-        Standard deviation by which prompts are moved in x and y (Table 8 of the paper).
-    seed
-        Of those moves; each image starts anew with it.
-    segment
-        What a run is told as well: exclusion, test-time augmentation, batches.
-    """
-
-    mpp: float | None = None
-    jitter_px: float = 0.0
-    seed: int = 0
-    segment: SegmentOptions = field(default_factory=SegmentOptions)
 
 
 class ImageScores(Scores):
@@ -54,7 +32,7 @@ class ImageScores(Scores):
 
 
 def evaluate_folders(
-    folders: Sequence[Path], *, predictor: Predictor, pattern: str = "*", protocol: Protocol | None = None
+    folders: Sequence[Path], *, predictor: Predictor, pattern: str = "*", options: EvaluationOptions | None = None
 ) -> list[ImageScores]:
     """Measure a model on all labelled images of some folders.
 
@@ -74,31 +52,31 @@ def evaluate_folders(
     ------
     OptionError
         If a folder is named twice.
-    TrainingDataError
+    LabelsError
         If a folder has no image, or an image no labels, before any work is done; else as `read_pair`.
     """
     if len({folder.resolve() for folder in folders}) < len(folders):
         raise OptionError(f"one of the folders {', '.join(map(str, folders))} is named twice; its images would count double")
     pairs = [pair for folder in folders for pair in find_pairs(folder, pattern)]
-    scores = [evaluate_image(image, labels, predictor=predictor, protocol=protocol) for image, labels in pairs]
+    scores = [evaluate_image(image, labels, predictor=predictor, options=options) for image, labels in pairs]
     if len(folders) == 1:
         return scores
     return [one.model_copy(update={"image": image.as_posix()}) for one, (image, _) in zip(scores, pairs, strict=True)]
 
 
-def evaluate_image(image: Path, labels: Path, *, predictor: Predictor, protocol: Protocol | None = None) -> ImageScores:
+def evaluate_image(image: Path, labels: Path, *, predictor: Predictor, options: EvaluationOptions | None = None) -> ImageScores:
     """Set a prompt for every object of an image, and compare the outlines with the labels.
 
     Raises
     ------
-    TrainingDataError
+    LabelsError
         As `read_pair`.
     """
-    protocol, card = protocol or Protocol(), predictor.card
+    options, card = options or EvaluationOptions(), predictor.card
     _, truth = read_pair(image, labels)
-    prompts = prompts_of_truth(truth, card.prompt, jitter_px=protocol.jitter_px, rng=np.random.default_rng(protocol.seed))
+    prompts = prompts_of_truth(truth, card.prompt, jitter_px=options.jitter_px, rng=np.random.default_rng(options.seed))
     with open_slide(image) as slide:
-        outcomes = segment_prompts(prompts, slide, predictor=predictor, mpp=protocol.mpp or card.mpp, options=protocol.segment)
+        outcomes = segment_prompts(prompts, slide, predictor=predictor, mpp=options.mpp or card.mpp, options=options.segment)
     outlines = [None if outcome.detection is None else outcome.detection.outline for outcome in outcomes]
     found = paint_outlines(outlines, Window(0, 0, truth.shape[1], truth.shape[0])).labels
     return ImageScores(image=image.name, n_objects=len(prompts), n_missed=outlines.count(None), **score(truth, found).model_dump())

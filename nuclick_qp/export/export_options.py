@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from nuclick_qp.annotations.objects import OBJECT_KINDS, ObjectKind
 from nuclick_qp.errors import OptionError
+from nuclick_qp.kinds import OBJECT_KINDS, ObjectKind
 
 Format = Literal["masks", "coco", "geojson", "csv", "asap"]
 TILED: tuple[Format, ...] = ("masks", "coco")  # formats whose coordinates are those of tiles

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -20,6 +20,7 @@ from nuclick_qp.qupath.choosing import choose_images, work_or_error
 from nuclick_qp.qupath.locate import SlidePlaces
 from nuclick_qp.qupath.protocol import ImageEntry, Project
 from nuclick_qp.storage.atomic import printable
+from nuclick_qp.storage.records import json_value
 
 logger = logging.getLogger(__name__)
 
@@ -148,7 +149,7 @@ def _report(job: _Job, done: _Done[RowT], *, kept: Sequence[str]) -> ExportRepor
         engine=job.project.engine,
         version=__version__,
         format=options.format,
-        options={f.name: printable(str(getattr(options, f.name))) for f in fields(options)},
+        options=json_value(options),
         unknown_classes=tuple(name for name in options.classes if name not in done.classes) if done.is_complete else (),
         images=tuple(done.images),
         files=(*done.files, *kept),

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -75,7 +75,7 @@ class ExportReport(_Frozen):
     engine: str
     version: str
     format: str
-    options: dict[str, str]
+    options: dict[str, Any]
     unknown_classes: tuple[str, ...] = ()
     images: tuple[ImageExport, ...]
     files: tuple[str, ...]

@@ -9,10 +9,10 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from nuclick_qp.kinds import PromptKind
 from nuclick_qp.model.cards import Card, find_card
 from nuclick_qp.model.checkpoints import load_network
 from nuclick_qp.model.devices import Precision, choose_device, choose_precision
-from nuclick_qp.prompts import PromptKind
 
 logger = logging.getLogger(__name__)
 

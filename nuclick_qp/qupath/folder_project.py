@@ -16,9 +16,10 @@ from typing import Self
 
 from nuclick_qp.annotations.closed import closed_objects
 from nuclick_qp.annotations.colours import colour_of
-from nuclick_qp.annotations.objects import OBJECT_KINDS, Changes, ClosedObject, EntryContent, ObjectKind
+from nuclick_qp.annotations.objects import Changes, ClosedObject, EntryContent
 from nuclick_qp.annotations.sorting import FoundKind, FoundObject, sort_objects
 from nuclick_qp.errors import UnreadableDataError, WriteRefusedError
+from nuclick_qp.kinds import OBJECT_KINDS, ObjectKind
 from nuclick_qp.qupath.folder.project_json import ProjectFile, refuse_changed, set_modified
 from nuclick_qp.qupath.folder.side_files import ClassColour, add_classes, listed_colours, update_summary
 from nuclick_qp.qupath.javastream.nodes import collector_paused

@@ -10,7 +10,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
-from nuclick_qp.annotations.objects import OBJECT_KINDS, Changes, ClosedObject, EntryContent, ObjectKind
+from nuclick_qp.annotations.objects import Changes, ClosedObject, EntryContent
+from nuclick_qp.kinds import OBJECT_KINDS, ObjectKind
 from nuclick_qp.slides.view import Step
 
 DATA_VERSIONS = frozenset({2, 3})  # of `data.qpdata` that are known: QuPath 0.1.2 to 0.2, and 0.3 to 0.8

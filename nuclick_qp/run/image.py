@@ -6,8 +6,9 @@ from itertools import groupby
 import numpy as np
 
 from nuclick_qp.annotations.objects import EntryContent
+from nuclick_qp.kinds import PromptKind
 from nuclick_qp.model.predictor import Predictors
-from nuclick_qp.prompts import Outcome, Prompt, PromptKind
+from nuclick_qp.prompts import Outcome, Prompt
 from nuclick_qp.segment.segment_options import SegmentOptions
 from nuclick_qp.segment.segmentation import segment_prompts
 from nuclick_qp.slides import Slide

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from nuclick_qp.annotations.objects import NO_CLASS, Changes, EntryContent, ResultObject
 from nuclick_qp.errors import PromptError
 from nuclick_qp.formats.geojson.writing import write_objects
+from nuclick_qp.kinds import PromptKind
 from nuclick_qp.model.cards import Card
 from nuclick_qp.model.predictor import Predictors
-from nuclick_qp.prompts import PromptKind, Status
+from nuclick_qp.prompts import Status
 from nuclick_qp.qupath.choosing import choose_images, file_stem, work_or_error
 from nuclick_qp.qupath.locate import SlidePlaces
 from nuclick_qp.qupath.open_image import open_image

@@ -5,10 +5,9 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -18,6 +17,7 @@ from nuclick_qp.prompts import Outcome, Status
 from nuclick_qp.run.resume import Plan
 from nuclick_qp.run.run_options import RunOptions
 from nuclick_qp.storage.atomic import printable, write_atomically
+from nuclick_qp.storage.records import json_value
 
 logger = logging.getLogger(__name__)
 
@@ -131,7 +131,7 @@ class RunReport(Counts):
     precision: str
     version: str
     torch: str
-    options: dict[str, str]
+    options: dict[str, Any]
     dry_run: bool
     unknown_classes: tuple[str, ...] = ()
     images: tuple[ImageReport, ...]
@@ -252,7 +252,7 @@ def make_report(
         precision=predictor.precision if predictor else "none",
         version=__version__,
         torch=importlib.metadata.version("torch"),
-        options={f.name: str(getattr(options, f.name)) for f in fields(options)},
+        options=json_value(options),
         dry_run=options.dry_run,
         unknown_classes=unknown_classes(options.classes, images),
         images=tuple(images),

@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 
-from nuclick_qp.annotations.objects import ObjectKind, ResultObject
+from nuclick_qp.annotations.objects import ResultObject
+from nuclick_qp.kinds import ObjectKind, PromptKind
 from nuclick_qp.model.cards import Card
-from nuclick_qp.prompts import Outcome, PromptKind
+from nuclick_qp.prompts import Outcome
 from nuclick_qp.run.resume import options_digest
 from nuclick_qp.run.run_options import RunOptions
 from nuclick_qp.shapes.measure import measure

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from nuclick_qp.annotations.objects import NO_CLASS, EarlierResult, EntryContent
+from nuclick_qp.kinds import PromptKind
 from nuclick_qp.model.cards import Card
-from nuclick_qp.prompts import Outcome, Prompt, PromptKind, Status
+from nuclick_qp.prompts import Outcome, Prompt, Status
 from nuclick_qp.run.run_options import RunOptions
 from nuclick_qp.segment.segment_options import CHANGES_RESULTS
 

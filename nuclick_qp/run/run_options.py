@@ -4,8 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from nuclick_qp.annotations.objects import ObjectKind
-from nuclick_qp.prompts import PromptKind
+from nuclick_qp.kinds import ObjectKind, PromptKind
 from nuclick_qp.segment.segment_options import SegmentOptions
 
 

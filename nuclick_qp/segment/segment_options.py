@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass
 
-from nuclick_qp.segment.tiling import TILE_PX
-
+TILE_PX = 512  # side of the grid cells that patches are gathered by, in patch pixels
 CHANGES_RESULTS = ("use_exclusion", "tta")  # all other options only change how long it takes
 
 

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from nuclick_qp.geometry import Window
 from nuclick_qp.prompts import Prompt
+from nuclick_qp.segment.segment_options import TILE_PX
 
-TILE_PX = 512  # side of the grid cells that patches are gathered by, in patch pixels
 LINE_MARGIN = 0.1  # free border beside a squiggle, as a share of the patch: glands are wider than their squiggle
 
 

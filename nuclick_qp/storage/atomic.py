@@ -3,6 +3,7 @@
 import errno
 import glob
 import os
+import secrets
 import tempfile
 import time
 from collections.abc import Iterator
@@ -45,19 +46,28 @@ def replace_atomically(path: Path) -> Iterator[IO[bytes]]:
     if path.exists() and not os.access(path, os.W_OK):
         raise PermissionError(errno.EACCES, "the file is write-protected", str(path))
     _remove_left_behind(path)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
-    temporary = Path(name)
+    mode = path.stat().st_mode & 0o777 if path.exists() else None
+    handle, temporary = _new_file(path, 0o600 if mode is not None else 0o666)
     try:
         with os.fdopen(handle, "wb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        temporary.chmod(path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask())
+        if mode is not None:
+            temporary.chmod(mode)
         temporary.replace(path)
     except BaseException:
         temporary.unlink()
         raise
     _sync_folder(path.parent)
+
+
+def _new_file(path: Path, mode: int) -> tuple[int, Path]:
+    """Make a temporary file beside a path; the system takes the user's umask off its mode, which `tempfile` does not let it do."""
+    while True:
+        temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+        with suppress(FileExistsError):
+            return os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_RDWR | getattr(os, "O_BINARY", 0), mode), temporary
 
 
 def _remove_left_behind(path: Path) -> None:
@@ -92,13 +102,6 @@ def make_folder(folder: Path, *, option: str) -> None:
 def printable(text: str) -> str:
     """Escape what a file name may hold and no text can: bytes that are not UTF-8."""
     return text.encode("utf-8", "backslashreplace").decode()
-
-
-def _umask() -> int:
-    """Read the umask; there is no call that does not also set it."""
-    mask = os.umask(0o022)
-    os.umask(mask)
-    return mask
 
 
 def _sync_folder(folder: Path) -> None:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 from scipy import ndimage
 
-from nuclick_qp.errors import TrainingDataError
+from nuclick_qp.errors import LabelsError
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff"})
 LABEL_ENDING = "_label"
@@ -23,12 +23,12 @@ def find_pairs(folder: Path, pattern: str = "*") -> list[tuple[Path, Path]]:
 
     Raises
     ------
-    TrainingDataError
+    LabelsError
         If no image matches, or one has no label image.
     """
     images = [p for p in folder.glob(pattern) if p.suffix.lower() in IMAGE_SUFFIXES and not p.stem.endswith(LABEL_ENDING)]
     if not images:
-        raise TrainingDataError(f"{folder} holds no images that match {pattern!r}; give a folder of NAME.png with NAME{LABEL_ENDING}.png")
+        raise LabelsError(f"{folder} holds no images that match {pattern!r}; give a folder of NAME.png with NAME{LABEL_ENDING}.png")
     return [(image, _labels_of(image)) for image in sorted(images)]
 
 
@@ -42,19 +42,19 @@ def read_pair(image: Path, labels: Path) -> tuple[NDArray[np.uint8], NDArray[np.
 
     Raises
     ------
-    TrainingDataError
+    LabelsError
         If a file cannot be read, the sizes differ, there is no object, or the labels are a mask
         (0/255, or one number on several separate parts); the message names the file.
     """
     pixels = _read(image, "RGB")
     numbers = _read_labels(labels).astype(np.int32)
     if numbers.shape != pixels.shape[:2]:
-        raise TrainingDataError(f"{labels} is {numbers.shape} but {image.name} is {pixels.shape[:2]} (rows, cols); export it anew")
+        raise LabelsError(f"{labels} is {numbers.shape} but {image.name} is {pixels.shape[:2]} (rows, cols); export it anew")
     found = np.unique(numbers)
     if found.tolist() == [0]:
-        raise TrainingDataError(f"{labels} holds no object; label it, or remove the pair")
+        raise LabelsError(f"{labels} holds no object; label it, or remove the pair")
     if found.tolist() in ([255], [0, 255]) or _is_mask_of_many(numbers, found):
-        raise TrainingDataError(f"{labels} is a mask with one number for all, not one number per object; label its connected parts")
+        raise LabelsError(f"{labels} is a mask with one number for all, not one number per object; label its connected parts")
     return pixels.astype(np.uint8, copy=False), numbers
 
 
@@ -63,7 +63,7 @@ def _labels_of(image: Path) -> Path:
     for labels in candidates:
         if labels.exists():
             return labels
-    raise TrainingDataError(f"{image} has no {candidates[0].name} or {candidates[1].name} beside it; add it or narrow the pattern")
+    raise LabelsError(f"{image} has no {candidates[0].name} or {candidates[1].name} beside it; add it or narrow the pattern")
 
 
 def _is_mask_of_many(numbers: NDArray[np.int32], found: NDArray[np.int32]) -> bool:
@@ -81,7 +81,7 @@ def _read_labels(path: Path) -> NDArray[np.generic]:
     try:
         numbers: NDArray[np.generic] = tifffile.imread(path)
     except (OSError, ValueError, zlib.error) as err:  # TiffFileError is a ValueError
-        raise TrainingDataError(f"{path} cannot be read as an image ({err}); export it anew") from err
+        raise LabelsError(f"{path} cannot be read as an image ({err}); export it anew") from err
     return numbers
 
 
@@ -90,5 +90,5 @@ def _read(path: Path, mode: str | None) -> NDArray[np.uint8]:
         with Image.open(path) as file:
             array: NDArray[np.uint8] = np.asarray(file.convert(mode) if mode else file)
     except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as err:
-        raise TrainingDataError(f"{path} cannot be read as an image ({err}); export it anew") from err
+        raise LabelsError(f"{path} cannot be read as an image ({err}); export it anew") from err
     return array

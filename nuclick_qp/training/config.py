@@ -1,6 +1,7 @@
-"""What a training run is made of, read from one TOML file."""
+"""What a training is made of, read from one TOML file, and where one run of it reads and writes."""
 
 import tomllib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -185,6 +186,32 @@ class TrainingConfig(_Strict):
         if self.prompt == "line" and self.background_share:
             raise ValueError("`background_share` is for points; remove it")
         return self
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingRun:
+    """Where a run reads and writes, and on what.
+
+    Attributes
+    ----------
+    data
+        Folder that the folders of the sources are relative to.
+    out
+        Folder of checkpoint, log and finished weights; a run whose checkpoint lies in it continues.
+    device
+        ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
+    workers
+        Processes that make batches beside the training.
+    init
+        Model whose weights the run starts from: its name, or the path of its card (NAME.json); None
+        starts from random ones.
+    """
+
+    data: Path
+    out: Path
+    device: str = "auto"
+    workers: int = 1
+    init: str | None = None
 
 
 def read_config(path: Path) -> TrainingConfig:

@@ -1,13 +1,17 @@
 """The log of a training run: a table to compute with, a curve to look at."""
 
 import csv
+import importlib.util
 import io
+import logging
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from typing import Self
 
 from nuclick_qp.errors import TrainingDataError
 from nuclick_qp.storage.atomic import write_atomically
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,8 @@ class LogRow:
 class TrainingLog:
     """``log.csv`` and ``curve.png`` in the folder of a run, whole after every row.
 
+    The curve needs matplotlib, an extra of the installation; without it there is a warning and no curve.
+
     Raises
     ------
     TrainingDataError
@@ -52,6 +58,9 @@ class TrainingLog:
 
     def __init__(self, folder: Path, *, name: str) -> None:
         self._folder, self._name = folder, name
+        self._draws = importlib.util.find_spec("matplotlib") is not None
+        if not self._draws:
+            logger.warning("%s will not be drawn: matplotlib is missing; pip install 'nuclick-qp[train]' brings it", folder / "curve.png")
         self.rows = _read_rows(folder / "log.csv")
 
     def drop_after(self, step: int) -> None:
@@ -66,7 +75,8 @@ class TrainingLog:
         writer.writerow([field.name for field in fields(LogRow)])
         writer.writerows(astuple(row) for row in self.rows)
         write_atomically(self._folder / "log.csv", text.getvalue().encode())
-        write_atomically(self._folder / "curve.png", _draw_curve(self.rows, self._name))
+        if self._draws:
+            write_atomically(self._folder / "curve.png", _draw_curve(self.rows, self._name))
 
 
 def _read_rows(path: Path) -> list[LogRow]:

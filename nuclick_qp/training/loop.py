@@ -5,7 +5,6 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,8 +14,9 @@ from torch.utils.data import DataLoader, Dataset
 
 from nuclick_qp.model.cards import Card, find_card
 from nuclick_qp.model.checkpoints import load_network
+from nuclick_qp.model.devices import choose_device
 from nuclick_qp.training.augment import augment_colours
-from nuclick_qp.training.config import TrainingConfig
+from nuclick_qp.training.config import TrainingConfig, TrainingRun
 from nuclick_qp.training.finish import export
 from nuclick_qp.training.images import LabelledImage
 from nuclick_qp.training.log import LogRow, TrainingLog
@@ -28,32 +28,6 @@ from nuclick_qp.training.stopping import hold_back_stops, ignore_stops
 
 VALIDATION_PATCHES = 256
 VALIDATION_SEED = 1_000_003
-
-
-@dataclass(frozen=True, slots=True)
-class TrainingRun:
-    """Where a run reads and writes, and on what.
-
-    Attributes
-    ----------
-    data
-        Folder that the folders of the sources are relative to.
-    out
-        Folder of checkpoint, log and finished weights; a checkpoint in it is gone on with.
-    device
-        ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
-    workers
-        Processes that make batches beside the training.
-    init
-        Model whose weights the run starts from: its name, or the path of its card (NAME.json); None
-        starts from random ones.
-    """
-
-    data: Path
-    out: Path
-    device: str = "cpu"
-    workers: int = 1
-    init: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,15 +52,15 @@ def train(
 
     Raises
     ------
-    TrainingDataError
-        Before the first step, if an image or label cannot be learned from.
+    LabelsError, TrainingDataError
+        Before the first step, if an image or label cannot be read, or not be learned from.
     WeightsError
         If the folder holds the checkpoint of another configuration.
     KeyboardInterrupt
         After Ctrl-C, when the checkpoint is written.
     """
     training, validation = load_images(config, run.data)
-    state, start = TrainingState.new(config, run.device), None
+    state, start = TrainingState.new(config, choose_device(run.device)), None
     if run.init is not None:
         start, weights = find_card(run.init)
         state.begin_with(load_network(start, weights))

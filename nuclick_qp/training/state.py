@@ -9,6 +9,7 @@ import torch
 from nuclick_qp.errors import WeightsError
 from nuclick_qp.model.network import NuClickNet
 from nuclick_qp.model.network_settings import NetworkSettings
+from nuclick_qp.storage.atomic import replace_atomically
 from nuclick_qp.training.config import TrainingConfig
 
 
@@ -34,18 +35,17 @@ class TrainingState:
     optimizer: torch.optim.AdamW
 
     @classmethod
-    def new(cls, config: TrainingConfig, device: str) -> "TrainingState":
+    def new(cls, config: TrainingConfig, device: torch.device) -> "TrainingState":
         """Give the state before the first step; the weights follow from the seed."""
         torch.manual_seed(config.seed)
         settings = NetworkSettings(width=config.width, ms_blocks=config.ms_blocks)
-        where = torch.device(device)
-        net, average = (_channels_last(NuClickNet(settings).to(where)) for _ in range(2))
+        net, average = (_channels_last(NuClickNet(settings).to(device)) for _ in range(2))
         average.eval()
         average.load_state_dict(net.state_dict())
         decay = [p for p in net.parameters() if p.ndim > 1]
         rest = [p for p in net.parameters() if p.ndim <= 1]  # biases and batch norm are not decayed
         groups = [{"params": decay, "weight_decay": config.weight_decay}, {"params": rest, "weight_decay": 0.0}]
-        return cls(config, where, 0, net, average, torch.optim.AdamW(groups, lr=config.learning_rate))
+        return cls(config, device, 0, net, average, torch.optim.AdamW(groups, lr=config.learning_rate))
 
     def begin_with(self, start: NuClickNet) -> None:
         """Take over the weights of another model of the same settings."""
@@ -56,10 +56,9 @@ class TrainingState:
 
     def store(self, path: Path) -> None:
         """Write a checkpoint; a kill at any moment leaves the old one or the new one."""
-        temporary = path.with_suffix(".tmp")
         parts = {name: getattr(self, name).state_dict() for name in ("net", "average", "optimizer")}
-        torch.save({**parts, "step": self.step, "config": self.config.model_dump_json()}, temporary)
-        temporary.replace(path)
+        with replace_atomically(path) as file:
+            torch.save({**parts, "step": self.step, "config": self.config.model_dump_json()}, file)
 
     def restore(self, path: Path) -> None:
         """Go on from a checkpoint.

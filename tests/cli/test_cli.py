@@ -171,7 +171,7 @@ def test_run_and_segment_average_over_views_when_asked(
         reports.append(json.loads(capsys.readouterr().out))
 
     assert [report["ok"] for report in reports] == [2, 2, 2]
-    assert ["tta=True" in report["options"]["segment"] for report in reports] == [False, True, True]
+    assert [report["options"]["segment"]["tta"] for report in reports] == [False, True, True]
 
 
 def test_segment_without_pixel_size_says_what_to_do(tmp_path: Path, draw_discs: DrawDiscs) -> None:

@@ -80,10 +80,10 @@ def _full_disk(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _read_only(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(**where: object) -> tuple[int, str]:
+    def refuse(*where: object) -> int:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
-    monkeypatch.setattr("tempfile.mkstemp", refuse)  # chmod does not stop the administrator that tests may run as
+    monkeypatch.setattr(os, "open", refuse)  # chmod does not stop the administrator that tests may run as
 
 
 @pytest.mark.parametrize(

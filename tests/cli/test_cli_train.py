@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
+PATIENCE_S = 600  # a hang is what this is for; a busy machine takes a minute to import torch and to validate
 DISCS = [(60, 60, 12), (140, 60, 12), (60, 200, 12), (340, 200, 12)]
 CONFIG = """
 name = "discs"
@@ -47,12 +48,13 @@ def test_a_stopped_training_leaves_a_checkpoint(arguments: list[str], tmp_path: 
     log = tmp_path / "run" / "log.csv"
     command = [sys.executable, "-m", "nuclick_qp_cli.main", *arguments]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as training:
-        until = time.monotonic() + 120
+        until = time.monotonic() + PATIENCE_S
         while not log.exists() and training.poll() is None and time.monotonic() < until:
             time.sleep(0.1)
+        assert log.exists(), "the training ended, or took no step for ten minutes"
         os.killpg(training.pid, sent)  # a terminal and a cluster reach the processes that make batches too
         try:
-            _, errors = training.communicate(timeout=60)
+            _, errors = training.communicate(timeout=PATIENCE_S)
         finally:
             training.kill()
 

@@ -9,14 +9,16 @@ from numpy.typing import NDArray
 from skimage.draw import disk
 
 from fakes import DarkIsObject, make_card
-from nuclick_qp.errors import OptionError, TrainingDataError
+from nuclick_qp.errors import LabelsError, OptionError
+from nuclick_qp.evaluation.evaluation_options import EvaluationOptions
 from nuclick_qp.evaluation.metrics import Scores
-from nuclick_qp.evaluation.prompting import Protocol, evaluate_folders, evaluate_image, prompts_of_truth
+from nuclick_qp.evaluation.prompting import evaluate_folders, evaluate_image, prompts_of_truth
 from nuclick_qp.geometry import Window
 from nuclick_qp.guidance.signals import inclusion_map
 from nuclick_qp.guidance.simulated import skeleton_squiggle
+from nuclick_qp.kinds import PromptKind
 from nuclick_qp.model.predictor import Predictor
-from nuclick_qp.prompts import Prompt, PromptKind
+from nuclick_qp.prompts import Prompt
 
 DrawPair = Callable[..., Path]
 DISCS = [(60.0, 60.0, 9.0), (100.0, 70.0, 7.0), (300.0, 200.0, 10.0), (203.0, 150.0, 8.0)]
@@ -103,7 +105,7 @@ def test_network_that_sees_every_object_is_perfect(draw_pair: DrawPair, kind: st
     """From labels to prompts, through a run and back to pixels: nothing moves by half a pixel anywhere."""
     predictor = Predictor(make_card(prompt=kind), DarkIsObject(), device="cpu", precision="float32")
 
-    (image,) = evaluate_folders([draw_pair("a/discs", DISCS)], predictor=predictor, protocol=Protocol(jitter_px=jitter_px))
+    (image,) = evaluate_folders([draw_pair("a/discs", DISCS)], predictor=predictor, options=EvaluationOptions(jitter_px=jitter_px))
 
     assert (image.image, image.n_objects, image.n_missed) == ("discs.png", 4, 0)
     assert Scores(**{name: getattr(image, name) for name in Scores.model_fields}) == PERFECT
@@ -124,7 +126,8 @@ def test_pixel_size_of_the_images_changes_the_scale(draw_pair: DrawPair, dark_pr
     """Images of 0.5 um/px are shown enlarged to a network of 0.25 um/px; discs of 4 px then have enough pixels of it."""
     folder = draw_pair("a/discs", [(60.0, 60.0, 3.5), (100.0, 70.0, 3.5)])
 
-    missed = [evaluate_folders([folder], predictor=dark_predictor, protocol=Protocol(mpp=mpp))[0].n_missed for mpp in (None, 0.25, 0.5)]
+    sizes = [EvaluationOptions(mpp=mpp) for mpp in (None, 0.25, 0.5)]
+    missed = [evaluate_folders([folder], predictor=dark_predictor, options=options)[0].n_missed for options in sizes]
 
     assert missed == [2, 2, 0]
 
@@ -154,5 +157,5 @@ def test_missing_labels_stop_before_the_work(draw_pair: DrawPair, dark_predictor
     (folders[1] / "discs_label.png").unlink()
     monkeypatch.setattr(dark_predictor, "predict", lambda *_, **__: pytest.fail("the network was asked"))
 
-    with pytest.raises(TrainingDataError, match=r"has no discs_label\.png"):
+    with pytest.raises(LabelsError, match=r"has no discs_label\.png"):
         evaluate_folders(folders, predictor=dark_predictor)

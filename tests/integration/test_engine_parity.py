@@ -10,7 +10,8 @@ from shapely import MultiPolygon, Polygon, box
 
 from compared_objects import assert_same, assert_same_outline, assert_same_results, data_of, our_objects, users_objects
 from fixture_projects import DATA, VERSIONS, entry_of, open_with_qupath
-from nuclick_qp.annotations.objects import Changes, ObjectKind, ResultObject
+from nuclick_qp.annotations.objects import Changes, ResultObject
+from nuclick_qp.kinds import ObjectKind
 from nuclick_qp.prompts import Plane, Prompt
 from nuclick_qp.qupath.files_engine import open_files_project
 from nuclick_qp.qupath.protocol import ImageEntry, Project

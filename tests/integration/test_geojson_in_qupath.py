@@ -15,10 +15,11 @@ from compared_objects import assert_same_outline
 from drawn_objects import export
 from drawn_projects import ALL, run_on
 from fixture_projects import DATA, VERSIONS, entry_of, open_with_qupath
-from nuclick_qp.annotations.objects import OBJECT_KINDS, ClosedObject, ResultObject
+from nuclick_qp.annotations.objects import ClosedObject, ResultObject
 from nuclick_qp.annotations.sorting import FoundObject
 from nuclick_qp.formats.geojson.reading import read_prompts
 from nuclick_qp.formats.geojson.writing import closed_to_geojson, write_objects
+from nuclick_qp.kinds import OBJECT_KINDS
 from nuclick_qp.model.predictor import Predictors
 from nuclick_qp.prompts import Plane
 from nuclick_qp.qupath.jvm.data import Java, read_data

@@ -137,8 +137,7 @@ def test_full_or_read_only_disk_leaves_every_byte(
 
     project = open_files_project(folder)
     fingerprint = project.read(entry_of(project)).fingerprint
-    target = "tempfile.mkstemp" if call == "open" else f"os.{call}"
-    monkeypatch.setattr(target, failing)
+    monkeypatch.setattr(os, call, failing)
 
     refused(project, folder=folder, fingerprint=fingerprint, match=reason)
 

@@ -13,7 +13,7 @@ from fixture_projects import snapshot
 from nuclick_qp.model.predictor import Predictor, Predictors
 from nuclick_qp.qupath.open_project import open_project
 from nuclick_qp.segment.segment_options import SegmentOptions
-from nuclick_qp_cli.setup import print_report
+from nuclick_qp_cli.shared import print_report
 
 MakeProject = Callable[..., Path]
 
@@ -39,7 +39,7 @@ def test_other_augmentation_is_done_again(make_project: MakeProject, predictors:
 
     assert [(report.ok, report.skipped) for report in reports] == [(4, 0), (4, 0), (0, 4), (4, 0)]
     assert len(ours_of(project)) == 4
-    assert "tta=True" in reports[1].options["segment"]
+    assert reports[1].options["segment"]["tta"] is True
 
 
 def test_overwrite_replaces_own_detections_only(make_project: MakeProject, predictors: Predictors) -> None:

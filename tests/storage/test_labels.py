@@ -8,7 +8,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from nuclick_qp.errors import TrainingDataError
+from nuclick_qp.errors import LabelsError
 from nuclick_qp.storage.labels import find_pairs, read_pair
 
 
@@ -33,5 +33,5 @@ def test_broken_label_tiff_is_named(draw_pair: Callable[..., Path]) -> None:
     folder = draw_pair("one/discs", [(60.0, 60.0, 12.0)])
     (folder / "discs_label.png").rename(folder / "discs_label.tif")
 
-    with pytest.raises(TrainingDataError, match=r"discs_label\.tif cannot be read as an image"):
+    with pytest.raises(LabelsError, match=r"discs_label\.tif cannot be read as an image"):
         read_pair(*find_pairs(folder)[0])

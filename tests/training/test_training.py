@@ -1,6 +1,9 @@
 """Tests of `nuclick_qp.training`: samples, augmentation, and a network over-fitted to drawn discs."""
 
 import csv
+import errno
+import importlib.util
+import os
 import signal
 import subprocess
 import sys
@@ -14,13 +17,13 @@ from PIL import Image
 from scipy import ndimage
 from skimage.draw import disk
 
-from nuclick_qp.errors import NuClickError, OptionError, TrainingDataError, WeightsError
+from nuclick_qp.errors import LabelsError, NuClickError, OptionError, TrainingDataError, WeightsError
 from nuclick_qp.model.cards import read_card
 from nuclick_qp.model.checkpoints import load_network
 from nuclick_qp.training.augment import augment_colours
-from nuclick_qp.training.config import Augmentation, TrainingConfig, read_config
+from nuclick_qp.training.config import Augmentation, TrainingConfig, TrainingRun, read_config
 from nuclick_qp.training.images import load_folder
-from nuclick_qp.training.loop import TrainingRun, train
+from nuclick_qp.training.loop import train
 from nuclick_qp.training.patches import draw_batch
 from nuclick_qp.training.state import TrainingState
 
@@ -224,7 +227,7 @@ def test_bad_labels_stop_the_run_before_it_starts(data: Path, tmp_path: Path, pr
     """The message names the file; no output folder is made."""
     _spoil(data / "discs", problem)
 
-    with pytest.raises(TrainingDataError, match="one"):
+    with pytest.raises(LabelsError, match="one"):
         train(_config(), TrainingRun(data, tmp_path / "out", workers=0))
     assert not (tmp_path / "out").exists()
 
@@ -287,7 +290,8 @@ TRAIN_UNTIL_KILLED = """
 import os, signal, sys
 from pathlib import Path
 from nuclick_qp.training.config import TrainingConfig
-from nuclick_qp.training.loop import TrainingRun, train
+from nuclick_qp.training.config import TrainingRun
+from nuclick_qp.training.loop import train
 config, data, out, last = sys.argv[1:]
 kill = lambda progress: os.kill(os.getpid(), signal.SIGKILL) if progress.step == int(last) else None
 run = TrainingRun(Path(data), Path(out), workers=0)
@@ -331,6 +335,35 @@ def test_a_foreign_log_is_refused(data: Path, tmp_path: Path, text: str) -> None
     with pytest.raises(TrainingDataError, match="not the log"):
         train(_config(), TrainingRun(data, out, workers=0))
     assert (out / "log.csv").read_text() == text
+
+
+def test_checkpoint_that_cannot_be_written_leaves_the_one_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full disk costs the steps since, never the run; no temporary file is left."""
+    state = TrainingState.new(_config(), torch.device("cpu"))
+    state.store(tmp_path / "checkpoint.pt")
+    before = (tmp_path / "checkpoint.pt").read_bytes()
+
+    def full(_descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    state.step = 5
+    with pytest.raises(OSError, match="No space left"):
+        state.store(tmp_path / "checkpoint.pt")
+
+    assert [(p.name, p.read_bytes()) for p in tmp_path.iterdir()] == [("checkpoint.pt", before)]
+
+
+def test_without_matplotlib_there_is_a_warning_and_no_curve(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is an extra of the installation; the training itself needs none."""
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+
+    train(_config(), TrainingRun(data, tmp_path / "out", workers=0))
+
+    assert "matplotlib is missing; pip install 'nuclick-qp[train]'" in caplog.text
+    assert sorted(p.suffix for p in (tmp_path / "out").iterdir()) == [".csv", ".json", ".pt", ".safetensors"]
 
 
 def test_a_broken_checkpoint_is_one_clear_line(data: Path, tmp_path: Path) -> None:

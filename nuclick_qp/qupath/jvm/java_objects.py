@@ -8,8 +8,9 @@ import shapely
 from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
-from nuclick_qp.annotations.objects import OBJECT_KINDS, PROMPT_KEY
+from nuclick_qp.annotations.objects import PROMPT_KEY
 from nuclick_qp.annotations.sorting import NOWHERE, FoundKind, FoundObject, Shape
+from nuclick_qp.kinds import OBJECT_KINDS
 from nuclick_qp.prompts import Plane
 from nuclick_qp.qupath.jvm.data import Java
 

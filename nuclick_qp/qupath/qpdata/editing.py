@@ -12,9 +12,10 @@ from typing import NamedTuple
 import numpy as np
 import shapely
 
-from nuclick_qp.annotations.objects import OBJECT_KINDS, PROMPT_KEY, ResultObject
+from nuclick_qp.annotations.objects import PROMPT_KEY, ResultObject
 from nuclick_qp.annotations.parents import Region, find_holders
 from nuclick_qp.errors import WriteRefusedError
+from nuclick_qp.kinds import OBJECT_KINDS
 from nuclick_qp.qupath.javastream.emit import emit
 from nuclick_qp.qupath.javastream.nodes import Block, Graph, Item, JavaObject, Places
 from nuclick_qp.qupath.javastream.parse import parse

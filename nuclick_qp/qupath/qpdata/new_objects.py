@@ -12,7 +12,8 @@ import shapely
 from numpy.typing import NDArray
 from shapely import MultiPolygon, Polygon
 
-from nuclick_qp.annotations.objects import ObjectKind, ResultObject
+from nuclick_qp.annotations.objects import ResultObject
+from nuclick_qp.kinds import ObjectKind
 from nuclick_qp.prompts import XY, Plane
 from nuclick_qp.qupath.javastream.nodes import Block, Item, JavaObject
 from nuclick_qp.qupath.qpdata.building import Builder

@@ -1,0 +1,119 @@
+"""What several commands share: their options, models by name, reports to the terminal."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nuclick_qp.run.run_options import RunOptions
+
+if TYPE_CHECKING:  # importing them loads torch, which no --help should wait for
+    from nuclick_qp.kinds import PromptKind
+    from nuclick_qp.model.predictor import Predictors
+    from nuclick_qp.run.report import ImageReport, RunReport
+
+NO_MODEL = "none"
+DEFAULT_MODEL = "default"
+
+
+class Engine(StrEnum):
+    """What reads and writes the project."""
+
+    AUTO = "auto"
+    QUPATH = "qupath"
+    FILES = "files"
+
+
+class ObjectType(StrEnum):
+    """What outlines are written as."""
+
+    DETECTION = "detection"
+    ANNOTATION = "annotation"
+    CELL = "cell"
+
+
+DEFAULTS = RunOptions()
+DEFAULT_CLASSES = ",".join(DEFAULTS.classes)
+DEFAULT_TYPE = ObjectType(DEFAULTS.kind)
+
+ProjectArgument = Annotated[Path, typer.Argument(help="The project.qpproj file, or its folder.", show_default=False)]
+ImagesOption = Annotated[str, typer.Option(help="Only images whose name matches this glob.")]
+PromptClassesOption = Annotated[str, typer.Option(help="Only prompts of these classes, separated by commas.")]
+PointsOption = Annotated[str, typer.Option(help="Model for points; 'none' leaves them out.")]
+LinesOption = Annotated[str, typer.Option(help="Model for lines; 'none' leaves them out.")]
+EngineOption = Annotated[Engine, typer.Option(help="What reads and writes the project.")]
+ImageRootOption = Annotated[Path | None, typer.Option(help="Folder to search for slides that have moved.")]
+DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
+BatchSizeOption = Annotated[int, typer.Option(help="Clicks that go through the network at once.", min=1)]
+TtaOption = Annotated[
+    bool, typer.Option("--tta", help="Average over several views of each patch: better, and four to five times the work.")
+]
+ReportJsonOption = Annotated[bool, typer.Option("--json", help="Print the report as one JSON object.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+
+
+def split_names(text: str) -> tuple[str, ...]:
+    """Split a list at its commas; an empty text is an empty list."""
+    return tuple(name.strip() for name in text.split(",")) if text else ()
+
+
+def load_predictors(*, points: str, lines: str, device: str) -> tuple["Predictors", frozenset["PromptKind"]]:
+    """Load the models named for points and lines.
+
+    Returns
+    -------
+    predictors
+        By kind of prompt; a kind without a default model is not in it.
+    left_out
+        The kinds that the user set to ``none``.
+
+    Raises
+    ------
+    OptionError
+        If both are ``none``, or a model is named for a kind of prompt that it is not for.
+    """
+    from nuclick_qp.errors import OptionError
+    from nuclick_qp.model.cards import default_model
+    from nuclick_qp.model.predictor import Predictor
+
+    named: dict[PromptKind, str] = {"point": points, "line": lines}
+    left_out = frozenset(kind for kind, name in named.items() if name == NO_MODEL)
+    if len(left_out) == len(named):
+        raise OptionError("--points none and --lines none leave nothing to do; name a model for one of them")
+    predictors: dict[PromptKind, Predictor] = {}
+    for kind, name in named.items():
+        model = default_model(kind) if name == DEFAULT_MODEL else name
+        if kind in left_out or model is None:
+            continue
+        predictor = Predictor.load(model, device=device)
+        if predictor.card.prompt != kind:
+            raise OptionError(f"model {model!r} is for {predictor.card.prompt}s, not for {kind}s; see `nuclick-qp models list`")
+        predictors[kind] = predictor
+    return predictors, left_out
+
+
+def print_report(report: "RunReport", *, as_json: bool) -> None:
+    """Print a report to stdout: as JSON, or as a few lines to read."""
+    if as_json:
+        print(report.model_dump_json(indent=2))
+        return
+    for image in report.images:
+        print(_image_line(image))
+        for prompt in image.without_outline:
+            place = "" if prompt.x is None or prompt.y is None else f" at ({prompt.x:.1f}, {prompt.y:.1f})"
+            print(f"  {prompt.status}: {prompt.kind}{place}: {prompt.detail}")
+    for name in report.unknown_classes:
+        print(f"no prompt has the class {name!r}; correct --classes")
+    done = "would be written" if report.dry_run else "written"
+    print(f"{report.ok} of {report.prompts} prompts {done} in {report.seconds:.1f} s ({report.device}, {report.precision})")
+
+
+def _image_line(image: "ImageReport") -> str:
+    if image.error is not None:
+        return f"{image.image}: failed: {image.error}"
+    counts = ", ".join(f"{number} {status}" for status, number in image.statuses.items())
+    replaced = f"; {image.removed} earlier results replaced" if image.removed else ""
+    pruned = f"; {image.pruned} results whose prompt is gone removed" if image.pruned else ""
+    orphaned = f"; {image.orphaned} results whose prompt is gone stay, --prune removes them" if image.orphaned else ""
+    return f"{image.image}: {counts or 'no prompts'}{replaced}{pruned}{orphaned}"
