@@ -1,4 +1,4 @@
-"""What the user drew, and what becomes of it."""
+"""What the user drew, and the outline that becomes of it."""
 
 import enum
 import hashlib
@@ -40,7 +40,7 @@ class Prompt:
     plane
         z slice and time point.
     nested
-        The annotation it came from lies inside another annotation; its detection goes there too.
+        The annotation it came from lies inside another annotation; its outline goes there too.
 
     Raises
     ------
@@ -99,7 +99,7 @@ def click_at(x: float, y: float, *, class_name: str | None = None, plane: Plane 
 
 
 class Status(enum.StrEnum):
-    """What became of a prompt; only `OK` has a detection."""
+    """What became of a prompt; only `OK` has a polygon."""
 
     OK = "ok"
     EMPTY = "empty"  # nothing, or less than the smallest object, where the prompt is
@@ -113,38 +113,31 @@ class Status(enum.StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Detection:
-    """One outline in the slide frame.
+class Outline:
+    """What became of a prompt: its status, and the polygon of its object when that is `ok`.
 
     Attributes
     ----------
-    outline
-        Valid polygon, with holes; several parts only where several strokes ask for them.
+    prompt
+        The click or squiggle that asked for it.
+    status
+        Only `Status.OK` has a polygon and a probability.
+    polygon
+        In the slide frame, valid, with holes; several parts only where several strokes ask for them.
     probability
         Mean probability of the network over the pixels of the object, 0 to 1.
-    """
-
-    outline: Polygon | MultiPolygon
-    probability: float
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """A prompt with its status, and its detection when the status is `ok`.
-
-    Attributes
-    ----------
     detail
-        Why there is no detection, in a few words; empty when there is one.
+        Why there is no polygon, in a few words; empty when there is one.
     """
 
     prompt: Prompt
     status: Status
-    detection: Detection | None = None
+    polygon: Polygon | MultiPolygon | None = None
+    probability: float | None = None
     detail: str = ""
 
     def __post_init__(self) -> None:
-        assert (self.detection is not None) == (self.status is Status.OK)
+        assert (self.polygon is not None) == (self.probability is not None) == (self.status is Status.OK)
 
 
 def points_xy(prompts: "list[Prompt] | tuple[Prompt, ...]") -> NDArray[np.float64]:

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from nuclick_qp.evaluation.evaluation_options import EvaluationOptions
-from nuclick_qp.segment.segment_options import SegmentOptions
+from nuclick_qp.segmentation.segment_options import SegmentOptions
 from nuclick_qp_cli.shared import DeviceOption, JsonOption, TtaOption
 
 DEFAULTS = EvaluationOptions()

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from nuclick_qp.run.run_options import RunOptions
-from nuclick_qp.segment.segment_options import SegmentOptions
+from nuclick_qp.segmentation.segment_options import SegmentOptions
 from nuclick_qp_cli.shared import (
     DEFAULT_CLASSES,
     DEFAULT_MODEL,

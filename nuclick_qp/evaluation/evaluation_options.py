@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from nuclick_qp.segment.segment_options import SegmentOptions
+from nuclick_qp.segmentation.segment_options import SegmentOptions
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from nuclick_qp.guidance.simulated import label_centroids, label_strokes
 from nuclick_qp.kinds import PromptKind
 from nuclick_qp.model.predictor import Predictor
 from nuclick_qp.prompts import Prompt
-from nuclick_qp.segment.segmentation import segment_prompts
+from nuclick_qp.segmentation.prompts_to_outlines import segment_prompts
 from nuclick_qp.shapes.fill import paint_outlines
 from nuclick_qp.slides import open_slide
 from nuclick_qp.storage.labels import find_pairs, read_pair
@@ -76,10 +76,10 @@ def evaluate_image(image: Path, labels: Path, *, predictor: Predictor, options: 
     _, truth = read_pair(image, labels)
     prompts = prompts_of_truth(truth, card.prompt, jitter_px=options.jitter_px, rng=np.random.default_rng(options.seed))
     with open_slide(image) as slide:
-        outcomes = segment_prompts(prompts, slide, predictor=predictor, mpp=options.mpp or card.mpp, options=options.segment)
-    outlines = [None if outcome.detection is None else outcome.detection.outline for outcome in outcomes]
-    found = paint_outlines(outlines, Window(0, 0, truth.shape[1], truth.shape[0])).labels
-    return ImageScores(image=image.name, n_objects=len(prompts), n_missed=outlines.count(None), **score(truth, found).model_dump())
+        outlines = segment_prompts(prompts, slide, predictor=predictor, mpp=options.mpp or card.mpp, options=options.segment)
+    polygons = [outline.polygon for outline in outlines]
+    found = paint_outlines(polygons, Window(0, 0, truth.shape[1], truth.shape[0])).labels
+    return ImageScores(image=image.name, n_objects=len(prompts), n_missed=polygons.count(None), **score(truth, found).model_dump())
 
 
 def prompts_of_truth(truth: NDArray[np.int32], kind: PromptKind, *, jitter_px: float, rng: np.random.Generator) -> list[Prompt]:

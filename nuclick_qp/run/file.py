@@ -71,11 +71,11 @@ def segment_file(
         done = segment_by_plane(
             plan.todo, slide, content=content, predictors=predictors, mpp=mpp, options=options.segment, on_done=progress.advance
         )
-    outcomes = [*done, *plan.settled]
-    objects = to_objects(outcomes, options, cards=cards, stated_mpp=options.mpp, mpp=mpp)
+    outlines = [*done, *plan.settled]
+    objects = to_objects(outlines, options, cards=cards, stated_mpp=options.mpp, mpp=mpp)
     removed = _write_objects(output, objects, slide, prompts_path=prompts_path)
     classes = [prompt.class_name or NO_CLASS for prompt in content.prompts]
-    image = report_image(slide_path.name, outcomes, bad_prompts=content.bad_prompts, removed=removed, classes=classes, since=since)
+    image = report_image(slide_path.name, outlines, bad_prompts=content.bad_prompts, removed=removed, classes=classes, since=since)
     engine = "asap" if asap_reading.is_asap(prompts_path) else "geojson"
     return make_report(prompts_path, engine, predictors, options=options, images=[image], since=since)
 

@@ -8,9 +8,9 @@ import numpy as np
 from nuclick_qp.annotations.objects import EntryContent
 from nuclick_qp.kinds import PromptKind
 from nuclick_qp.model.predictor import Predictors
-from nuclick_qp.prompts import Outcome, Prompt
-from nuclick_qp.segment.segment_options import SegmentOptions
-from nuclick_qp.segment.segmentation import segment_prompts
+from nuclick_qp.prompts import Outline, Prompt
+from nuclick_qp.segmentation.prompts_to_outlines import segment_prompts
+from nuclick_qp.segmentation.segment_options import SegmentOptions
 from nuclick_qp.slides import Slide
 
 
@@ -23,7 +23,7 @@ def segment_by_plane(
     mpp: float,
     options: SegmentOptions,
     on_done: Callable[[int], None] = lambda count: None,
-) -> list[Outcome]:
+) -> list[Outline]:
     """Segment prompts of all kinds and planes of one image.
 
     Parameters
@@ -36,17 +36,17 @@ def segment_by_plane(
 
     Returns
     -------
-    list of Outcome
+    list of Outline
         One for each prompt, grouped by kind and plane.
     """
-    outcomes: list[Outcome] = []
+    outlines: list[Outline] = []
     standing = {result.key: result.outline for result in content.results}
     for (kind, plane), group in groupby(sorted(todo, key=_group), key=_group):
         prompts = list(group)
         chosen = {prompt.key for prompt in prompts}
         keyed = ((p.key, p) for p in content.prompts if _group(p) == (kind, plane))
         context = [(key, p) for key, p in keyed if key not in chosen]
-        outcomes += segment_prompts(
+        outlines += segment_prompts(
             prompts,
             slide,
             predictor=predictors[kind],
@@ -57,7 +57,7 @@ def segment_by_plane(
             options=options,
             on_done=on_done,
         )
-    return outcomes
+    return outlines
 
 
 def _group(prompt: Prompt) -> tuple[PromptKind, object]:

@@ -117,12 +117,12 @@ def _try_image(job: _Job) -> ImageReport:
 def _work_on_image(job: _Job, content: EntryContent, plan: Plan, *, since: float) -> ImageReport:
     """Segment and write what is to be done in one image."""
     job.progress.start_image(job.entry.name, len(plan.todo))
-    outcomes = list(plan.settled)
+    outlines = list(plan.settled)
     objects: tuple[ResultObject, ...] = ()
     if plan.todo:
         with open_image(job.entry, job.places) as slide:
             mpp = resolve_mpp(project=job.entry.mpp, slide=slide.mpp, option=job.options.mpp, source=str(slide.path))
-            outcomes += segment_by_plane(
+            outlines += segment_by_plane(
                 plan.todo,
                 slide,
                 content=content,
@@ -131,16 +131,16 @@ def _work_on_image(job: _Job, content: EntryContent, plan: Plan, *, since: float
                 options=job.options.segment,
                 on_done=job.progress.advance,
             )
-        objects = to_objects(outcomes, job.options, cards=job.cards, stated_mpp=job.stated_mpp, mpp=mpp)
+        objects = to_objects(outlines, job.options, cards=job.cards, stated_mpp=job.stated_mpp, mpp=mpp)
     # A result goes only when its prompt has a new one, or is gone: a prompt that finds nothing this time keeps what it had.
-    replaced = {outcome.prompt.key for outcome in outcomes if outcome.status is Status.OK}
+    replaced = {outline.prompt.key for outline in outlines if outline.status is Status.OK}
     pruned: frozenset[str] = plan.orphans if job.options.prune else frozenset()
     if not job.options.dry_run:
         standing = frozenset(result.key for result in content.results)
         _write(job, content, Changes(objects, standing & (replaced | pruned)))
     return report_image(
         job.entry.name,
-        outcomes,
+        outlines,
         bad_prompts=content.bad_prompts,
         removed=sum(result.key in replaced for result in content.results),
         pruned=sum(result.key in pruned for result in content.results),

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 
 from nuclick_qp import __version__
 from nuclick_qp.model.predictor import Predictors
-from nuclick_qp.prompts import Outcome, Status
+from nuclick_qp.prompts import Outline, Status
 from nuclick_qp.run.resume import Plan
 from nuclick_qp.run.run_options import RunOptions
 from nuclick_qp.storage.atomic import printable, write_atomically
@@ -143,16 +143,16 @@ class RunReport(Counts):
         return not self.unknown_classes and all(image.status in ("ok", "no-prompts") for image in self.images)
 
 
-def count(outcomes: Sequence[Outcome], *, bad_prompts: int = 0) -> Counts:
-    """Add up outcomes, and prompts that could not even be read."""
-    sums = Counter(COUNTED_AS[outcome.status] for outcome in outcomes)
+def count(outlines: Sequence[Outline], *, bad_prompts: int = 0) -> Counts:
+    """Add up outlines, and prompts that could not even be read."""
+    sums = Counter(COUNTED_AS[outline.status] for outline in outlines)
     sums["failed"] += bad_prompts
-    return Counts(prompts=len(outcomes) + bad_prompts, **sums)
+    return Counts(prompts=len(outlines) + bad_prompts, **sums)
 
 
 def report_image(
     image: str,
-    outcomes: Sequence[Outcome],
+    outlines: Sequence[Outline],
     *,
     bad_prompts: Sequence[str],
     removed: int,
@@ -170,10 +170,10 @@ def report_image(
     since
         `time.perf_counter()` at its start.
     """
-    counts = count(outcomes, bad_prompts=len(bad_prompts))
-    missed = [o for o in outcomes if o.status in UNSERVED]
+    counts = count(outlines, bad_prompts=len(bad_prompts))
+    missed = [o for o in outlines if o.status in UNSERVED]
     status: ImageStatus = "no-prompts" if not counts.prompts else "partial" if missed or bad_prompts else "ok"
-    statuses = Counter(str(o.status) for o in outcomes)
+    statuses = Counter(str(o.status) for o in outlines)
     statuses[str(Status.FAILED)] += len(bad_prompts)
     unread = tuple(
         PromptReport(kind="unknown", class_name=None, x=None, y=None, status=str(Status.FAILED), detail=line) for line in bad_prompts
@@ -276,13 +276,13 @@ def write_record(folder: Path, report: RunReport) -> None:
         logger.warning("the record of this run could not be written into %s (%s)", folder, err.strerror)
 
 
-def _report_prompt(outcome: Outcome) -> PromptReport:
-    x, y = outcome.prompt.anchor
+def _report_prompt(outline: Outline) -> PromptReport:
+    x, y = outline.prompt.anchor
     return PromptReport(
-        kind=outcome.prompt.kind,
-        class_name=outcome.prompt.class_name,
+        kind=outline.prompt.kind,
+        class_name=outline.prompt.class_name,
         x=round(x, 2),
         y=round(y, 2),
-        status=str(outcome.status),
-        detail=outcome.detail,
+        status=str(outline.status),
+        detail=outline.detail,
     )

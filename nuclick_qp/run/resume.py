@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from nuclick_qp.annotations.objects import NO_CLASS, EarlierResult, EntryContent
 from nuclick_qp.kinds import PromptKind
 from nuclick_qp.model.cards import Card
-from nuclick_qp.prompts import Outcome, Prompt, Status
+from nuclick_qp.prompts import Outline, Prompt, Status
 from nuclick_qp.run.run_options import RunOptions
-from nuclick_qp.segment.segment_options import CHANGES_RESULTS
+from nuclick_qp.segmentation.segment_options import CHANGES_RESULTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Plan:
     """
 
     todo: tuple[Prompt, ...]
-    settled: tuple[Outcome, ...]
+    settled: tuple[Outline, ...]
     orphans: frozenset[str] = frozenset()
 
 
@@ -49,7 +49,7 @@ def plan_prompts(content: EntryContent, options: RunOptions, *, cards: Mapping[P
     """
     standing = {result.key: result for result in content.results}
     todo: list[Prompt] = []
-    settled: list[Outcome] = []
+    settled: list[Outline] = []
     seen: set[str] = set()
     orphans = set(standing)
     for prompt in content.prompts:
@@ -59,11 +59,11 @@ def plan_prompts(content: EntryContent, options: RunOptions, *, cards: Mapping[P
             continue
         card = cards.get(prompt.kind)
         if card is None:
-            settled.append(Outcome(prompt, Status.NO_MODEL, detail=f"no model for {prompt.kind}s"))
+            settled.append(Outline(prompt, Status.NO_MODEL, detail=f"no model for {prompt.kind}s"))
         elif key in seen:
-            settled.append(Outcome(prompt, Status.DUPLICATE, detail="another prompt lies at the same place"))
+            settled.append(Outline(prompt, Status.DUPLICATE, detail="another prompt lies at the same place"))
         elif not options.overwrite and _still_holds(standing.get(key), prompt, options, card=card, stated_mpp=stated_mpp):
-            settled.append(Outcome(prompt, Status.UNCHANGED, detail="done by an earlier run"))
+            settled.append(Outline(prompt, Status.UNCHANGED, detail="done by an earlier run"))
         else:
             todo.append(prompt)
         seen.add(key)

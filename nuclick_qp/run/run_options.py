@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from nuclick_qp.kinds import ObjectKind, PromptKind
-from nuclick_qp.segment.segment_options import SegmentOptions
+from nuclick_qp.segmentation.segment_options import SegmentOptions
 
 
 @dataclass(frozen=True, slots=True)

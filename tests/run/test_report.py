@@ -4,18 +4,18 @@ import time
 
 from shapely import box
 
-from nuclick_qp.prompts import Detection, Outcome, Status, click_at
+from nuclick_qp.prompts import Outline, Status, click_at
 from nuclick_qp.run.report import COUNTED_AS, UNSERVED, count, failed_image, report_image, total
 
 
-def _outcome(status: Status) -> Outcome:
-    detection = Detection(box(0, 0, 1, 1), 0.9) if status is Status.OK else None
-    return Outcome(click_at(3, 4, class_name="Tumor"), status, detection, "" if detection else "why")
+def _outline(status: Status) -> Outline:
+    prompt = click_at(3, 4, class_name="Tumor")
+    return Outline(prompt, status, box(0, 0, 1, 1), 0.9) if status is Status.OK else Outline(prompt, status, detail="why")
 
 
 def test_every_status_is_counted_once() -> None:
     """The five counts add up to the number of prompts."""
-    counts = count([_outcome(status) for status in Status], bad_prompts=2)
+    counts = count([_outline(status) for status in Status], bad_prompts=2)
 
     assert set(COUNTED_AS) == set(Status)
     assert counts.prompts == len(Status) + 2
@@ -24,11 +24,11 @@ def test_every_status_is_counted_once() -> None:
 
 def test_unchanged_and_duplicate_prompts_are_no_failures() -> None:
     """A re-run with nothing to do is all ok; anything the user did not get is not."""
-    settled = [_outcome(Status.OK), _outcome(Status.UNCHANGED), _outcome(Status.DUPLICATE)]
+    settled = [_outline(Status.OK), _outline(Status.UNCHANGED), _outline(Status.DUPLICATE)]
     assert report_image("a", settled, bad_prompts=(), removed=0, since=time.perf_counter()).status == "ok"
 
     for status in UNSERVED:
-        report = report_image("a", [*settled, _outcome(status)], bad_prompts=(), removed=0, since=time.perf_counter())
+        report = report_image("a", [*settled, _outline(status)], bad_prompts=(), removed=0, since=time.perf_counter())
         assert report.status == "partial"
         assert [(p.status, p.x, p.y, p.detail) for p in report.without_outline] == [(str(status), 3.0, 4.0, "why")]
 
@@ -48,7 +48,7 @@ def test_image_without_prompts_is_no_failure() -> None:
 
 def test_total_adds_up() -> None:
     """Failed images have no counts, and spoil none."""
-    one = report_image("a", [_outcome(Status.OK), _outcome(Status.EMPTY)], bad_prompts=(), removed=0, since=time.perf_counter())
+    one = report_image("a", [_outline(Status.OK), _outline(Status.EMPTY)], bad_prompts=(), removed=0, since=time.perf_counter())
     broken = failed_image("b", ValueError("no"), plan=None, since=time.perf_counter())
 
     assert (total([one, broken, one]).prompts, total([one, broken, one]).ok) == (4, 2)

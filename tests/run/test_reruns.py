@@ -12,7 +12,7 @@ from fakes import DarkIsObject, make_card
 from fixture_projects import snapshot
 from nuclick_qp.model.predictor import Predictor, Predictors
 from nuclick_qp.qupath.open_project import open_project
-from nuclick_qp.segment.segment_options import SegmentOptions
+from nuclick_qp.segmentation.segment_options import SegmentOptions
 from nuclick_qp_cli.shared import print_report
 
 MakeProject = Callable[..., Path]

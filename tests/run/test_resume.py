@@ -12,7 +12,7 @@ from nuclick_qp.model.cards import Card
 from nuclick_qp.prompts import Prompt, Status, click_at
 from nuclick_qp.run.resume import Plan, options_digest, plan_prompts
 from nuclick_qp.run.run_options import RunOptions
-from nuclick_qp.segment.segment_options import SegmentOptions
+from nuclick_qp.segmentation.segment_options import SegmentOptions
 
 CARD = make_card()
 OPTIONS = RunOptions()
@@ -44,7 +44,7 @@ def test_prompts_done_in_the_same_way_are_left() -> None:
     plan = _plan(TUMOR, STROMA, results=(_done(TUMOR),))
 
     assert plan.todo == (STROMA,)
-    assert [outcome.status for outcome in plan.settled] == [Status.UNCHANGED]
+    assert [outline.status for outline in plan.settled] == [Status.UNCHANGED]
 
 
 def test_overwrite_does_everything_again() -> None:
@@ -117,4 +117,4 @@ def test_second_prompt_at_the_same_place_is_a_duplicate() -> None:
     plan = _plan(TUMOR, replace(TUMOR, class_name="Stroma"))
 
     assert plan.todo == (TUMOR,)
-    assert [outcome.status for outcome in plan.settled] == [Status.DUPLICATE]
+    assert [outline.status for outline in plan.settled] == [Status.DUPLICATE]

@@ -7,7 +7,7 @@ import pytest
 
 from nuclick_qp.export.export_options import ExportOptions
 from nuclick_qp.run.run_options import RunOptions
-from nuclick_qp.segment.segment_options import SegmentOptions
+from nuclick_qp.segmentation.segment_options import SegmentOptions
 from nuclick_qp.storage.records import json_value
 
 

@@ -129,18 +129,25 @@ def _packed(file: IO[bytes], path: Path) -> Iterator[IO[bytes]]:
             yield file
 
 
+def result_feature(result: ResultObject) -> str | None:
+    """Give the text of the feature of a result; None, with a warning, for an outline that vanishes on the grid."""
+    outline = snap_outline(result.outline)
+    if outline is None:
+        logger.warning("the outline at %s is smaller than 0.01 px and is left out", result.anchor)
+        return None
+    return _feature_text(result.object_id, _geometry(outline, result.plane), _properties(result))
+
+
 def _feature(result: ResultObject, ids: "array[int]", path: Path) -> str | None:
-    """Give the text of a feature and note its id; None, with a warning, for an outline that vanishes."""
+    """Give the text of a feature and note its id."""
     if not np.isfinite(shapely.get_coordinates(result.outline)).all():
         raise WriteRefusedError(
             f"{path} was not written: the outline at {result.anchor} has a coordinate that is NaN or infinite; leave it out"
         )
-    outline = snap_outline(result.outline)
-    if outline is None:
-        logger.warning("the outline at %s is smaller than 0.01 px and is left out of %s", result.anchor, path)
-        return None
-    ids.extend(divmod(result_id(result.key).int, 1 << 64))
-    return _feature_text(result.object_id, _geometry(outline, result.plane), _properties(result))
+    text = result_feature(result)
+    if text is not None:
+        ids.extend(divmod(result_id(result.key).int, 1 << 64))
+    return text
 
 
 def _feature_text(feature_id: str, geometry: str, properties: str, nucleus: str = "") -> str:

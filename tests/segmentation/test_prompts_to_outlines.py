@@ -1,4 +1,4 @@
-"""Tests of `nuclick_qp.segment.segmentation`: the path of a click, on drawn discs."""
+"""Tests of `nuclick_qp.segmentation.prompts_to_outlines`: the path of a click, on drawn discs."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -15,16 +15,16 @@ from torch import Tensor, nn
 
 from fakes import DarkIsObject, make_card
 from nuclick_qp.model.predictor import Predictor
-from nuclick_qp.prompts import Outcome, Prompt, Status, click_at
-from nuclick_qp.segment.segment_options import SegmentOptions
-from nuclick_qp.segment.segmentation import read_ahead, segment_prompts
+from nuclick_qp.prompts import Outline, Prompt, Status, click_at
+from nuclick_qp.segmentation.prompts_to_outlines import read_ahead, segment_prompts
+from nuclick_qp.segmentation.segment_options import SegmentOptions
 from nuclick_qp.slides import open_slide
 
 DrawDiscs = Callable[..., Path]
 DISCS = [(60.0, 60.0, 9.0), (100.0, 70.0, 7.0), (300.0, 200.0, 10.0), (203.0, 150.0, 8.0), (380.0, 20.0, 9.0)]
 
 
-def _segment(path: Path, prompts: list[Prompt], predictor: Predictor, **options: object) -> list[Outcome]:
+def _segment(path: Path, prompts: list[Prompt], predictor: Predictor, **options: object) -> list[Outline]:
     with open_slide(path) as slide:
         return segment_prompts(prompts, slide, predictor=predictor, mpp=0.25, options=SegmentOptions(**options))  # type: ignore[arg-type]
 
@@ -35,14 +35,14 @@ def _clicks(discs: list[tuple[float, float, float]] = DISCS) -> list[Prompt]:
 
 def test_each_click_gives_the_disc_under_it(draw_discs: DrawDiscs, dark_predictor: Predictor) -> None:
     """Area within 4 % (pixels of a small disc), centre within a quarter of a pixel."""
-    outcomes = _segment(draw_discs(DISCS), _clicks(), dark_predictor)
+    outlines = _segment(draw_discs(DISCS), _clicks(), dark_predictor)
 
-    for outcome, (x, y, radius) in zip(outcomes, DISCS, strict=True):
-        assert outcome.detection is not None
-        outline = outcome.detection.outline
-        assert outline.area == pytest.approx(np.pi * radius**2, rel=0.04)
-        assert (outline.centroid.x, outline.centroid.y) == pytest.approx((x, y), abs=0.25)
-        assert outcome.detection.probability > 0.99
+    for outline, (x, y, radius) in zip(outlines, DISCS, strict=True):
+        assert outline.polygon is not None
+        assert outline.probability is not None
+        assert outline.polygon.area == pytest.approx(np.pi * radius**2, rel=0.04)
+        assert (outline.polygon.centroid.x, outline.polygon.centroid.y) == pytest.approx((x, y), abs=0.25)
+        assert outline.probability > 0.99
 
 
 @pytest.mark.parametrize("tile_px", [64, 150, 4000])
@@ -56,7 +56,7 @@ def test_batches_and_tiles_change_nothing(draw_discs: DrawDiscs, dark_predictor:
 
 
 def test_order_of_prompts_changes_nothing(draw_discs: DrawDiscs, dark_predictor: Predictor) -> None:
-    """Outcome i belongs to prompt i, and is the same wherever the prompt stands."""
+    """Outline i belongs to prompt i, and is the same wherever the prompt stands."""
     path = draw_discs(DISCS)
     forward = _segment(path, _clicks(), dark_predictor)
 
@@ -76,9 +76,9 @@ def test_shifting_image_and_prompts_shifts_the_outlines(draw_discs: DrawDiscs, d
     there = _segment(draw_discs(moved, name="moved.png"), _clicks(moved), dark_predictor)
 
     for before, after in zip(here, there, strict=True):
-        assert before.detection is not None
-        assert after.detection is not None
-        old, new = np.asarray(before.detection.outline.exterior.coords), np.asarray(after.detection.outline.exterior.coords)  # type: ignore[union-attr]
+        assert before.polygon is not None
+        assert after.polygon is not None
+        old, new = np.asarray(before.polygon.exterior.coords), np.asarray(after.polygon.exterior.coords)  # type: ignore[union-attr]
         assert np.allclose(np.add(old, (dx, dy)), new, atol=1e-9)
 
 
@@ -95,9 +95,9 @@ def test_every_prompt_has_its_status(draw_discs: DrawDiscs, dark_predictor: Pred
         click_at(220, 260),
     ]
 
-    outcomes = _segment(path, prompts, dark_predictor)
+    outlines = _segment(path, prompts, dark_predictor)
 
-    assert [outcome.status for outcome in outcomes] == [
+    assert [outline.status for outline in outlines] == [
         Status.OK,
         Status.OUTSIDE_OWN_MASK,
         Status.EMPTY,
@@ -106,16 +106,16 @@ def test_every_prompt_has_its_status(draw_discs: DrawDiscs, dark_predictor: Pred
         Status.EMPTY,
         Status.TOO_LARGE,
     ]
-    assert all(outcome.detail for outcome in outcomes[1:])
+    assert all(outline.detail for outline in outlines[1:])
 
 
 def test_object_at_the_edge_of_the_slide_ends_there(draw_discs: DrawDiscs, dark_predictor: Predictor) -> None:
     """A half disc at the border is an object like any other; no outline leaves the slide."""
-    (outcome,) = _segment(draw_discs([(0.0, 100.0, 12.0)]), [click_at(3, 100)], dark_predictor)
+    (outline,) = _segment(draw_discs([(0.0, 100.0, 12.0)]), [click_at(3, 100)], dark_predictor)
 
-    assert outcome.detection is not None
-    assert outcome.detection.outline.bounds[0] == 0
-    assert outcome.detection.outline.area == pytest.approx(np.pi * 12**2 / 2, rel=0.05)
+    assert outline.polygon is not None
+    assert outline.polygon.bounds[0] == 0
+    assert outline.polygon.area == pytest.approx(np.pi * 12**2 / 2, rel=0.05)
 
 
 def test_resolution_follows_from_pixel_sizes(draw_discs: DrawDiscs, dark_predictor: Predictor) -> None:
@@ -123,18 +123,18 @@ def test_resolution_follows_from_pixel_sizes(draw_discs: DrawDiscs, dark_predict
     path = draw_discs([(150.0, 150.0, 10.0)])
 
     with open_slide(path) as slide:
-        (outcome,) = segment_prompts([click_at(150, 150)], slide, predictor=dark_predictor, mpp=0.5)
+        (outline,) = segment_prompts([click_at(150, 150)], slide, predictor=dark_predictor, mpp=0.5)
 
-    assert outcome.detection is not None
-    assert outcome.detection.outline.area == pytest.approx(np.pi * 10**2, rel=0.05)
+    assert outline.polygon is not None
+    assert outline.polygon.area == pytest.approx(np.pi * 10**2, rel=0.05)
 
 
 def test_two_clicks_on_one_object_share_it_once(draw_discs: DrawDiscs, dark_predictor: Predictor) -> None:
     """Of two prompts on one disc one gets it, the other is told why not; no pixel belongs to both."""
-    outcomes = _segment(draw_discs([(60.0, 60.0, 9.0)]), [click_at(58, 60), click_at(63, 60)], dark_predictor)
+    outlines = _segment(draw_discs([(60.0, 60.0, 9.0)]), [click_at(58, 60), click_at(63, 60)], dark_predictor)
 
-    assert sorted(outcome.status for outcome in outcomes) == [Status.EMPTY, Status.OK]
-    assert any("another prompt" in outcome.detail for outcome in outcomes)
+    assert sorted(outline.status for outline in outlines) == [Status.EMPTY, Status.OK]
+    assert any("another prompt" in outline.detail for outline in outlines)
 
 
 class _Recorder(nn.Module):
@@ -206,8 +206,8 @@ def test_shipped_model_gives_the_same_outlines_in_any_batch(tmp_path: Path) -> N
 
     for one, many in zip(*results, strict=True):
         assert one.status == many.status
-        if one.detection and many.detection:
-            first, second = one.detection.outline, many.detection.outline
+        if one.polygon and many.polygon:
+            first, second = one.polygon, many.polygon
             assert first.intersection(second).area / first.union(second).area > 0.999
 
 
@@ -220,10 +220,10 @@ def test_a_gland_much_larger_than_its_squiggle_is_shown_whole(draw_discs: DrawDi
     large, small = _segment(slide, squiggles, predictor)
     (clicked,) = _segment(slide, [click_at(150, 150)], Predictor(make_card(), DarkIsObject(), device="cpu", precision="float32"))
 
-    assert large.detection is not None
-    assert large.detection.outline.area == pytest.approx(np.pi * 55**2, rel=0.03)
-    assert small.detection is not None
-    assert small.detection.outline.area == pytest.approx(np.pi * 81, rel=0.04)
+    assert large.polygon is not None
+    assert large.polygon.area == pytest.approx(np.pi * 55**2, rel=0.03)
+    assert small.polygon is not None
+    assert small.polygon.area == pytest.approx(np.pi * 81, rel=0.04)
     assert clicked.status is Status.TOO_LARGE
     assert [_segment(slide, [squiggle], predictor) for squiggle in squiggles] == [[large], [small]]
 
@@ -232,29 +232,29 @@ def test_a_gland_larger_than_four_patches_is_too_large(draw_discs: DrawDiscs) ->
     """The scale is not made coarser for ever: what is found there would be no gland."""
     predictor = Predictor(make_card(prompt="line", patch_px=32), DarkIsObject(), device="cpu", precision="float32")
 
-    (outcome,) = _segment(draw_discs([(150, 150, 80)]), [Prompt("line", (((148.0, 150.0), (152.0, 151.0)),))], predictor)
+    (outline,) = _segment(draw_discs([(150, 150, 80)]), [Prompt("line", (((148.0, 150.0), (152.0, 151.0)),))], predictor)
 
-    assert outcome.status is Status.TOO_LARGE
-    assert "32 um" in outcome.detail
+    assert outline.status is Status.TOO_LARGE
+    assert "32 um" in outline.detail
 
 
 def test_squiggle_that_spans_the_country_is_too_large(draw_discs: DrawDiscs) -> None:
     """A slip of the hand fails by itself, before it fills the memory."""
     predictor = Predictor(make_card(prompt="line"), DarkIsObject(), device="cpu", precision="float32")
 
-    outcomes = _segment(draw_discs(DISCS), [Prompt("line", (((60.0, 60.0), (61.0, 61.0), (1e6, 61.0)),))], predictor)
+    outlines = _segment(draw_discs(DISCS), [Prompt("line", (((60.0, 60.0), (61.0, 61.0), (1e6, 61.0)),))], predictor)
 
-    assert [outcome.status for outcome in outcomes] == [Status.TOO_LARGE]
+    assert [outline.status for outline in outlines] == [Status.TOO_LARGE]
 
 
 def test_squiggle_marks_the_object_it_crosses(draw_discs: DrawDiscs) -> None:
     """A line prompt goes the same way as a click, with a line for its signal."""
     predictor = Predictor(make_card(prompt="line"), DarkIsObject(), device="cpu", precision="float32")
 
-    (outcome,) = _segment(draw_discs(DISCS), [Prompt("line", (((55.0, 60.0), (65.0, 62.0)),))], predictor)
+    (outline,) = _segment(draw_discs(DISCS), [Prompt("line", (((55.0, 60.0), (65.0, 62.0)),))], predictor)
 
-    assert outcome.detection is not None
-    assert outcome.detection.outline.area == pytest.approx(np.pi * 81, rel=0.04)
+    assert outline.polygon is not None
+    assert outline.polygon.area == pytest.approx(np.pi * 81, rel=0.04)
 
 
 def test_progress_counts_every_prompt(draw_discs: DrawDiscs, dark_predictor: Predictor) -> None:
@@ -286,9 +286,9 @@ def test_reading_ahead_keeps_order_and_errors() -> None:
 
 
 def test_planes_and_classes_stay_with_the_prompt(draw_discs: DrawDiscs, dark_predictor: Predictor) -> None:
-    """The outcome carries the prompt it belongs to, untouched."""
+    """The outline carries the prompt it belongs to, untouched."""
     prompt = replace(click_at(60, 60, class_name="Tumor: Positive"), name="n 1")
 
-    (outcome,) = _segment(draw_discs(DISCS), [prompt], dark_predictor)
+    (outline,) = _segment(draw_discs(DISCS), [prompt], dark_predictor)
 
-    assert outcome.prompt is prompt
+    assert outline.prompt is prompt

@@ -1,4 +1,4 @@
-"""Tests of `nuclick_qp.segment.postprocess`."""
+"""Tests of `nuclick_qp.segmentation.postprocess`."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from skimage.draw import disk
 
 from nuclick_qp.prompts import Status
-from nuclick_qp.segment.postprocess import MaskRules, extract_mask, touches_edge
+from nuclick_qp.segmentation.postprocess import MaskRules, extract_mask, touches_edge
 
 RULES = MaskRules(threshold=0.5, min_object_px=50, max_hole_px=20)
 

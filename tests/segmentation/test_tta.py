@@ -1,4 +1,4 @@
-"""Tests of `nuclick_qp.segment.tta`: several views of a patch, one answer."""
+"""Tests of `nuclick_qp.segmentation.tta`: several views of a patch, one answer."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -14,9 +14,9 @@ from nuclick_qp.model.network import NuClickNet
 from nuclick_qp.model.network_settings import NetworkSettings
 from nuclick_qp.model.predictor import Predictor
 from nuclick_qp.prompts import Status, click_at
-from nuclick_qp.segment.segment_options import SegmentOptions
-from nuclick_qp.segment.segmentation import segment_prompts
-from nuclick_qp.segment.tta import predict_augmented
+from nuclick_qp.segmentation.prompts_to_outlines import segment_prompts
+from nuclick_qp.segmentation.segment_options import SegmentOptions
+from nuclick_qp.segmentation.tta import predict_augmented
 from nuclick_qp.slides import open_slide
 
 ROUNDING = 1e-6  # sums of up to five probabilities in single precision
@@ -122,5 +122,5 @@ def test_object_is_marked_by_the_click_that_was_set(draw_discs: Callable[..., Pa
             for tta in (False, True)
         )
 
-    assert [outcome.status for outcome in augmented] == [Status.OK] * 3
-    assert [o.detection.outline for o in augmented if o.detection] == [o.detection.outline for o in plain if o.detection]
+    assert [outline.status for outline in augmented] == [Status.OK] * 3
+    assert [o.polygon for o in augmented if o.polygon] == [o.polygon for o in plain if o.polygon]

@@ -1,10 +1,10 @@
-"""Tests of `nuclick_qp.segment.tiling`."""
+"""Tests of `nuclick_qp.segmentation.tiling`."""
 
 import numpy as np
 import pytest
 
 from nuclick_qp.prompts import Prompt, click_at
-from nuclick_qp.segment.tiling import patch_window, plan_tiles
+from nuclick_qp.segmentation.tiling import patch_window, plan_tiles
 
 
 def _random_clicks(count: int) -> list[Prompt]:

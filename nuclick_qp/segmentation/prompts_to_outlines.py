@@ -1,4 +1,4 @@
-"""The path of a click: prompts and a slide in, one outcome per prompt out."""
+"""The path of a click: prompts and a slide in, one outline per prompt out."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,13 +15,13 @@ from shapely.geometry.base import BaseGeometry
 from nuclick_qp.geometry import Window
 from nuclick_qp.guidance.signals import build_inputs
 from nuclick_qp.model.predictor import Predictor
-from nuclick_qp.prompts import Detection, Outcome, Prompt, Status, points_xy
-from nuclick_qp.segment.outlines import trace_outline
-from nuclick_qp.segment.overlaps import Candidate, settle_overlaps, take_out_standing
-from nuclick_qp.segment.postprocess import MaskRules, extract_mask, reconstruct, touches_edge
-from nuclick_qp.segment.segment_options import SegmentOptions
-from nuclick_qp.segment.tiling import Patch, patch_window, plan_tiles
-from nuclick_qp.segment.tta import predict_augmented
+from nuclick_qp.prompts import Outline, Prompt, Status, points_xy
+from nuclick_qp.segmentation.outlines import trace_outline
+from nuclick_qp.segmentation.overlaps import Candidate, settle_overlaps, take_out_standing
+from nuclick_qp.segmentation.postprocess import MaskRules, extract_mask, reconstruct, touches_edge
+from nuclick_qp.segmentation.segment_options import SegmentOptions
+from nuclick_qp.segmentation.tiling import Patch, patch_window, plan_tiles
+from nuclick_qp.segmentation.tta import predict_augmented
 from nuclick_qp.slides import Slide
 
 # A detection this close to a click is taken for an older outline of the same object, not for a
@@ -70,7 +70,7 @@ def segment_prompts(
     standing: Sequence[BaseGeometry] = (),
     options: SegmentOptions | None = None,
     on_done: Callable[[int], None] = lambda count: None,
-) -> list[Outcome]:
+) -> list[Outline]:
     """Segment the object under each prompt.
 
     Parameters
@@ -92,14 +92,14 @@ def segment_prompts(
 
     Returns
     -------
-    list of Outcome
+    list of Outline
         One for each prompt, in their order. It does not depend on batch size, tile size or order.
     """
     card = predictor.card
     refused = {i: _refuse(prompt, slide, patch_px=card.patch_px, scale=card.mpp / mpp) for i, prompt in enumerate(prompts)}
-    outcomes = {i: outcome for i, outcome in refused.items() if outcome is not None}
-    inside = [i for i, outcome in refused.items() if outcome is None]
-    on_done(len(outcomes))
+    outlines = {i: outline for i, outline in refused.items() if outline is not None}
+    inside = [i for i, outline in refused.items() if outline is None]
+    on_done(len(outlines))
     kept = [prompts[i] for i in inside]
     options = options or SegmentOptions()
     taken = [*prompts, *context] if options.use_exclusion else []
@@ -108,12 +108,12 @@ def segment_prompts(
     scene = _Scene(kept, slide, predictor, card.mpp / mpp, others, rules, options)
     candidates: dict[int, Candidate] = {}
     for number, found in _segment_all(scene, on_done):
-        if isinstance(found, Outcome):
-            outcomes[inside[number]] = found
+        if isinstance(found, Outline):
+            outlines[inside[number]] = found
         else:
             candidates[inside[number]] = found
-    outcomes.update(_finish(candidates, rules, standing))
-    return [outcomes[i] for i in range(len(prompts))]
+    outlines.update(_finish(candidates, rules, standing))
+    return [outlines[i] for i in range(len(prompts))]
 
 
 def read_ahead(items: Iterable[T], depth: int) -> Iterator[T]:
@@ -126,7 +126,7 @@ def read_ahead(items: Iterable[T], depth: int) -> Iterator[T]:
             yield item
 
 
-def _segment_all(scene: _Scene, on_done: Callable[[int], None]) -> Iterator[tuple[int, Candidate | Outcome]]:
+def _segment_all(scene: _Scene, on_done: Callable[[int], None]) -> Iterator[tuple[int, Candidate | Outline]]:
     """Give what is found under each prompt of a scene, with the number of the prompt, in any order."""
     left = list(range(len(scene.prompts)))
     zoom_outs = ZOOM_OUTS[scene.predictor.card.prompt]
@@ -139,7 +139,7 @@ def _segment_all(scene: _Scene, on_done: Callable[[int], None]) -> Iterator[tupl
             for index, window, inputs, probability in zip(job.indices, job.windows, job.inputs, probabilities, strict=True):
                 found = _to_candidate(seen, seen.prompts[index], window=window, marker=inputs[3] > 0, probability=probability)
                 may_zoom = zoom_out != zoom_outs[-1] and 2 * window.scale <= MAX_COARSENING * scene.scale
-                if may_zoom and isinstance(found, Outcome) and found.status is Status.TOO_LARGE:
+                if may_zoom and isinstance(found, Outline) and found.status is Status.TOO_LARGE:
                     cut_off.append(left[index])
                 else:
                     yield left[index], found
@@ -179,13 +179,13 @@ class _Others:
         return neighbours
 
 
-def _refuse(prompt: Prompt, slide: Slide, *, patch_px: int, scale: float) -> Outcome | None:
+def _refuse(prompt: Prompt, slide: Slide, *, patch_px: int, scale: float) -> Outline | None:
     """Say why a prompt cannot be segmented on this slide; None when it can."""
     x, y = prompt.anchor
     if not (0 <= x < slide.width and 0 <= y < slide.height):
-        return Outcome(prompt, Status.OUTSIDE_SLIDE, detail=f"the slide is {slide.width} x {slide.height} px")
+        return Outline(prompt, Status.OUTSIDE_SLIDE, detail=f"the slide is {slide.width} x {slide.height} px")
     if patch_window(prompt, patch_px=patch_px, scale=scale).scale > MAX_COARSENING * scale:
-        return Outcome(prompt, Status.TOO_LARGE, detail="the squiggle is too long; draw one for each object")
+        return Outline(prompt, Status.TOO_LARGE, detail="the squiggle is too long; draw one for each object")
     return None
 
 
@@ -219,16 +219,16 @@ def _predict(scene: _Scene, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def _to_candidate(
     scene: _Scene, prompt: Prompt, *, window: Window, marker: NDArray[np.bool_], probability: NDArray[np.float32]
-) -> Candidate | Outcome:
+) -> Candidate | Outline:
     """Give the mask under a prompt cut to its bounding box, or why there is none."""
     rows, cols = _rows_and_cols_on_slide(window, scene.slide)
     probability = np.where(rows[:, None] & cols[None], probability, 0)
     mask, status, detail = extract_mask(probability, marker, rules=scene.rules)
     if status is not Status.OK:
-        return Outcome(prompt, status, detail=detail)
+        return Outline(prompt, status, detail=detail)
     if touches_edge(mask):
         side_um = window.width * window.scale * scene.predictor.card.mpp / scene.scale
-        return Outcome(prompt, Status.TOO_LARGE, detail=f"the object does not fit into {side_um:.0f} um; use a model for larger objects")
+        return Outline(prompt, Status.TOO_LARGE, detail=f"the object does not fit into {side_um:.0f} um; use a model for larger objects")
     r, c = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     box = (slice(r[0] - 1, r[-1] + 2), slice(c[0] - 1, c[-1] + 2))
     part = window.part(int(c[0] - 1), int(r[0] - 1), int(c[-1] - c[0] + 3), int(r[-1] - r[0] + 3))
@@ -242,9 +242,9 @@ def _rows_and_cols_on_slide(window: Window, slide: Slide) -> tuple[NDArray[np.bo
     return (y >= 0) & (y < slide.height), (x >= 0) & (x < slide.width)
 
 
-def _finish(candidates: dict[int, Candidate], rules: MaskRules, standing: Sequence[BaseGeometry]) -> dict[int, Outcome]:
+def _finish(candidates: dict[int, Candidate], rules: MaskRules, standing: Sequence[BaseGeometry]) -> dict[int, Outline]:
     """Settle overlaps, then trace what is left of each mask."""
-    outcomes = {}
+    outlines = {}
     tree = STRtree(list(standing))
     for (index, candidate), settled in zip(candidates.items(), settle_overlaps(list(candidates.values())), strict=True):
         near = tree.query(box(*candidate.window.slide_box)) if standing else ()
@@ -252,12 +252,12 @@ def _finish(candidates: dict[int, Candidate], rules: MaskRules, standing: Sequen
         if not (mask == candidate.mask).all():
             mask, status, _ = reconstruct(mask, candidate.marker & mask, rules=rules)
             if status is not Status.OK:
-                outcomes[index] = Outcome(candidate.prompt, Status.EMPTY, detail="another prompt has the same object")
+                outlines[index] = Outline(candidate.prompt, Status.EMPTY, detail="another prompt has the same object")
                 continue
-        outline = trace_outline(candidate.probability, mask, threshold=rules.threshold, window=candidate.window)
-        if outline is None:
-            outcomes[index] = Outcome(candidate.prompt, Status.EMPTY, detail="the outline has no area")
+        polygon = trace_outline(candidate.probability, mask, threshold=rules.threshold, window=candidate.window)
+        if polygon is None:
+            outlines[index] = Outline(candidate.prompt, Status.EMPTY, detail="the outline has no area")
             continue
         probability = float(candidate.probability[mask].mean())
-        outcomes[index] = Outcome(candidate.prompt, Status.OK, Detection(outline, probability))
-    return outcomes
+        outlines[index] = Outline(candidate.prompt, Status.OK, polygon, probability)
+    return outlines

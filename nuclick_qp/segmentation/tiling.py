@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from nuclick_qp.geometry import Window
 from nuclick_qp.prompts import Prompt
-from nuclick_qp.segment.segment_options import TILE_PX
+from nuclick_qp.segmentation.segment_options import TILE_PX
 
 LINE_MARGIN = 0.1  # free border beside a squiggle, as a share of the patch: glands are wider than their squiggle
 

@@ -1,11 +1,11 @@
-"""Tests of `nuclick_qp.segment.overlaps`."""
+"""Tests of `nuclick_qp.segmentation.overlaps`."""
 
 import numpy as np
 import pytest
 
 from nuclick_qp.geometry import Window
 from nuclick_qp.prompts import Plane, Prompt, click_at
-from nuclick_qp.segment.overlaps import Candidate, settle_overlaps
+from nuclick_qp.segmentation.overlaps import Candidate, settle_overlaps
 
 
 def _candidate(prompt: Prompt, left: float, probability: float, *, scale: float = 1.0) -> Candidate:

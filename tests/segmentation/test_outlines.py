@@ -1,4 +1,4 @@
-"""Tests of `nuclick_qp.segment.outlines`."""
+"""Tests of `nuclick_qp.segmentation.outlines`."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from shapely import MultiPolygon, Polygon
 
 from nuclick_qp.geometry import Window
-from nuclick_qp.segment.outlines import trace_outline
+from nuclick_qp.segmentation.outlines import trace_outline
 
 
 def _disc(centre: tuple[float, float], radius: float, size: int = 64) -> NDArray[np.float32]:
