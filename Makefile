@@ -6,7 +6,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench clean
+.PHONY: help demo test check docs bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-7s %s\n", $$1, $$2}' Makefile
@@ -17,16 +17,19 @@ demo: $(INSTALLED) ## outline the nuclei and glands of an example project, resul
 test: $(INSTALLED) ## run the tests and the examples in docstrings
 	$(BIN)/pytest
 
-check: $(INSTALLED) ## lint, types, import layers
+check: $(INSTALLED) docs ## lint, types, import layers, documentation
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+docs: $(INSTALLED) ## build the documentation into site; a broken link is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --clean
+
 bench: $(INSTALLED) ## time the parts that have to be fast
 	$(BIN)/python -m pytest -o addopts= tests/benchmarks --benchmark-only
 
-clean: ## remove .venv, caches and demo-out
-	rm -rf .venv demo-out build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .benchmarks
+clean: ## remove .venv, caches, demo-out and site
+	rm -rf .venv demo-out site build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .benchmarks
 	find . -path ./.git -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(INSTALLED): pyproject.toml constraints.txt
