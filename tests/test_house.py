@@ -1,0 +1,28 @@
+"""The rules of the house that no linter knows: names of modules, lengths of files, the length of the README."""
+
+from collections import Counter
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+MODULES = [path for path in (ROOT / "nuclick_qp").rglob("*.py") if path.name != "__init__.py"]
+
+
+def test_no_two_modules_have_one_name() -> None:
+    """A name says which module is meant; only the formats each have a `reading` and a `writing`. Packages count too."""
+    packages = {path.parent for path in MODULES}
+    names = Counter([path.stem for path in MODULES] + [folder.name for folder in packages])
+
+    assert {name for name, count in names.items() if count > 1} == {"reading", "writing"}
+    assert all(path.parents[1].name == "formats" for path in MODULES if path.stem in ("reading", "writing"))
+
+
+def test_files_can_be_read_in_one_sitting() -> None:
+    """At most 350 lines each."""
+    lengths = {path.relative_to(ROOT).as_posix(): len(path.read_text("utf-8").splitlines()) for path in MODULES}
+
+    assert {name: length for name, length in lengths.items() if length > 350} == {}
+
+
+def test_readme_is_for_those_who_arrive() -> None:
+    """Fewer than 800 words; all else is in docs/."""
+    assert len((ROOT / "README.md").read_text("utf-8").split()) < 800
