@@ -90,7 +90,7 @@ def test_numbers_that_are_none_are_imported(java: Java, tmp_path: Path) -> None:
     """Infinities as such; NaN as QuPath has it for what is missing."""
     path = tmp_path / "out.geojson"
 
-    write_objects(path, [result("a", measurements=(("up", math.inf), ("down", -math.inf), ("none", math.nan), ("one", 1.0)))])
+    write_objects(path, [result("a", shape=(("up", math.inf), ("down", -math.inf), ("none", math.nan), ("one", 1.0)))])
 
     (item,) = imported(java, path)
     values = [float(item.getMeasurementList().get(name)) for name in ("up", "down", "none", "one")]
