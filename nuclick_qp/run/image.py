@@ -53,7 +53,7 @@ def segment_by_plane(
             mpp=mpp,
             neighbours_xy=np.array([xy for xy, on in content.neighbours if on == plane and kind == "point"], np.float64).reshape(-1, 2),
             context=[p for _, p in context],
-            standing=[outline for key, _ in context if (outline := standing.get(key)) is not None],
+            standing={key: outline for key, _ in context if (outline := standing.get(key)) is not None},
             options=options,
             on_done=on_done,
         )

@@ -29,6 +29,10 @@ class Candidate:
     mask: NDArray[np.bool_]
     marker: NDArray[np.bool_]
 
+    def holds(self, prompt: Prompt) -> bool:
+        """Tell whether another prompt, by its anchor, lies in the mask."""
+        return bool(self.window.contains(prompt.anchor)) and bool(self.mask[tuple(self.window.to_array(prompt.anchor))])
+
 
 def settle_overlaps(candidates: Sequence[Candidate]) -> list[NDArray[np.bool_]]:
     """Give the mask of each candidate without the pixels that another claims more surely.

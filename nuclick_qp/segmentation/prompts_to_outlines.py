@@ -1,12 +1,14 @@
 """The path of a click: prompts and a slide in, one outline per prompt out."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TypeVar
 
 import numpy as np
+import shapely
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
 from shapely import STRtree, box
@@ -19,6 +21,7 @@ from nuclick_qp.prompts import Outline, Prompt, Status, points_xy
 from nuclick_qp.segmentation.outlines import trace_outline
 from nuclick_qp.segmentation.overlaps import Candidate, settle_overlaps, take_out_standing
 from nuclick_qp.segmentation.postprocess import MaskRules, extract_mask, reconstruct, touches_edge
+from nuclick_qp.segmentation.same_object import CLOSE_SHARE, ClosePair, close_pairs, find_duplicates
 from nuclick_qp.segmentation.segment_options import SegmentOptions
 from nuclick_qp.segmentation.tiling import Patch, patch_window, plan_tiles
 from nuclick_qp.segmentation.tta import predict_augmented
@@ -67,7 +70,7 @@ def segment_prompts(
     mpp: float,
     neighbours_xy: NDArray[np.float64] | None = None,
     context: Sequence[Prompt] = (),
-    standing: Sequence[BaseGeometry] = (),
+    standing: Mapping[str, BaseGeometry] | None = None,
     options: SegmentOptions | None = None,
     on_done: Callable[[int], None] = lambda count: None,
 ) -> list[Outline]:
@@ -86,14 +89,15 @@ def segment_prompts(
     context
         Prompts that are not segmented now but mark neighbours all the same.
     standing
-        Outlines of those prompts from earlier runs: their pixels are taken.
+        Outlines of those prompts from earlier runs, by key: their pixels are taken.
     on_done
         Called with the number of prompts finished since the last call.
 
     Returns
     -------
     list of Outline
-        One for each prompt, in their order. It does not depend on batch size, tile size or order.
+        One for each prompt, in their order. It does not depend on batch size, tile size or order, but
+        that of two prompts in one object the first gets the outline and the later is a duplicate.
     """
     card = predictor.card
     refused = {i: _refuse(prompt, slide, patch_px=card.patch_px, scale=card.mpp / mpp) for i, prompt in enumerate(prompts)}
@@ -106,14 +110,75 @@ def segment_prompts(
     others = _Others.of(kept, taken, neighbours_xy if options.use_exclusion else None, clearance=NEIGHBOUR_CLEARANCE_UM / mpp)
     rules = MaskRules(card.threshold, card.min_object_px, card.max_hole_px)
     scene = _Scene(kept, slide, predictor, card.mpp / mpp, others, rules, options)
-    candidates: dict[int, Candidate] = {}
-    for number, found in _segment_all(scene, on_done):
-        if isinstance(found, Outline):
-            outlines[inside[number]] = found
-        else:
-            candidates[inside[number]] = found
-    outlines.update(_finish(candidates, rules, standing))
+    found = _segment_each_object_once(scene, context, standing or {}, on_done)
+    outlines.update((inside[number], outline) for number, outline in found.items())
     return [outlines[i] for i in range(len(prompts))]
+
+
+def _segment_each_object_once(
+    scene: _Scene, context: Sequence[Prompt], standing: Mapping[str, BaseGeometry], on_done: Callable[[int], None]
+) -> dict[int, Outline]:
+    """Give the outline of each prompt of a scene; of prompts that mean one object the later ones are duplicates."""
+    prompts, count = scene.prompts, len(scene.prompts)
+    everyone = [*prompts, *context]
+    pairs = close_pairs(everyone, within=CLOSE_SHARE * scene.predictor.card.patch_px * scene.scale)
+    outlines = {
+        pair.first: _duplicate(prompts[pair.first], everyone[pair.later])
+        for pair in pairs
+        if pair.first < count <= pair.later and _has_outline_at(prompts[pair.first], standing.get(everyone[pair.later].key))
+    }
+    on_done(len(outlines))
+    pairs = [pair for pair in pairs if pair.first < count and not {pair.first, pair.later} & outlines.keys()]
+    alone = _masks_apart(scene, everyone, pairs)
+    among = [pair for pair in pairs if pair.later < count]
+    twice = find_duplicates(among, alone)
+    outlines.update((later, _duplicate(prompts[later], prompts[first])) for later, first in twice.items())
+    on_done(len(twice))
+    # A prompt of another class that is not segmented now may mean the same object: no neighbour of it.
+    same = [pair for pair in pairs if pair.later >= count and pair.first in alone and alone[pair.first].holds(everyone[pair.later])]
+    others = scene.others.without([prompts[later] for later in twice], apart=_partners(everyone, same))
+    left = [i for i in range(count) if i not in outlines]
+    candidates: dict[int, Candidate] = {}
+    for number, found in _segment_all(replace(scene, prompts=[prompts[i] for i in left], others=others), on_done):
+        if isinstance(found, Outline):
+            outlines[left[number]] = found
+        else:
+            candidates[left[number]] = found
+    among = [pair for pair in among if not {pair.first, pair.later} & twice.keys()]
+    for pair in among:  # they have cut their object in two, and nothing is left: the first gets it whole
+        if pair.first in alone and not {pair.first, pair.later} & candidates.keys():
+            candidates[pair.first] = alone[pair.first]
+    outlines.update(_finish(candidates, scene.rules, list(standing.values())))
+    for pair in among:
+        for one, other in ((pair.first, pair.later), (pair.later, pair.first)):
+            if outlines[one].polygon is None and _has_outline_at(prompts[one], outlines[other].polygon):
+                outlines[one] = _duplicate(prompts[one], prompts[other])
+    return outlines
+
+
+def _masks_apart(scene: _Scene, everyone: Sequence[Prompt], pairs: Sequence[ClosePair]) -> dict[int, Candidate]:
+    """Give the masks of the prompts that have close neighbours, made as if these were not there."""
+    chosen = sorted({i for pair in pairs for i in (pair.first, pair.later) if i < len(scene.prompts)})
+    others = scene.others.without([], apart=_partners(everyone, pairs))
+    seen = replace(scene, prompts=[scene.prompts[i] for i in chosen], others=others)
+    return {chosen[i]: found for i, found in _segment_all(seen, lambda count: None) if isinstance(found, Candidate)}
+
+
+def _partners(everyone: Sequence[Prompt], pairs: Sequence[ClosePair]) -> dict[Prompt, list[Prompt]]:
+    partners: dict[Prompt, list[Prompt]] = defaultdict(list)
+    for pair in pairs:
+        partners[everyone[pair.first]].append(everyone[pair.later])
+        partners[everyone[pair.later]].append(everyone[pair.first])
+    return partners
+
+
+def _has_outline_at(prompt: Prompt, outline: BaseGeometry | None) -> bool:
+    return outline is not None and bool(shapely.intersects_xy(outline, *prompt.anchor))
+
+
+def _duplicate(prompt: Prompt, first: Prompt) -> Outline:
+    x, y = first.anchor
+    return Outline(prompt, Status.DUPLICATE, detail=f"the {first.kind} at ({x:.1f}, {y:.1f}) marks the same object")
 
 
 def read_ahead(items: Iterable[T], depth: int) -> Iterator[T]:
@@ -150,9 +215,10 @@ def _segment_all(scene: _Scene, on_done: Callable[[int], None]) -> Iterator[tupl
 class _Others:
     """The places that may appear in exclusion maps, found by region."""
 
-    def __init__(self, xy: NDArray[np.float64]) -> None:
+    def __init__(self, xy: NDArray[np.float64], apart: Mapping[Prompt, Sequence[Prompt]] | None = None) -> None:
         self._xy = xy
         self._tree = KDTree(xy) if len(xy) else None
+        self._apart = apart or {}
 
     @classmethod
     def of(
@@ -174,9 +240,19 @@ class _Others:
             return np.empty((0, 2))
         half = window.width * window.scale / 2
         found = self._xy[self._tree.query_ball_point((window.x + half, window.y + half), half, p=np.inf)]
-        own = (found == np.asarray(prompt.anchor)).all(axis=1)
-        neighbours: NDArray[np.float64] = found[~own]
-        return neighbours
+        return _leave_out(found, [prompt, *self._apart.get(prompt, ())])
+
+    def without(self, gone: Sequence[Prompt], *, apart: Mapping[Prompt, Sequence[Prompt]]) -> "_Others":
+        """Give the same places but for some prompts; `apart` says whose places each prompt does not see."""
+        return _Others(_leave_out(self._xy, gone), apart)
+
+
+def _leave_out(xy: NDArray[np.float64], gone: Sequence[Prompt]) -> NDArray[np.float64]:
+    if not gone or not len(xy):
+        return xy
+    places = points_xy(list(gone))
+    left: NDArray[np.float64] = xy[~np.isin(xy @ (1, 1j), places @ (1, 1j))]  # as complex numbers, x and y are compared at once
+    return left
 
 
 def _refuse(prompt: Prompt, slide: Slide, *, patch_px: int, scale: float) -> Outline | None:

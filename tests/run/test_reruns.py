@@ -81,8 +81,8 @@ def test_own_results_are_neither_prompts_nor_neighbours(make_project: MakeProjec
 
 
 def test_empty_prompt_stays_empty_when_run_again(make_project: MakeProject, predictors: Predictors) -> None:
-    """Two clicks on one disc: the one without an outline gets none from a second run either."""
-    project = make_project(points_at((58, 60), (63, 60)))
+    """Two clicks on one disc, too far apart for one object: the one without an outline gets none from a second run either."""
+    project = make_project(points_at((56, 60), (64.5, 60)))
     first = run_on(project, predictors)
     before = ours_of(project)
 
@@ -95,7 +95,7 @@ def test_empty_prompt_stays_empty_when_run_again(make_project: MakeProject, pred
 
 def test_outlines_of_two_runs_do_not_overlap(make_project: MakeProject, predictors: Predictors) -> None:
     """What stands is not taken away by a prompt of another class that comes later."""
-    project = make_project(points_at((58, 60), class_name="Tumor"), points_at((63, 60), class_name="Stroma"))
+    project = make_project(points_at((56, 60), class_name="Tumor"), points_at((64.5, 60), class_name="Stroma"))
 
     run_on(project, predictors, classes=("Tumor",))
     report = run_on(project, predictors, classes=("Stroma",))

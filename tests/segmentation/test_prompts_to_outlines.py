@@ -129,14 +129,6 @@ def test_resolution_follows_from_pixel_sizes(draw_discs: DrawDiscs, dark_predict
     assert outline.polygon.area == pytest.approx(np.pi * 10**2, rel=0.05)
 
 
-def test_two_clicks_on_one_object_share_it_once(draw_discs: DrawDiscs, dark_predictor: Predictor) -> None:
-    """Of two prompts on one disc one gets it, the other is told why not; no pixel belongs to both."""
-    outlines = _segment(draw_discs([(60.0, 60.0, 9.0)]), [click_at(58, 60), click_at(63, 60)], dark_predictor)
-
-    assert sorted(outline.status for outline in outlines) == [Status.EMPTY, Status.OK]
-    assert any("another prompt" in outline.detail for outline in outlines)
-
-
 class _Recorder(nn.Module):
     """A network that keeps what it was shown."""
 
