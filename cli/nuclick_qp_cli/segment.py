@@ -42,6 +42,7 @@ def segment(
     batch_size: BatchSizeOption = DEFAULTS.segment.batch_size,
     tta: TtaOption = DEFAULTS.segment.tta,
     no_crop: Annotated[bool, typer.Option("--no-crop", help="GeoJSON counts from the whole slide, not from its scanned bounds.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a GeoJSON file that is there already.")] = DEFAULTS.overwrite,
     as_json: ReportJsonOption = False,
 ) -> None:
     """Turn every point and line of a GeoJSON or ASAP file into an outline."""
@@ -54,6 +55,7 @@ def segment(
         left_out=left_out,
         kind=kind.value,
         mpp=mpp,
+        overwrite=overwrite,
         segment=SegmentOptions(batch_size=batch_size, tta=tta),
     )
     with show_progress() as progress:

@@ -46,7 +46,8 @@ def segment_file(
     Raises
     ------
     OptionError
-        If the output is the slide, or GeoJSON and the file of prompts itself.
+        If the output is the slide, or GeoJSON and the file of prompts itself, or a GeoJSON file that is
+        there already and that the options do not say to overwrite.
     PromptError
         If the file holds no prompts that the options leave in, or cannot be read.
     SlideError
@@ -57,6 +58,7 @@ def segment_file(
     options, progress = options or RunOptions(), progress or Progress()
     since = time.perf_counter()
     _spare_what_is_read(slide_path, prompts_path, output)
+    _spare_what_stands(output, overwrite=options.overwrite)
     cards = {kind: predictor.card for kind, predictor in predictors.items()}
     anew = replace(options, overwrite=True)  # the file of prompts holds no results to resume from
     with open_slide(slide_path, is_cropped=is_cropped) as slide:
@@ -86,6 +88,12 @@ def _spare_what_is_read(slide_path: Path, prompts_path: Path, output: Path) -> N
         is_kept = read == prompts_path and asap_reading.is_asap(output)
         if not is_kept and output.exists() and read.exists() and output.samefile(read):
             raise OptionError(f"{output} would be overwritten by its own result; name another file for the outlines")
+
+
+def _spare_what_stands(output: Path, *, overwrite: bool) -> None:
+    """Refuse to replace a file that may hold other people's objects; an ASAP file is added to."""
+    if output.exists() and not overwrite and not asap_reading.is_asap(output):
+        raise OptionError(f"{output} is there already; name another file, or pass --overwrite to replace it with all that it holds")
 
 
 def _read_prompts(path: Path, slide: Slide) -> EntryContent:

@@ -28,7 +28,7 @@ class RunOptions:
     mpp
         Micrometres per pixel of images for which neither project nor file say it.
     overwrite
-        Segment prompts anew whose results still hold.
+        Segment prompts anew whose results still hold; for one image, replace a GeoJSON file of outlines.
     prune
         Remove results of earlier runs whose prompt is gone.
     dry_run

@@ -174,6 +174,24 @@ def test_run_and_segment_average_over_views_when_asked(
     assert [report["options"]["segment"]["tta"] for report in reports] == [False, True, True]
 
 
+@pytest.mark.parametrize("name", ["out.geojson", "out.geojson.gz"])
+def test_segment_spares_a_file_that_is_there(
+    tmp_path: Path, draw_discs: DrawDiscs, command_line: Callable[..., int], capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    """It may hold the objects of somebody else: told before the work begins, and replaced only when that is said."""
+    prompts, output = tmp_path / "prompts.geojson", tmp_path / name
+    prompts.write_text(json.dumps({"type": "MultiPoint", "coordinates": [[x, y] for x, y, _ in DISCS]}))
+    output.write_bytes(b"the objects of somebody else")
+    arguments = ["segment", draw_discs(DISCS), "--prompts", prompts, "-o", output, "--mpp", "0.25", "--device", "cpu"]
+
+    assert command_line(*arguments) == 2
+
+    assert f"{output} is there already; name another file, or pass --overwrite" in capsys.readouterr().err
+    assert output.read_bytes() == b"the objects of somebody else"
+    assert command_line(*arguments, "--overwrite") == 0
+    assert output.read_bytes() != b"the objects of somebody else"
+
+
 def test_segment_without_pixel_size_says_what_to_do(tmp_path: Path, draw_discs: DrawDiscs) -> None:
     """Exit code 3, and no output file."""
     prompts = tmp_path / "prompts.geojson"
