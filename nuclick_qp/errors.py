@@ -16,7 +16,7 @@ NuClickError
 │   ├── ModelNotFoundError           (also FileNotFoundError)
 │   ├── WeightsError                 checksum or tensor shapes differ from the card
 │   └── DeviceError                  a device that this machine does not have
-├── LabelsError                      a label image that is missing, broken, or none
+├── LabelsError                      an image and its label image that cannot be read as a pair
 ├── TrainingDataError                images, regions or logs that cannot be learned from
 ├── WriteRefusedError                writing would risk the user's objects, or the disk refuses
 └── OptionError                      options that contradict one another (also ValueError)

@@ -1,4 +1,4 @@
-"""Projects of drawn discs, and runs over them: what tests of the pipeline share."""
+"""Projects of drawn discs, and runs over them: what tests of runs share."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -7,6 +7,9 @@ from typing import Any
 
 import pytest
 
+from nuclick_qp.training.config import read_config
+from nuclick_qp.training.sources import load_images
+
 NOTEBOOK = Path(__file__).parents[1] / "docs" / "tutorial.ipynb"
 
 
@@ -29,6 +32,8 @@ def test_the_tutorial_runs_from_top_to_bottom(tmp_path: Path, monkeypatch: pytes
     assert set(names["labels"].ravel()) == set(range(len(names["points"]) + 1))
     assert names["gland"].status == "ok"
     assert names["tile_labels"].max() == names["report"].ok > 0
+    training, validation = load_images(read_config(names["folder"] / "mine.toml"), names["folder"])
+    assert [len(images) for images in (training, validation)] == [1, 1]
 
 
 def test_the_tutorial_is_kept_without_outputs() -> None:

@@ -15,7 +15,7 @@ DEFAULTS = EvaluationOptions()
 def evaluate(
     data: Annotated[list[Path], typer.Argument(help="Folders of NAME.png|jpg with NAME_label.png|tif.", show_default=False)],
     model: Annotated[str, typer.Option(help="Name of the model.")] = "nuclei",
-    pattern: Annotated[str, typer.Option(help="Only images that match this glob.")] = "*",
+    pattern: Annotated[str, typer.Option(help="Only images that match this glob.")] = DEFAULTS.pattern,
     mpp: Annotated[float | None, typer.Option(help="um per pixel of the images; default: that of the model.", min=1e-3)] = DEFAULTS.mpp,
     jitter: Annotated[
         float, typer.Option(help="Standard deviation by which prompts are moved, in px.", min=0)
@@ -33,6 +33,6 @@ def evaluate(
     from nuclick_qp.model.predictor import Predictor
 
     predictor = Predictor.load(model, device=device)
-    options = EvaluationOptions(mpp=mpp, jitter_px=jitter, segment=SegmentOptions(use_exclusion=exclusion, tta=tta))
-    summary = summarise(predictor.card.short_id, evaluate_folders(data, predictor=predictor, pattern=pattern, options=options))
+    options = EvaluationOptions(pattern=pattern, mpp=mpp, jitter_px=jitter, segment=SegmentOptions(use_exclusion=exclusion, tta=tta))
+    summary = summarise(predictor.card.short_id, evaluate_folders(data, predictor=predictor, options=options))
     print(summary.model_dump_json(indent=2) if as_json else summary.table())

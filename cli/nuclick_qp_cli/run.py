@@ -26,7 +26,7 @@ from nuclick_qp_cli.shared import (
     PromptClassesOption,
     ReportJsonOption,
     TtaOption,
-    load_predictors,
+    choose_models,
     print_report,
     split_names,
 )
@@ -56,7 +56,7 @@ def run(
     from nuclick_qp.run.project import segment_project
     from nuclick_qp_cli.progress import show_progress
 
-    predictors, left_out = load_predictors(points=points, lines=lines, device=device)
+    predictors, left_out = choose_models(points=points, lines=lines, device=device)
     options = RunOptions(
         images=images,
         classes=split_names(classes),

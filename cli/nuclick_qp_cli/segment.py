@@ -21,7 +21,7 @@ from nuclick_qp_cli.shared import (
     PromptClassesOption,
     ReportJsonOption,
     TtaOption,
-    load_predictors,
+    choose_models,
     print_report,
     split_names,
 )
@@ -49,7 +49,7 @@ def segment(
     from nuclick_qp.run.file import segment_file
     from nuclick_qp_cli.progress import show_progress
 
-    predictors, left_out = load_predictors(points=points, lines=lines, device=device)
+    predictors, left_out = choose_models(points=points, lines=lines, device=device)
     options = RunOptions(
         classes=split_names(classes),
         left_out=left_out,

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from nuclick_qp.kinds import PromptKind
 from nuclick_qp.run.run_options import RunOptions
 
 if TYPE_CHECKING:  # importing them loads torch, which no --help should wait for
-    from nuclick_qp.kinds import PromptKind
     from nuclick_qp.model.predictor import Predictors
     from nuclick_qp.run.report import ImageReport, RunReport
 
@@ -58,39 +58,17 @@ def split_names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(",")) if text else ()
 
 
-def load_predictors(*, points: str, lines: str, device: str) -> tuple["Predictors", frozenset["PromptKind"]]:
-    """Load the models named for points and lines.
-
-    Returns
-    -------
-    predictors
-        By kind of prompt; a kind without a default model is not in it.
-    left_out
-        The kinds that the user set to ``none``.
-
-    Raises
-    ------
-    OptionError
-        If both are ``none``, or a model is named for a kind of prompt that it is not for.
-    """
+def choose_models(*, points: str, lines: str, device: str) -> tuple["Predictors", frozenset[PromptKind]]:
+    """Load the models that two options name, and list the kinds of prompts that ``none`` leaves out."""
     from nuclick_qp.errors import OptionError
-    from nuclick_qp.model.cards import default_model
-    from nuclick_qp.model.predictor import Predictor
+    from nuclick_qp.run.models import load_predictors
 
     named: dict[PromptKind, str] = {"point": points, "line": lines}
     left_out = frozenset(kind for kind, name in named.items() if name == NO_MODEL)
     if len(left_out) == len(named):
         raise OptionError("--points none and --lines none leave nothing to do; name a model for one of them")
-    predictors: dict[PromptKind, Predictor] = {}
-    for kind, name in named.items():
-        model = default_model(kind) if name == DEFAULT_MODEL else name
-        if kind in left_out or model is None:
-            continue
-        predictor = Predictor.load(model, device=device)
-        if predictor.card.prompt != kind:
-            raise OptionError(f"model {model!r} is for {predictor.card.prompt}s, not for {kind}s; see `nuclick-qp models list`")
-        predictors[kind] = predictor
-    return predictors, left_out
+    chosen = {f"{kind}s": name for kind, name in named.items() if name not in (NO_MODEL, DEFAULT_MODEL)}
+    return load_predictors(**chosen, device=device, left_out=left_out), left_out
 
 
 def print_report(report: "RunReport", *, as_json: bool) -> None:

@@ -151,8 +151,8 @@ def measure(name: str, recipe: Recipe, data: Path, *, write: bool) -> None:
 
 def measure_set(predictor: Predictor, test: TestSet, data: Path) -> MeanScores:
     """Print the table of one test set, and give its means."""
-    options = EvaluationOptions(mpp=test.mpp, jitter_px=test.jitter_px)
-    scores = evaluate_folders([data / test.folder], predictor=predictor, pattern=test.pattern, options=options)
+    options = EvaluationOptions(pattern=test.pattern, mpp=test.mpp, jitter_px=test.jitter_px)
+    scores = evaluate_folders([data / test.folder], predictor=predictor, options=options)
     summary = summarise(predictor.card.short_id, scores)
     print(summary.table())
     return summary.overall

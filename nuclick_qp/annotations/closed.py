@@ -8,7 +8,7 @@ from nuclick_qp.annotations.sorting import FoundObject
 from nuclick_qp.kinds import OBJECT_KINDS, ObjectKind
 from nuclick_qp.shapes.polygons import valid_polygons
 
-ID_NAMESPACE = uuid.UUID("2b0c6a52-93f1-5d5e-8a34-5b8d0c1f7a46")
+PLACE_IDS = uuid.UUID("2b0c6a52-93f1-5d5e-8a34-5b8d0c1f7a46")
 
 
 def closed_objects(
@@ -40,6 +40,6 @@ def _closed_object(found: FoundObject, place: str) -> ClosedObject:
     assert found.kind in ("annotation", "detection", "cell")  # literals, for the type checker
     outline = valid_polygons(found.outline)
     # Not from the outline: engines begin it at other vertices, and draw ellipses with other numbers of them.
-    object_id = found.object_id or str(uuid.uuid5(ID_NAMESPACE, f"{place} {found.kind}"))
+    object_id = found.object_id or str(uuid.uuid5(PLACE_IDS, f"{place} {found.kind}"))
     nucleus = None if found.nucleus is None else valid_polygons(found.nucleus)
     return ClosedObject(outline, found.kind, object_id, found.class_name, found.name, found.plane, nucleus, found.measurements)

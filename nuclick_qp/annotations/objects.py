@@ -20,7 +20,7 @@ OPTIONS_KEY = "nuclick:options"
 VERSION_KEY = "nuclick:version"
 
 PROBABILITY = "NuClick: probability"
-ID_NAMESPACE = uuid.UUID("7f0f0a5c-6c2b-5d0e-9a54-6f1d3f1f2f10")  # any fixed value does, as long as it stays
+PROMPT_IDS = uuid.UUID("7f0f0a5c-6c2b-5d0e-9a54-6f1d3f1f2f10")  # any fixed value does, as long as it stays
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,4 +180,4 @@ class Changes:
 
 def result_id(key: str) -> uuid.UUID:
     """Give the UUID of the object of a prompt: the same whenever, and into whichever file, it is written."""
-    return uuid.uuid5(ID_NAMESPACE, key)
+    return uuid.uuid5(PROMPT_IDS, key)

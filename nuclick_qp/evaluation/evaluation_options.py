@@ -11,6 +11,8 @@ class EvaluationOptions:
 
     Attributes
     ----------
+    pattern
+        Glob of image names; some of each folder have to match.
     mpp
         Micrometres per pixel of the images; None is the resolution of the model.
     jitter_px
@@ -21,6 +23,7 @@ class EvaluationOptions:
         What a run is told as well: exclusion, test-time augmentation, batches.
     """
 
+    pattern: str = "*"
     mpp: float | None = None
     jitter_px: float = 0.0
     seed: int = 0

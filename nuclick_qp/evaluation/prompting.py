@@ -32,7 +32,7 @@ class ImageScores(Scores):
 
 
 def evaluate_folders(
-    folders: Sequence[Path], *, predictor: Predictor, pattern: str = "*", options: EvaluationOptions | None = None
+    folders: Sequence[Path], *, predictor: Predictor, options: EvaluationOptions | None = None
 ) -> list[ImageScores]:
     """Measure a model on all labelled images of some folders.
 
@@ -40,8 +40,6 @@ def evaluate_folders(
     ----------
     folders
         Each holds NAME.png|jpg|tif with NAME_label.png|tif.
-    pattern
-        Glob of image names; some of each folder have to match.
 
     Returns
     -------
@@ -57,7 +55,7 @@ def evaluate_folders(
     """
     if len({folder.resolve() for folder in folders}) < len(folders):
         raise OptionError(f"one of the folders {', '.join(map(str, folders))} is named twice; its images would count double")
-    pairs = [pair for folder in folders for pair in find_pairs(folder, pattern)]
+    pairs = [pair for folder in folders for pair in find_pairs(folder, (options or EvaluationOptions()).pattern)]
     scores = [evaluate_image(image, labels, predictor=predictor, options=options) for image, labels in pairs]
     if len(folders) == 1:
         return scores

@@ -16,7 +16,8 @@ from nuclick_qp.export.record import ExportReport, ImageExport, TileReport, prep
 from nuclick_qp.export.tables import summarise_table, write_geojson, write_nothing_more, write_rows
 from nuclick_qp.export.target import Target, Written
 from nuclick_qp.export.tiles import ExportTile, ImageObjects, read_image
-from nuclick_qp.qupath.choosing import choose_images, work_or_error
+from nuclick_qp.qupath.choosing import choose_images
+from nuclick_qp.qupath.image_by_image import work_or_error
 from nuclick_qp.qupath.locate import SlidePlaces
 from nuclick_qp.qupath.protocol import ImageEntry, Project
 from nuclick_qp.storage.atomic import printable
@@ -115,18 +116,19 @@ def _export(job: _Job, write: WriteImage[RowT], summarise: Summarise[RowT]) -> E
 def _try_image(job: _Job, entry: ImageEntry, write: WriteImage[RowT], done: _Done[RowT]) -> ImageExport:
     """Export one image. Any error ends here, so that the other images are still done."""
     parts: list[Written[RowT]] = []
+    read: list[ImageObjects] = []
 
-    def work() -> int:
+    def work() -> None:
         image = read_image(job.project, entry, job.target.options)
+        read.append(image)
         done.classes |= image.classes
         for part in write(image, job.target):
             parts.append(part)
             done.rows += part.rows
             done.files += part.files
-        return image.broken
 
     ended = work_or_error(work, image_name=entry.name)
-    error = None if isinstance(ended, int) else str(ended) or type(ended).__name__
+    error = None if ended is None else str(ended) or type(ended).__name__
     logger.info("%s: %d objects", entry.name, sum(part.objects for part in parts))
     return ImageExport(
         image=printable(entry.name),
@@ -136,7 +138,7 @@ def _try_image(job: _Job, entry: ImageEntry, write: WriteImage[RowT], done: _Don
         cut=sum(part.cut for part in parts),
         covered=sum(part.covered for part in parts),
         unseen=sum(part.unseen for part in parts),
-        broken=ended if isinstance(ended, int) else 0,
+        broken=sum(image.broken for image in read),
         tiles=tuple(_report_tile(part.tile) for part in parts if part.tile is not None),
     )
 

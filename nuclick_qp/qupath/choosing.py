@@ -1,16 +1,9 @@
-"""The images of a project one by one: which are meant, what files about them are called, and that one that fails stops no other."""
+"""Which images of a project are meant, and what files about them are called."""
 
-import logging
-from collections.abc import Callable
 from fnmatch import fnmatchcase
-from typing import TypeVar
 
-from nuclick_qp.errors import NuClickError, OptionError, ProjectError
+from nuclick_qp.errors import OptionError, ProjectError
 from nuclick_qp.qupath.protocol import ImageEntry, Project
-
-logger = logging.getLogger(__name__)
-
-T = TypeVar("T")
 
 LONGEST_NAME = 150  # bytes; leaves room for number and ending in the 255 that file systems allow
 
@@ -51,18 +44,3 @@ def file_stem(entry: ImageEntry) -> str:
     safe = "".join(c if c.isalnum() or c in "-_. " else "_" for c in entry.name)
     short = safe.encode()[:LONGEST_NAME].decode(errors="ignore").strip(". ")
     return f"{short or 'image'}-{entry.entry_id}"
-
-
-def work_or_error(work: Callable[[], T], *, image_name: str) -> T | Exception:
-    """Do the work of one image, and give the error that ended it, logged, where one did.
-
-    The only place that catches every error: the other images of a project are still to be done.
-    """
-    try:
-        return work()
-    except NuClickError as err:
-        logger.error("%s: %s", image_name, err)
-        return err
-    except Exception as err:
-        logger.exception("%s failed", image_name)
-        return err

@@ -9,7 +9,7 @@ from nuclick_qp.qupath.protocol import Project
 Engine = Literal["auto", "qupath", "files"]
 
 
-def open_project(path: Path, *, engine: Engine = "auto") -> Project:
+def open_project(path: Path | str, *, engine: Engine = "auto") -> Project:
     """Open a project for reading and writing.
 
     Parameters
@@ -31,6 +31,7 @@ def open_project(path: Path, *, engine: Engine = "auto") -> Project:
     EngineUnavailableError
         If ``qupath`` is asked for and no QuPath is installed, or it does not start.
     """
+    path = Path(path)
     if engine != "qupath":
         return open_files_project(path)
     from nuclick_qp.qupath.jvm.engine import open_jvm_project  # noqa: PLC0415  # not needed by `files`

@@ -113,6 +113,11 @@ class Project(Protocol):
 
         In the order of the hierarchy. Points, lines, tiles and tissue cores are none.
 
+        Parameters
+        ----------
+        kinds
+            Which of the three are wanted.
+
         Raises
         ------
         UnreadableDataError

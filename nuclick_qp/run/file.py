@@ -13,6 +13,7 @@ from nuclick_qp.formats.geojson import reading as geojson_reading
 from nuclick_qp.formats.geojson import writing as geojson_writing
 from nuclick_qp.model.predictor import Predictors
 from nuclick_qp.run.image import segment_by_plane
+from nuclick_qp.run.models import load_predictors
 from nuclick_qp.run.report import RunReport, make_report, nothing_to_do, report_image
 from nuclick_qp.run.results import to_objects
 from nuclick_qp.run.resume import plan_prompts
@@ -21,11 +22,11 @@ from nuclick_qp.slides import Slide, open_slide, resolve_mpp
 
 
 def segment_file(
-    slide_path: Path,
-    prompts_path: Path,
-    output: Path,
+    slide_path: Path | str,
+    prompts_path: Path | str,
+    output: Path | str,
     *,
-    predictors: Predictors,
+    predictors: Predictors | None = None,
     options: RunOptions | None = None,
     progress: Progress | None = None,
     is_cropped: bool = True,
@@ -38,6 +39,8 @@ def segment_file(
 
     Parameters
     ----------
+    predictors
+        One for each kind of prompt that is to be segmented; None loads the shipped ones.
     is_cropped
         Whether GeoJSON counts from the corner of the scanned bounds, where the slide states them, as
         QuPath does unless cropping is switched off there; else from the corner of the whole slide.
@@ -56,6 +59,8 @@ def segment_file(
         If the output cannot be written.
     """
     options, progress = options or RunOptions(), progress or Progress()
+    slide_path, prompts_path, output = Path(slide_path), Path(prompts_path), Path(output)
+    predictors = load_predictors(left_out=options.left_out) if predictors is None else predictors
     since = time.perf_counter()
     _spare_what_is_read(slide_path, prompts_path, output)
     _spare_what_stands(output, overwrite=options.overwrite)

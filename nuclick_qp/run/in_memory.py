@@ -1,8 +1,8 @@
 """Clicks and squiggles on an array, a slide or a file to outlines, without any project."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, overload
 
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from nuclick_qp.annotations.objects import EntryContent
-from nuclick_qp.errors import OptionError
+from nuclick_qp.errors import NoPixelSizeError, OptionError
 from nuclick_qp.formats.geojson.writing import result_feature
 from nuclick_qp.geometry import Window
 from nuclick_qp.kinds import PromptKind
@@ -19,6 +19,7 @@ from nuclick_qp.model.cards import Card, default_model
 from nuclick_qp.model.predictor import Predictor
 from nuclick_qp.prompts import XY, Outline, Prompt, click_at
 from nuclick_qp.run.image import segment_by_plane
+from nuclick_qp.run.models import check_kind, load_predictor
 from nuclick_qp.run.results import to_objects
 from nuclick_qp.run.resume import plan_prompts
 from nuclick_qp.run.run_options import RunOptions
@@ -30,7 +31,7 @@ from nuclick_qp.slides.array_reader import open_array
 LARGEST_LABELS_PX = 2**28  # 1 GB of labels; a whole slide would be 40
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Outlines(Sequence[Outline]):
     """One outline for each prompt of a call of `segment`, in their order: points first, then lines.
 
@@ -52,8 +53,8 @@ class Outlines(Sequence[Outline]):
     width: int
     height: int
     mpp: float
-    cards: Mapping[PromptKind, Card] = field(repr=False)
-    options: SegmentOptions = field(default_factory=SegmentOptions, repr=False)
+    cards: Mapping[PromptKind, Card]
+    options: SegmentOptions
 
     def __len__(self) -> int:
         return len(self.outlines)
@@ -67,6 +68,10 @@ class Outlines(Sequence[Outline]):
 
     def __iter__(self) -> Iterator[Outline]:
         return iter(self.outlines)
+
+    def __repr__(self) -> str:
+        ok = sum(outline.polygon is not None for outline in self.outlines)
+        return f"<Outlines: {ok} of {len(self)} prompts have one, image of {self.width} x {self.height} px at {self.mpp:g} um/px>"
 
     def to_labels(self, window: Window | None = None) -> NDArray[np.int32]:
         """Paint the outlines as a label image.
@@ -104,8 +109,9 @@ class Outlines(Sequence[Outline]):
         Returns
         -------
         geojson.FeatureCollection
-            `geojson.dumps` makes a text of it. The id of a feature follows from its prompt, and is that
-            of the object that `run` would write for it.
+            To a type checker it is Any, as that package states no types. `geojson.dumps` makes a text
+            of it. The id of a feature follows from its prompt, and is that of the object that `run`
+            would write for it.
         """
         options = RunOptions(segment=self.options)
         objects = to_objects(self.outlines, options, cards=self.cards, stated_mpp=self.mpp, mpp=self.mpp)
@@ -117,7 +123,7 @@ def segment(
     image: NDArray[np.uint8] | Slide | Path | str,
     points: ArrayLike | None = None,
     *,
-    lines: Sequence[ArrayLike | Sequence[ArrayLike]] = (),
+    lines: Iterable[ArrayLike | Sequence[ArrayLike]] = (),
     mpp: float | None = None,
     model: str | None = None,
     predictor: Predictor | None = None,
@@ -179,11 +185,15 @@ def segment(
         raise OptionError("there is no prompt; give points as (N, 2) x and y, or lines")
     if mpp is not None and not mpp > 0:
         raise OptionError(f"mpp is {mpp}; give the micrometres per pixel, such as 0.25")
+    if model is not None and predictor is not None:
+        raise OptionError(f"model {model!r} and a predictor of {predictor.card.name!r} are given; give one of the two")
     predictors = {kind: _predictor(kind, model=model, predictor=predictor, device=device) for kind in sorted(kinds)}
     cards = {kind: predictor.card for kind, predictor in predictors.items()}
     chosen = RunOptions(segment=options or SegmentOptions())
     content = EntryContent(tuple(prompts))
     with _opened(image) as slide:
+        if mpp is None and slide.mpp is None:
+            raise NoPixelSizeError(f"{slide.path} has no pixel size; give mpp, the micrometres per pixel")
         um_per_px = resolve_mpp(project=None, slide=slide.mpp, option=mpp, source=str(slide.path), option_name="mpp")
         plan = plan_prompts(content, chosen, cards=cards, stated_mpp=um_per_px)
         done = segment_by_plane(
@@ -205,8 +215,8 @@ def _clicks(points: ArrayLike | None) -> list[Prompt]:
 
 def _squiggle(line: ArrayLike | Sequence[ArrayLike]) -> Prompt:
     """Make a prompt of one stroke, or of several."""
-    first: Any = line[0] if isinstance(line, Sequence) and len(line) else line
-    strokes = line if np.ndim(first) == 2 and isinstance(line, Sequence) else [line]
+    has_parts = isinstance(line, Sequence | np.ndarray) and len(line) and np.ndim(line[0]) == 2
+    strokes: Any = line if has_parts else [line]
     return Prompt("line", tuple(_stroke(stroke) for stroke in strokes))
 
 
@@ -226,15 +236,13 @@ def _numbers(values: ArrayLike | Sequence[ArrayLike], name: str) -> NDArray[np.f
 
 def _predictor(kind: PromptKind, *, model: str | None, predictor: Predictor | None, device: str) -> Predictor:
     """Give the model for a kind of prompt, and refuse one that is for the other kind."""
-    if predictor is None:
-        name = model or default_model(kind)
-        if name is None:
-            raise OptionError(f"no model for {kind}s comes with this installation; name one")
-        predictor = Predictor.load(name, device=device)
-    if predictor.card.prompt != kind:
-        name, wanted = predictor.card.name, predictor.card.prompt
-        raise OptionError(f"model {name!r} is for {wanted}s, and there are {kind}s; name another, or call for points and lines apart")
-    return predictor
+    if predictor is not None:
+        check_kind(predictor, kind)
+        return predictor
+    name = model or default_model(kind)
+    if name is None:
+        raise OptionError(f"no model for {kind}s comes with this installation; name one")
+    return load_predictor(kind, name, device=device)
 
 
 def _opened(image: NDArray[np.uint8] | Slide | Path | str) -> AbstractContextManager[Slide]:

@@ -11,11 +11,13 @@ from nuclick_qp.kinds import PromptKind
 from nuclick_qp.model.cards import Card
 from nuclick_qp.model.predictor import Predictors
 from nuclick_qp.prompts import Status
-from nuclick_qp.qupath.choosing import choose_images, file_stem, work_or_error
+from nuclick_qp.qupath.choosing import choose_images, file_stem
+from nuclick_qp.qupath.image_by_image import work_or_error
 from nuclick_qp.qupath.locate import SlidePlaces
 from nuclick_qp.qupath.open_image import open_image
 from nuclick_qp.qupath.protocol import ImageEntry, Project
 from nuclick_qp.run.image import segment_by_plane
+from nuclick_qp.run.models import load_predictors
 from nuclick_qp.run.report import (
     RECORD_FOLDER,
     ImageReport,
@@ -36,7 +38,7 @@ logger = logging.getLogger(__name__)
 
 
 def segment_project(
-    project: Project, predictors: Predictors, *, options: RunOptions | None = None, progress: Progress | None = None
+    project: Project, predictors: Predictors | None = None, *, options: RunOptions | None = None, progress: Progress | None = None
 ) -> RunReport:
     """Segment every prompt of a project and write the outlines back, image by image.
 
@@ -46,8 +48,8 @@ def segment_project(
     Parameters
     ----------
     predictors
-        One for each kind of prompt that is to be segmented. Prompts of another kind get the status
-        `no-model`, unless the options leave them out.
+        One for each kind of prompt that is to be segmented; None loads the shipped ones. Prompts of
+        another kind get the status `no-model`, unless the options leave them out.
 
     Raises
     ------
@@ -61,6 +63,7 @@ def segment_project(
         If the project holds no images.
     """
     options, progress = options or RunOptions(), progress or Progress()
+    predictors = load_predictors(left_out=options.left_out) if predictors is None else predictors
     since = time.perf_counter()
     entries = choose_images(project, options.images, remedy="add some in QuPath and put a point in each nucleus")
     places = SlidePlaces(project.path, project.stored_uri, options.image_root)

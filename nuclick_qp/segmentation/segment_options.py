@@ -19,7 +19,7 @@ class SegmentOptions:
     use_exclusion
         Show the network the neighbours of each prompt.
     tta
-        Average over several views of each patch, see `predict_augmented`: better, and five times the work.
+        Average over several views of each patch, see `predict_augmented`: better, and four to five times the work.
     """
 
     batch_size: int = 32

@@ -12,7 +12,7 @@ from nuclick_qp.slides.tiff_reader import TiffReader
 from nuclick_qp.slides.view import Step
 
 
-def open_slide(path: Path, *, series: int = 0, is_cropped: bool = True, steps: tuple[Step, ...] = ()) -> Slide:
+def open_slide(path: Path | str, *, series: int = 0, is_cropped: bool = True, steps: tuple[Step, ...] = ()) -> Slide:
     """Open a slide of any kind that nuclick-qp reads.
 
     SVS, NDPI, MRXS, SCN, DICOM and other scanner formats and generic pyramidal TIFF go through
@@ -41,6 +41,7 @@ def open_slide(path: Path, *, series: int = 0, is_cropped: bool = True, steps: t
     SlideSizeMismatchError
         If a step crops to more than there is.
     """
+    path = Path(path)
     if not path.exists():
         raise SlideNotFoundError(f"{path} is not there; put the file back, or name the place where it is now")
     if path.is_dir():

@@ -97,9 +97,11 @@ def load_folder(source: Source, *, root: Path, mpp: float) -> tuple[list[Labelle
 
     Raises
     ------
-    TrainingDataError
+    LabelsError
         If the folder holds no pairs, or a label image is missing, empty, of another size than its
         image, or not instance-wise; the message names the file.
+    TrainingDataError
+        If no object of an image has 10 px or more.
     """
     assert source.folder is not None
     pairs = find_pairs(root / source.folder, source.pattern)

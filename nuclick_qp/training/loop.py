@@ -54,13 +54,16 @@ def train(
     ------
     LabelsError, TrainingDataError
         Before the first step, if an image or label cannot be read, or not be learned from.
+    DeviceError
+        If the device is not there, before any image is read.
     WeightsError
         If the folder holds the checkpoint of another configuration.
     KeyboardInterrupt
         After Ctrl-C, when the checkpoint is written.
     """
+    device = choose_device(run.device)
     training, validation = load_images(config, run.data)
-    state, start = TrainingState.new(config, choose_device(run.device)), None
+    state, start = TrainingState.new(config, device), None
     if run.init is not None:
         start, weights = find_card(run.init)
         state.begin_with(load_network(start, weights))

@@ -27,9 +27,11 @@ def load_images(config: TrainingConfig, root: Path) -> tuple[list[LabelledImage]
 
     Raises
     ------
+    LabelsError, ProjectError
+        If labels cannot be read, or a rectangle of a project is none; the message names the file.
     TrainingDataError
-        If an image or its labels cannot be learned from, or nothing is left to train on or to
-        validate on; the message names the file.
+        If an image cannot be learned from, or nothing is left to train on or to validate on; the
+        message names the file.
     """
     training: list[LabelledImage] = []
     validation: list[LabelledImage] = []

@@ -137,7 +137,7 @@ def test_images_of_several_folders_go_by_their_paths(draw_pair: DrawPair, dark_p
     folders = [draw_pair("a/discs", DISCS), draw_pair("b/discs", DISCS[:2])]
     draw_pair("b/others", DISCS[:1])
 
-    images = evaluate_folders(folders, predictor=dark_predictor, pattern="disc*")
+    images = evaluate_folders(folders, predictor=dark_predictor, options=EvaluationOptions(pattern="disc*"))
 
     expected = [((folder / "discs.png").as_posix(), count) for folder, count in zip(folders, (4, 2), strict=True)]
     assert [(image.image, image.n_objects) for image in images] == expected

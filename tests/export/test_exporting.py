@@ -12,7 +12,7 @@ from drawn_objects import DISC, OBJECTS, TWO, Drawn, export, result, table
 from fixture_projects import snapshot
 from nuclick_qp.annotations.objects import Changes
 from nuclick_qp.errors import OptionError, ProjectError, WriteRefusedError
-from nuclick_qp.export import tiles as planning
+from nuclick_qp.export import tiles
 from nuclick_qp.geometry import Window
 from nuclick_qp.prompts import Plane
 from nuclick_qp.qupath.open_project import open_project
@@ -65,7 +65,7 @@ def test_whole_slide_too_large_is_refused_before_it_is_read(
     make_drawn_project: MakeProject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pixels: bool
 ) -> None:
     """The message says how large it would be, and a pixel size that would do; nothing is written."""
-    monkeypatch.setattr(planning, "LARGEST_REGION_PX", 30_000)
+    monkeypatch.setattr(tiles, "LARGEST_REGION_PX", 30_000)
     project = make_drawn_project([DISC])
 
     report = export(project, tmp_path / "out", format="masks", pixels=pixels)

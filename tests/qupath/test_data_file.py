@@ -20,7 +20,8 @@ from nuclick_qp.qupath.javastream.emit import emit, emit_more
 from nuclick_qp.qupath.javastream.nodes import SERIALIZABLE, Block, ClassDesc, Field, Item, JavaArray, JavaObject, JavaString
 from nuclick_qp.qupath.javastream.parse import parse
 from nuclick_qp.qupath.qpdata.building import Builder
-from nuclick_qp.qupath.qpdata.data_file import DataFile, new_data_file, parse_data_file
+from nuclick_qp.qupath.qpdata.data_file import DataFile, parse_data_file
+from nuclick_qp.qupath.qpdata.new_file import new_data_file
 from nuclick_qp.qupath.qpdata.new_objects import NewAnnotation, annotation_object
 from nuclick_qp.qupath.qpdata.path_objects import PathObject, root_of
 

@@ -13,7 +13,8 @@ from nuclick_qp.qupath.javastream.nodes import Block, ClassDesc, JavaObject
 from nuclick_qp.qupath.javastream.parse import parse
 from nuclick_qp.qupath.javastream.values import boxed, field
 from nuclick_qp.qupath.qpdata import editing
-from nuclick_qp.qupath.qpdata.data_file import DataFile, new_data_file
+from nuclick_qp.qupath.qpdata.data_file import DataFile
+from nuclick_qp.qupath.qpdata.new_file import new_data_file
 from nuclick_qp.qupath.qpdata.new_objects import NewAnnotation
 from nuclick_qp.qupath.qpdata.path_objects import PathObject, root_of
 

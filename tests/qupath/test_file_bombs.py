@@ -27,7 +27,8 @@ from nuclick_qp.qupath.javastream.nodes import (
 )
 from nuclick_qp.qupath.javastream.parse import parse
 from nuclick_qp.qupath.qpdata.building import PATH_CLASS, Builder
-from nuclick_qp.qupath.qpdata.data_file import new_data_file, parse_data_file
+from nuclick_qp.qupath.qpdata.data_file import parse_data_file
+from nuclick_qp.qupath.qpdata.new_file import new_data_file
 from nuclick_qp.qupath.qpdata.new_objects import NewAnnotation
 from nuclick_qp.qupath.qpdata.path_objects import root_of
 

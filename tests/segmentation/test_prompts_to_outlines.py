@@ -258,7 +258,7 @@ def test_progress_counts_every_prompt(draw_discs: DrawDiscs, dark_predictor: Pre
     assert sum(counts) == len(DISCS) + 1
 
 
-def test_no_prompts_give_no_outcomes(draw_discs: DrawDiscs, dark_predictor: Predictor) -> None:
+def test_no_prompts_give_no_outlines(draw_discs: DrawDiscs, dark_predictor: Predictor) -> None:
     """Nothing in, nothing out, and nothing read."""
     assert _segment(draw_discs(DISCS), [], dark_predictor) == []
 

@@ -187,9 +187,13 @@ def _class_name(classification: Any) -> str | None:
 
 
 def _measurements(given: Any) -> tuple[tuple[str, float], ...]:
-    """Give measurements by name: a mapping since QuPath 0.4, a list of pairs before."""
-    pairs = given.items() if isinstance(given, dict) else [(pair["name"], pair["value"]) for pair in given or ()]
-    return tuple((str(name), float(value)) for name, value in pairs if isinstance(value, int | float))
+    """Give measurements by name: a mapping since QuPath 0.4, a list of pairs before; what is neither has none."""
+    if isinstance(given, dict):
+        pairs = list(given.items())
+    else:
+        listed = given if isinstance(given, list) else []
+        pairs = [(pair.get("name"), pair.get("value")) for pair in listed if isinstance(pair, dict)]
+    return tuple((str(name), float(value)) for name, value in pairs if isinstance(value, int | float) and not isinstance(value, bool))
 
 
 def _text(value: Any) -> str | None:

@@ -14,10 +14,7 @@ from nuclick_qp.qupath.javastream.parse import parse
 from nuclick_qp.qupath.javastream.values import class_name, map_items
 from nuclick_qp.qupath.protocol import DATA_VERSIONS
 from nuclick_qp.qupath.qpdata.editing import draft, prompt_key, verified
-from nuclick_qp.qupath.qpdata.new_file import new_data_file
 from nuclick_qp.qupath.qpdata.path_objects import PathObject, decode_hierarchy, root_of
-
-__all__ = ["DataFile", "new_data_file", "parse_data_file"]
 
 IMAGE_TYPE_CLASS = "qupath.lib.images.ImageData$ImageType"
 _REMEDY = "open and save the image in QuPath, or restore the file from a backup"

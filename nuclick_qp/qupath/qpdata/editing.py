@@ -50,7 +50,7 @@ class Draft(NamedTuple):
 def draft(
     graph: Graph, root: PathObject, data: bytes, *, add: Sequence[ResultObject], remove_keys: frozenset[str], colours: Mapping[str, int]
 ) -> Draft:
-    """Make new bytes for a file; see `DataFile.edited`.
+    """Make new bytes for a file; see `edit_data_file`.
 
     Parameters
     ----------

@@ -9,7 +9,7 @@ from nuclick_qp.qupath.javastream.emit import emit
 from nuclick_qp.qupath.javastream.nodes import Block, Item, JavaObject, encode_text
 from nuclick_qp.qupath.qpdata.building import Builder
 from nuclick_qp.qupath.qpdata.java_classes import OBJECTS
-from nuclick_qp.qupath.qpdata.new_objects import NAMESPACE, NewAnnotation, annotation_object, root_object
+from nuclick_qp.qupath.qpdata.new_objects import FILE_IDS, NewAnnotation, annotation_object, root_object
 
 IMAGE_TYPES = ("BRIGHTFIELD_H_DAB", "BRIGHTFIELD_H_E", "BRIGHTFIELD_OTHER", "FLUORESCENCE", "OTHER", "UNSET")
 DATA_VERSION = 3
@@ -86,4 +86,4 @@ def _utf(text: str) -> bytes:
 
 
 def _id(seed: str) -> str:
-    return str(uuid.uuid5(NAMESPACE, seed))
+    return str(uuid.uuid5(FILE_IDS, seed))

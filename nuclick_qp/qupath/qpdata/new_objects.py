@@ -22,7 +22,7 @@ from nuclick_qp.qupath.qpdata.path_objects import OBJECT_ID
 
 DESCRIPTION_KEY = "ANNOTATION_DESCRIPTION"
 ALL_CHANNELS = -1
-NAMESPACE = uuid.UUID("0a1f4ad5-0d0f-5b43-9c3c-1f3f0c9d6a57")  # of the ids we derive; any fixed value does
+FILE_IDS = uuid.UUID("0a1f4ad5-0d0f-5b43-9c3c-1f3f0c9d6a57")  # of the ids we derive; any fixed value does
 
 _CLASSES: dict[ObjectKind, str] = {
     "annotation": f"{OBJECTS}PathAnnotationObject",
@@ -116,7 +116,7 @@ def result_ids(results: Iterable[ResultObject], *, taken: set[str]) -> list[str]
         candidate, tried = result.object_id, 0
         while candidate in taken:  # the user copied an outline of ours, id and all
             tried += 1
-            candidate = str(uuid.uuid5(NAMESPACE, f"{result.key} {tried}"))
+            candidate = str(uuid.uuid5(FILE_IDS, f"{result.key} {tried}"))
         taken.add(candidate)
         ids.append(candidate)
     return ids
