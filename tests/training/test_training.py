@@ -20,6 +20,7 @@ from skimage.draw import disk
 from nuclick_qp.errors import LabelsError, NuClickError, OptionError, TrainingDataError, WeightsError
 from nuclick_qp.model.cards import read_card
 from nuclick_qp.model.checkpoints import load_network
+from nuclick_qp.training import loop
 from nuclick_qp.training.augment import augment_colours
 from nuclick_qp.training.config import Augmentation, TrainingConfig, TrainingRun, read_config
 from nuclick_qp.training.images import load_folder
@@ -75,6 +76,17 @@ def test_patches_hold_the_wanted_object_under_the_click(data: Path) -> None:
     assert (exclusion * batch.wanted).sum() == 0
     assert (exclusion * batch.others).sum() == exclusion.sum() > 0
     assert (batch.wanted * batch.others).sum() == 0
+
+
+@pytest.mark.parametrize(("hardware", "expected"), [("bfloat16", torch.bfloat16), ("float32", torch.float32), ("float16", torch.float32)])
+def test_bfloat16_is_for_devices_that_have_it(monkeypatch: pytest.MonkeyPatch, hardware: str, expected: torch.dtype) -> None:
+    """Emulated it is many times slower than float32."""
+    monkeypatch.setattr(loop, "choose_precision", lambda device: hardware)
+
+    with loop._autocast(torch.device("cpu")):
+        product = torch.ones(2, 2) @ torch.ones(2, 2)
+
+    assert product.dtype == expected
 
 
 def test_objects_keep_their_size_under_rotation_and_zoom(data: Path) -> None:
