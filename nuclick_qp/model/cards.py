@@ -23,6 +23,8 @@ class Card(BaseModel):
         Kind of prompt that the model is for.
     mpp, patch_px
         Micrometres per pixel of its patches, and their side in pixels.
+    click_radius_px
+        Radius of the disc that a click is drawn as, in patch pixels; 0 is one pixel.
     threshold
         Probability from which on a pixel belongs to the object.
     min_object_px, max_hole_px
@@ -41,6 +43,7 @@ class Card(BaseModel):
     prompt: Literal["point", "line"]
     mpp: float = Field(gt=0)
     patch_px: int = Field(gt=0, multiple_of=32)
+    click_radius_px: float = Field(default=0.0, ge=0)
     threshold: float = Field(default=0.5, gt=0, lt=1)
     min_object_px: int = Field(default=50, ge=0)
     max_hole_px: int = Field(default=0, ge=0)

@@ -76,7 +76,7 @@ def options_digest(prompt: Prompt, options: RunOptions, *, card: Card, stated_mp
         "kind": options.kind,
         "class": prompt.class_name,
         "stated_mpp": stated_mpp,
-        "model": {"mpp": card.mpp, "patch_px": card.patch_px, "threshold": card.threshold},
+        "model": {"mpp": card.mpp, "patch_px": card.patch_px, "threshold": card.threshold, "click_px": card.click_radius_px},
         "least": {"object_px": card.min_object_px, "hole_px": card.max_hole_px},
         "segment": {name: getattr(options.segment, name) for name in CHANGES_RESULTS},
     }

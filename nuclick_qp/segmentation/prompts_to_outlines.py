@@ -15,7 +15,7 @@ from shapely import STRtree, box
 from shapely.geometry.base import BaseGeometry
 
 from nuclick_qp.geometry import Window
-from nuclick_qp.guidance.signals import build_inputs
+from nuclick_qp.guidance.signals import build_inputs, inclusion_map
 from nuclick_qp.model.predictor import Predictor
 from nuclick_qp.prompts import Outline, Prompt, Status, points_xy
 from nuclick_qp.segmentation.outlines import trace_outline
@@ -201,8 +201,10 @@ def _segment_all(scene: _Scene, on_done: Callable[[int], None]) -> Iterator[tupl
         for job in read_ahead(_read_jobs(seen), READ_AHEAD):
             waiting = len(cut_off)
             probabilities = _predict(seen, job.inputs)
-            for index, window, inputs, probability in zip(job.indices, job.windows, job.inputs, probabilities, strict=True):
-                found = _to_candidate(seen, seen.prompts[index], window=window, marker=inputs[3] > 0, probability=probability)
+            for index, window, probability in zip(job.indices, job.windows, probabilities, strict=True):
+                prompt = seen.prompts[index]
+                marker = inclusion_map(prompt, window) > 0  # the very click: a disc may reach into a neighbour
+                found = _to_candidate(seen, prompt, window=window, marker=marker, probability=probability)
                 may_zoom = zoom_out != zoom_outs[-1] and 2 * window.scale <= MAX_COARSENING * scene.scale
                 if may_zoom and isinstance(found, Outline) and found.status is Status.TOO_LARGE:
                     cut_off.append(left[index])
@@ -276,6 +278,7 @@ def _read_jobs(scene: _Scene) -> Iterator[_Job]:
             prompts,
             windows=windows,
             others_xy=[scene.others.near(prompt, window) for prompt, window in zip(prompts, windows, strict=True)],
+            click_radius_px=scene.predictor.card.click_radius_px,
         )
         yield _Job(tuple(patch.index for patch, _ in batch), tuple(windows), inputs)
 

@@ -141,6 +141,9 @@ class TrainingConfig(_Strict):
         Synthetic images of touching cells beside those of the sources.
     mpp, patch_px
         Micrometres per pixel that the network sees, and side of its patches.
+    click_radius_px
+        Radius of the discs that clicks are drawn as, in patch pixels, written into the card; 0 is one
+        pixel, as in the paper. For points.
     min_object_px, max_hole_px
         Post-processing at that resolution, written into the card.
     exclusion_drop, exclusion_keep
@@ -163,6 +166,7 @@ class TrainingConfig(_Strict):
     seed: int = 0
     mpp: float = Field(default=0.25, gt=0)
     patch_px: int = Field(default=128, gt=0, multiple_of=32)
+    click_radius_px: float = Field(default=0.0, ge=0)
     min_object_px: int = Field(default=50, ge=0)
     max_hole_px: int = Field(default=0, ge=0)
     width: float = Field(default=0.25, gt=0)
@@ -182,9 +186,11 @@ class TrainingConfig(_Strict):
     augmentation: Augmentation = Augmentation()
 
     @model_validator(mode="after")
-    def _has_no_squiggles_on_background(self) -> Self:
+    def _has_no_clicks_among_squiggles(self) -> Self:
         if self.prompt == "line" and self.background_share:
             raise ValueError("`background_share` is for points; remove it")
+        if self.prompt == "line" and self.click_radius_px:
+            raise ValueError("`click_radius_px` is for points; remove it")
         return self
 
 

@@ -27,6 +27,7 @@ def export(net: NuClickNet, config: TrainingConfig, out: Path, *, start: Card | 
         prompt=config.prompt,
         mpp=config.mpp,
         patch_px=config.patch_px,
+        click_radius_px=config.click_radius_px,
         min_object_px=config.min_object_px,
         max_hole_px=config.max_hole_px,
         network=net.settings,

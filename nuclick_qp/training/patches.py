@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from torch import Tensor
 
+from nuclick_qp.guidance.signals import draw_clicks
 from nuclick_qp.guidance.simulated import random_inner_click, random_squiggle
 from nuclick_qp.training.config import TrainingConfig
 from nuclick_qp.training.images import LabelledImage
@@ -89,10 +90,10 @@ def _draw_patch(image: LabelledImage, config: TrainingConfig, rng: np.random.Gen
             if not wanted.any():
                 return _draw_patch(image, config, rng)
             click = random_inner_click(wanted, rng)
-        inclusion = np.zeros((side, side), bool)
-        inclusion[click] = True
+        inclusion = _discs(np.array([click]), side, radius_px=config.click_radius_px)
         others = _centroids_of_others(image, placed, side)
-    signals = np.stack([inclusion, _exclusion(_keep_some(others, config, rng), inclusion)]).astype(np.float32)
+    exclusion = _discs(_keep_some(others, config, rng), side, radius_px=config.click_radius_px)
+    signals = np.stack([inclusion, exclusion & ~inclusion]).astype(np.float32)
     masks = [torch.from_numpy(mask[None].astype(np.float32)) for mask in (wanted, (labels > 0) & ~wanted)]
     return torch.cat([pixels, torch.from_numpy(signals)]), masks[0], masks[1]
 
@@ -174,7 +175,8 @@ def _keep_some(row_col: NDArray[np.intp], config: TrainingConfig, rng: np.random
     return row_col[rng.random(len(row_col)) < rng.uniform(config.exclusion_keep, 1)]
 
 
-def _exclusion(row_col: NDArray[np.intp], inclusion: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    signal = np.zeros_like(inclusion)
-    signal[tuple(row_col.T)] = True
-    return signal & ~inclusion
+def _discs(row_col: NDArray[np.intp], side: int, *, radius_px: float) -> NDArray[np.bool_]:
+    """Draw clicks as use does, see `draw_clicks`."""
+    signal = np.zeros((side, side), np.float32)
+    draw_clicks(signal, row_col, radius_px=radius_px)
+    return signal > 0

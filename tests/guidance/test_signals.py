@@ -17,6 +17,31 @@ def test_click_marks_the_pixel_that_it_lies_in() -> None:
     assert np.argwhere(signal).tolist() == [[1, 3]]
 
 
+def test_click_may_mark_a_disc() -> None:
+    """All pixels whose centres lie within the radius of the clicked one; a squiggle stays a line."""
+    window = Window(0, 0, 16, 16)
+
+    signal = inclusion_map(click_at(8.5, 6.5), window, click_radius_px=3)
+    cut_off = inclusion_map(click_at(0.5, 0.5), window, click_radius_px=3)
+    stroke = Prompt("line", (((2.5, 2.5), (9.5, 2.5)),))
+
+    rows, cols = np.mgrid[:16, :16]
+    assert np.array_equal(signal > 0, (rows - 6) ** 2 + (cols - 8) ** 2 <= 9)
+    assert np.array_equal(cut_off > 0, rows**2 + cols**2 <= 9)
+    assert np.array_equal(inclusion_map(stroke, window, click_radius_px=3), inclusion_map(stroke, window))
+
+
+def test_discs_of_neighbours_keep_off_the_own_disc() -> None:
+    """Where two discs overlap the pixel belongs to the wanted object."""
+    window = Window(0, 0, 16, 16)
+    own = inclusion_map(click_at(5.5, 8.5), window, click_radius_px=3)
+
+    signal = exclusion_map(np.array([[9.5, 8.5]]), own, window, click_radius_px=3)
+
+    rows, cols = np.mgrid[:16, :16]
+    assert np.array_equal(signal > 0, ((rows - 8) ** 2 + (cols - 9) ** 2 <= 9) & (own == 0))
+
+
 def test_squiggle_is_an_unbroken_line() -> None:
     """Every pixel of a stroke has a neighbour; both strokes are drawn."""
     prompt = Prompt("line", (((2.5, 2.5), (12.5, 7.5)), ((20.5, 20.5), (20.5, 25.5))))

@@ -154,6 +154,27 @@ def _exclusion(net: _Recorder) -> NDArray[np.intp]:
     return np.argwhere(torch.cat(net.seen)[:, 4].numpy())
 
 
+def test_clicks_are_drawn_as_the_card_says(draw_discs: DrawDiscs, recorder: tuple[_Recorder, Predictor]) -> None:
+    """A card with a radius of 2 px has discs of 13 px in both signals."""
+    net, predictor = recorder
+    predictor.card = predictor.card.model_copy(update={"click_radius_px": 2.0})
+
+    _segment(draw_discs([(60, 60, 9)]), [click_at(60, 60), click_at(80, 60)], predictor)
+
+    assert [signal.sum() for signal in net.seen[0][:, 3:].flatten(0, 1)] == [13] * 4
+
+
+def test_a_disc_does_not_reach_into_a_neighbour(draw_discs: DrawDiscs, dark_predictor: Predictor) -> None:
+    """Two discs 3 px apart and a click near the rim of one: only the object under the very click is kept."""
+    discs = [(60.0, 60.0, 9.0), (81.0, 60.0, 9.0)]
+    dark_predictor.card = dark_predictor.card.model_copy(update={"click_radius_px": 5.0})
+
+    (outline,) = _segment(draw_discs(discs), [click_at(67, 60)], dark_predictor)
+
+    assert outline.polygon is not None
+    assert outline.polygon.area == pytest.approx(np.pi * 81, rel=0.05)
+
+
 def test_neighbours_and_context_are_excluded(draw_discs: DrawDiscs, recorder: tuple[_Recorder, Predictor]) -> None:
     """Other prompts, prompts of other classes and standing detections mark what is not wanted."""
     net, predictor = recorder

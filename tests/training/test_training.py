@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from pydantic import ValidationError
 from scipy import ndimage
 from skimage.draw import disk
 
@@ -76,6 +77,31 @@ def test_patches_hold_the_wanted_object_under_the_click(data: Path) -> None:
     assert (exclusion * batch.wanted).sum() == 0
     assert (exclusion * batch.others).sum() == exclusion.sum() > 0
     assert (batch.wanted * batch.others).sum() == 0
+
+
+def test_clicks_may_be_discs_in_training_as_in_use(data: Path) -> None:
+    """A disc round each click that the same draws make as one pixel; the card tells use the radius."""
+    images, _ = load_folder(_config().sources[0], root=data, mpp=0.25)
+    pixels, discs = (
+        draw_batch(images, _config(patch_px=64, batch_size=8, click_radius_px=radius), np.random.default_rng(0)) for radius in (0, 3)
+    )
+
+    rows, cols = np.mgrid[:64, :64]
+    for pixel, disc in zip(pixels.inputs.numpy(), discs.inputs.numpy(), strict=True):
+        ((row, col),) = np.argwhere(pixel[3])
+        assert np.array_equal(disc[3] > 0, (rows - row) ** 2 + (cols - col) ** 2 <= 9)
+        excluded = ndimage.distance_transform_edt(pixel[4] == 0) <= 3 if pixel[4].any() else np.zeros((64, 64), bool)
+        assert np.array_equal(disc[4] > 0, excluded & (disc[3] == 0))
+    assert torch.equal(pixels.wanted, discs.wanted)
+    with pytest.raises(ValidationError, match="is for points"):
+        _config(prompt="line", click_radius_px=3)
+
+
+def test_radius_of_clicks_goes_into_the_card(data: Path, tmp_path: Path) -> None:
+    """Use draws clicks as training did."""
+    card = train(_config(steps=1, click_radius_px=2.5), TrainingRun(data, tmp_path / "out", workers=0))
+
+    assert card.click_radius_px == 2.5
 
 
 @pytest.mark.parametrize(("hardware", "expected"), [("bfloat16", torch.bfloat16), ("float32", torch.float32), ("float16", torch.float32)])
