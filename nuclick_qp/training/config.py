@@ -130,6 +130,26 @@ class Augmentation(_Strict):
     off_centre_px: float = Field(default=8.0, ge=0)
 
 
+class Loss(_Strict):
+    """What the loss is made of, see `LossTerms`; the default is eq. 1.
+
+    Attributes
+    ----------
+    overlap
+        The term of the whole object: soft ``dice`` as in the paper, or soft ``iou``.
+    weighted
+        Whether the cross entropy is weighted as in eq. 1: wanted and other objects up, background not.
+    rim, rim_px
+        Factor of the mean cross entropy over the pixels near the outline of the wanted object, and how
+        near they are.
+    """
+
+    overlap: Literal["dice", "iou"] = "dice"
+    weighted: bool = True
+    rim: float = Field(default=0.0, ge=0)
+    rim_px: int = Field(default=4, gt=0)
+
+
 class TrainingConfig(_Strict):
     """One training run.
 
@@ -154,7 +174,7 @@ class TrainingConfig(_Strict):
         for points: a squiggle beside all glands is not simulated.
     max_ratio
         Upper bound of the factor a of eq. 1. The paper has none, which a very large number gives;
-        in crowded patches outlines grow then, see `hybrid_loss`.
+        in crowded patches outlines grow then, see `LossTerms`.
     """
 
     name: str
@@ -181,6 +201,7 @@ class TrainingConfig(_Strict):
     exclusion_keep: float = Field(default=0.6, ge=0, le=1)
     background_share: float = Field(default=0.0, ge=0, lt=1)
     max_ratio: float = Field(default=1.0, gt=0)
+    loss: Loss = Loss()
     validate_every: int = Field(default=250, gt=0)
     checkpoint_minutes: float = Field(default=3.0, gt=0)
     augmentation: Augmentation = Augmentation()

@@ -20,7 +20,7 @@ from nuclick_qp.training.config import TrainingConfig, TrainingRun
 from nuclick_qp.training.finish import export
 from nuclick_qp.training.images import LabelledImage
 from nuclick_qp.training.log import LogRow, TrainingLog
-from nuclick_qp.training.losses import hybrid_loss
+from nuclick_qp.training.losses import LossTerms, hybrid_loss
 from nuclick_qp.training.patches import Batch, draw_batch
 from nuclick_qp.training.sources import load_images
 from nuclick_qp.training.state import TrainingState
@@ -159,7 +159,8 @@ def _take_step(state: TrainingState, batch: Batch) -> float:
     state.net.train()
     with _autocast(state.device):
         logits = state.net(_to(batch.inputs, state.device))
-    loss = hybrid_loss(logits, _to(batch.wanted, state.device), _to(batch.others, state.device), max_ratio=config.max_ratio)
+    terms = LossTerms(max_ratio=config.max_ratio, **config.loss.model_dump())
+    loss = hybrid_loss(logits, _to(batch.wanted, state.device), _to(batch.others, state.device), terms=terms)
     state.optimizer.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]  # torch has no annotation here
     torch.nn.utils.clip_grad_norm_(state.net.parameters(), 5.0)

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from nuclick_qp.training.losses import hybrid_loss
+from nuclick_qp.training.losses import LossTerms, hybrid_loss
 
 
 def _masks() -> tuple[torch.Tensor, torch.Tensor]:
@@ -39,7 +39,7 @@ def test_bound_limits_the_ratio() -> None:
     wanted, others = _masks()
     dice = 1 - (2 * 0.5 * 2 + 1) / (0.5 * 16 + 2 + 1)
 
-    loss = hybrid_loss(torch.zeros(1, 1, 4, 4), wanted, others, max_ratio=1.0)
+    loss = hybrid_loss(torch.zeros(1, 1, 4, 4), wanted, others, terms=LossTerms(max_ratio=1.0))
 
     assert float(loss) == pytest.approx(dice + (2 * 2 + 4 * 2 + 10) / 16 * math.log(2))
 
@@ -63,3 +63,46 @@ def test_ratio_is_that_of_each_patch() -> None:
     both = hybrid_loss(logits.repeat(2, 1, 1, 1), torch.cat([wanted, others]), torch.cat([others, wanted]))
 
     assert float(both) == pytest.approx(float(sum(alone)) / 2)
+
+
+def test_every_pixel_may_count_the_same() -> None:
+    """Without weights the cross entropy is its plain mean."""
+    wanted, others = _masks()
+    dice = 1 - (2 * 0.5 * 2 + 1) / (0.5 * 16 + 2 + 1)
+
+    loss = hybrid_loss(torch.zeros(1, 1, 4, 4), wanted, others, terms=LossTerms(weighted=False))
+
+    assert float(loss) == pytest.approx(dice + math.log(2))
+
+
+def test_overlap_may_be_the_intersection_over_union() -> None:
+    """Soft IoU in place of soft Dice; a perfect mask costs nothing in either."""
+    wanted, others = _masks()
+    terms = LossTerms(overlap="iou", weighted=False)
+    iou = 1 - (0.5 * 2 + 1) / (0.5 * 16 + 2 - 0.5 * 2 + 1)
+
+    assert float(hybrid_loss(torch.zeros(1, 1, 4, 4), wanted, others, terms=terms)) == pytest.approx(iou + math.log(2))
+    assert float(hybrid_loss(200 * wanted - 100, wanted, others, terms=terms)) == pytest.approx(0, abs=1e-6)
+
+
+def test_rim_looks_at_the_pixels_near_the_outline_only() -> None:
+    """A square of 8 px: a wrong pixel next to its outline costs the mean over the band, one far away nothing more."""
+    wanted = torch.zeros(1, 1, 32, 32)
+    wanted[..., 12:20, 12:20] = 1
+    plain, rim = LossTerms(weighted=False), LossTerms(weighted=False, rim=1.0, rim_px=2)
+    band = 12 * 12 - 4 * 4
+
+    def added(row: int, col: int) -> float:
+        logits = 40 * wanted - 20
+        logits[..., row, col] *= -1
+        return float(hybrid_loss(logits, wanted, 0 * wanted, terms=rim) - hybrid_loss(logits, wanted, 0 * wanted, terms=plain))
+
+    assert added(11, 15) == added(18, 15) == pytest.approx(20 / band, rel=1e-4)
+    assert added(2, 2) == added(15, 15) == pytest.approx(0, abs=1e-5)
+
+
+def test_patch_that_wants_nothing_has_no_rim() -> None:
+    """No outline, no term, and no division by nothing."""
+    nothing, logits = torch.zeros(1, 1, 16, 16), torch.zeros(1, 1, 16, 16)
+
+    assert hybrid_loss(logits, nothing, nothing, terms=LossTerms(rim=1.0)) == hybrid_loss(logits, nothing, nothing)

@@ -104,6 +104,17 @@ def test_radius_of_clicks_goes_into_the_card(data: Path, tmp_path: Path) -> None
     assert card.click_radius_px == 2.5
 
 
+def test_the_loss_is_that_of_the_configuration(data: Path, tmp_path: Path) -> None:
+    """The first step's loss moves when a term is added, and the same batch is drawn."""
+    losses = []
+    for name, loss in (("plain", {}), ("rim", {"rim": 5.0}), ("even", {"weighted": False})):
+        run = TrainingRun(data, tmp_path / name, workers=0)
+        train(_config(steps=1, loss=loss), run, on_step=lambda progress: losses.append(progress.row.loss if progress.row else 0.0))
+
+    assert losses[1] > losses[0] + 1
+    assert losses[2] < losses[0]
+
+
 @pytest.mark.parametrize(("hardware", "expected"), [("bfloat16", torch.bfloat16), ("float32", torch.float32), ("float16", torch.float32)])
 def test_bfloat16_is_for_devices_that_have_it(monkeypatch: pytest.MonkeyPatch, hardware: str, expected: torch.dtype) -> None:
     """Emulated it is many times slower than float32."""
