@@ -105,6 +105,8 @@ class Augmentation(_Strict):
         Relative change of the amount of each stain (haematoxylin, eosin, DAB).
     restain
         Probability that eosin is turned into DAB.
+    rings
+        Probability that nuclei get rings of DAB, as in membranous immunohistochemistry.
     hue, saturation
         Turn of the colours in degrees, and relative change of their strength.
     brightness, contrast
@@ -120,6 +122,7 @@ class Augmentation(_Strict):
     zoom: float = Field(default=1.25, ge=1)
     stain: float = Field(default=0.25, ge=0)
     restain: float = Field(default=0.2, ge=0, le=1)
+    rings: float = Field(default=0.0, ge=0, le=1)
     hue: float = Field(default=0.0, ge=0, le=180)
     saturation: float = Field(default=0.0, ge=0, le=1)
     brightness: float = Field(default=0.1, ge=0)

@@ -22,6 +22,7 @@ from nuclick_qp.training.images import LabelledImage
 from nuclick_qp.training.log import LogRow, TrainingLog
 from nuclick_qp.training.losses import LossTerms, hybrid_loss
 from nuclick_qp.training.patches import Batch, draw_batch
+from nuclick_qp.training.rings import draw_rings
 from nuclick_qp.training.sources import load_images
 from nuclick_qp.training.state import TrainingState
 from nuclick_qp.training.stopping import hold_back_stops, ignore_stops
@@ -90,8 +91,10 @@ class _Batches(Dataset[Batch]):
     def __getitem__(self, step: int) -> Batch:
         batch = draw_batch(self.images, self.config, np.random.default_rng([self.seed, step]))
         if self.augment:
-            generator = torch.Generator().manual_seed(self.seed * 1_000_000_007 + step)
-            batch.inputs[:, :3] = augment_colours(batch.inputs[:, :3], self.config.augmentation, generator)
+            generator, settings = torch.Generator().manual_seed(self.seed * 1_000_000_007 + step), self.config.augmentation
+            if settings.rings:
+                batch.inputs[:, :3] = draw_rings(batch.inputs[:, :3], batch.wanted + batch.others, settings.rings, generator)
+            batch.inputs[:, :3] = augment_colours(batch.inputs[:, :3], settings, generator)
         return batch
 
 
