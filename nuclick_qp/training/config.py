@@ -178,6 +178,9 @@ class TrainingConfig(_Strict):
     max_ratio
         Upper bound of the factor a of eq. 1. The paper has none, which a very large number gives;
         in crowded patches outlines grow then, see `LossTerms`.
+    init_share
+        The result is the mean of the trained weights and those that the run started from (``--init``),
+        which have this share of it: less noise, and less forgetting of what this run does not show.
     """
 
     name: str
@@ -204,6 +207,7 @@ class TrainingConfig(_Strict):
     exclusion_keep: float = Field(default=0.6, ge=0, le=1)
     background_share: float = Field(default=0.0, ge=0, lt=1)
     max_ratio: float = Field(default=1.0, gt=0)
+    init_share: float = Field(default=0.0, ge=0, lt=1)
     loss: Loss = Loss()
     validate_every: int = Field(default=250, gt=0)
     checkpoint_minutes: float = Field(default=3.0, gt=0)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from nuclick_qp.errors import OptionError
 from nuclick_qp.model.cards import Card, find_card
 from nuclick_qp.model.checkpoints import load_network
 from nuclick_qp.model.devices import choose_device, choose_precision
@@ -24,7 +25,7 @@ from nuclick_qp.training.losses import LossTerms, hybrid_loss
 from nuclick_qp.training.patches import Batch, draw_batch
 from nuclick_qp.training.rings import draw_rings
 from nuclick_qp.training.sources import load_images
-from nuclick_qp.training.state import TrainingState
+from nuclick_qp.training.state import TrainingState, move_towards
 from nuclick_qp.training.stopping import hold_back_stops, ignore_stops
 
 VALIDATION_PATCHES = 256
@@ -53,6 +54,8 @@ def train(
 
     Raises
     ------
+    OptionError
+        If the configuration keeps a share of weights that the run does not start from.
     LabelsError, TrainingDataError
         Before the first step, if an image or label cannot be read, or not be learned from.
     DeviceError
@@ -62,12 +65,15 @@ def train(
     KeyboardInterrupt
         After Ctrl-C, when the checkpoint is written.
     """
+    if config.init_share and run.init is None:
+        raise OptionError("`init_share` keeps a share of the weights that a run starts from; name them with --init, or remove that key")
     device = choose_device(run.device)
     training, validation = load_images(config, run.data)
-    state, start = TrainingState.new(config, device), None
+    state, start, first = TrainingState.new(config, device), None, None
     if run.init is not None:
         start, weights = find_card(run.init)
-        state.begin_with(load_network(start, weights))
+        first = load_network(start, weights)
+        state.begin_with(first)
     run.out.mkdir(parents=True, exist_ok=True)
     checkpoint = run.out / "checkpoint.pt"
     if checkpoint.exists():
@@ -79,6 +85,8 @@ def train(
         state.store(checkpoint)
     if stopped():
         raise KeyboardInterrupt
+    if first is not None:
+        move_towards(state.average, first.to(state.device), share=config.init_share)
     return export(state.average, config, run.out, start=start)
 
 

@@ -78,15 +78,17 @@ class TrainingState:
             getattr(self, name).load_state_dict(stored[name])
         self.step = stored["step"]
 
-    @torch.no_grad()
     def follow(self) -> None:
         """Move the average of weights and batch norm statistics towards the network."""
-        decay = min(self.config.ema_decay, self.step / (self.step + 10))
-        for kept, new in zip(self.average.state_dict().values(), self.net.state_dict().values(), strict=True):
-            if kept.is_floating_point():
-                kept.lerp_(new, 1 - decay)
-            else:
-                kept.copy_(new)
+        move_towards(self.average, self.net, share=1 - min(self.config.ema_decay, self.step / (self.step + 10)))
+
+
+@torch.no_grad()
+def move_towards(net: NuClickNet, other: NuClickNet, *, share: float) -> None:
+    """Mix a share of another network into the weights and batch norm statistics of one, in place; counters stay."""
+    for kept, new in zip(net.state_dict().values(), other.state_dict().values(), strict=True):
+        if kept.is_floating_point():
+            kept.lerp_(new, share)
 
 
 def _channels_last(net: NuClickNet) -> NuClickNet:

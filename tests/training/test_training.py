@@ -183,6 +183,24 @@ def test_run_starts_from_another_model(data: Path, tmp_path: Path) -> None:
         train(_config(width=0.2), TrainingRun(data, tmp_path / "third", workers=0, init=start))
 
 
+def test_result_may_keep_a_share_of_the_start(data: Path, tmp_path: Path) -> None:
+    """A quarter of the start and three quarters of what the run without the key ends with."""
+    train(_config(), TrainingRun(data, tmp_path / "first", workers=0))
+    start = str(tmp_path / "first" / "discs.json")
+    for name, share in (("without", 0.0), ("with", 0.25)):
+        train(_config(seed=1, init_share=share), TrainingRun(data, tmp_path / name, workers=0, init=start))
+
+    first, without, mixed = (
+        load_network(read_card(tmp_path / name / "discs.json"), tmp_path / name / "discs.safetensors").state_dict()
+        for name in ("first", "without", "with")
+    )
+    for key in ("head.weight", "enc1.0.0.weight", "enc1.0.1.running_var"):
+        assert not torch.allclose(first[key], without[key], atol=1e-3)
+        assert torch.allclose(mixed[key], 0.25 * first[key] + 0.75 * without[key], atol=2e-3, rtol=2e-3)  # half precision
+    with pytest.raises(OptionError, match="--init"):
+        train(_config(init_share=0.5), TrainingRun(data, tmp_path / "out", workers=0))
+
+
 def test_exclusion_may_be_dropped(data: Path) -> None:
     """Patches without exclusion teach the network to do without it."""
     images, _ = load_folder(_config().sources[0], root=data, mpp=0.25)
