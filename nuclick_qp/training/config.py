@@ -167,7 +167,7 @@ class TrainingConfig(_Strict):
     click_radius_px
         Radius of the discs that clicks are drawn as, in patch pixels, written into the card; 0 is one
         pixel, as in the paper. For points.
-    min_object_px, max_hole_px
+    threshold, min_object_px, max_hole_px
         Post-processing at that resolution, written into the card.
     exclusion_drop, exclusion_keep
         Share of the patches without any exclusion signal, and the least share of neighbours that
@@ -193,6 +193,7 @@ class TrainingConfig(_Strict):
     mpp: float = Field(default=0.25, gt=0)
     patch_px: int = Field(default=128, gt=0, multiple_of=32)
     click_radius_px: float = Field(default=0.0, ge=0)
+    threshold: float = Field(default=0.5, gt=0, lt=1)
     min_object_px: int = Field(default=50, ge=0)
     max_hole_px: int = Field(default=0, ge=0)
     width: float = Field(default=0.25, gt=0)

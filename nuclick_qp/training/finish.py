@@ -28,6 +28,7 @@ def export(net: NuClickNet, config: TrainingConfig, out: Path, *, start: Card | 
         mpp=config.mpp,
         patch_px=config.patch_px,
         click_radius_px=config.click_radius_px,
+        threshold=config.threshold,
         min_object_px=config.min_object_px,
         max_hole_px=config.max_hole_px,
         network=net.settings,

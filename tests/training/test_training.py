@@ -97,11 +97,13 @@ def test_clicks_may_be_discs_in_training_as_in_use(data: Path) -> None:
         _config(prompt="line", click_radius_px=3)
 
 
-def test_radius_of_clicks_goes_into_the_card(data: Path, tmp_path: Path) -> None:
-    """Use draws clicks as training did."""
-    card = train(_config(steps=1, click_radius_px=2.5), TrainingRun(data, tmp_path / "out", workers=0))
+def test_what_use_has_to_know_goes_into_the_card(data: Path, tmp_path: Path) -> None:
+    """Use draws clicks as training did, and makes objects as the configuration says."""
+    config = _config(steps=1, click_radius_px=2.5, threshold=0.4, min_object_px=10, max_hole_px=64)
 
-    assert card.click_radius_px == 2.5
+    card = train(config, TrainingRun(data, tmp_path / "out", workers=0))
+
+    assert (card.click_radius_px, card.threshold, card.min_object_px, card.max_hole_px) == (2.5, 0.4, 10, 64)
 
 
 def test_the_loss_is_that_of_the_configuration(data: Path, tmp_path: Path) -> None:
