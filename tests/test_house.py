@@ -1,5 +1,6 @@
-"""The rules of the house that no linter knows: names of modules, lengths of files, the length of the README."""
+"""The rules of the house that no linter knows: names of modules in the library, lengths of files, functions and the README."""
 
+import ast
 from collections import Counter
 from pathlib import Path
 
@@ -21,6 +22,27 @@ def test_files_can_be_read_in_one_sitting() -> None:
     lengths = {path.relative_to(ROOT).as_posix(): len(path.read_text("utf-8").splitlines()) for path in MODULES}
 
     assert {name: length for name, length in lengths.items() if length > 350} == {}
+
+
+def test_functions_can_be_seen_at_once() -> None:
+    """At most 40 lines each without the docstring, in the library and in the commands."""
+    paths = [*MODULES, *(ROOT / "cli").rglob("*.py")]
+    found = [(f"{path.relative_to(ROOT)}: {node.name}", length_of(node)) for path in paths for node in functions_in(path)]
+
+    assert len(found) > 800  # all of them were looked at
+    assert [(name, length) for name, length in found if length > 40] == []
+
+
+def functions_in(path: Path) -> list[ast.FunctionDef]:
+    """Give all functions and methods of a file."""
+    return [node for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.FunctionDef)]
+
+
+def length_of(node: ast.FunctionDef) -> int:
+    """Count the lines of a function, those of its docstring left out."""
+    first = node.body[0]
+    docstring = 0 if ast.get_docstring(node) is None else (first.end_lineno or 0) - first.lineno + 1
+    return (node.end_lineno or 0) - node.lineno + 1 - docstring
 
 
 def test_readme_is_for_those_who_arrive() -> None:

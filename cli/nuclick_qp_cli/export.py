@@ -67,23 +67,23 @@ def export(
     )
     with open_project(project, engine=engine.value) as opened:
         report = export_project(opened, output, options)
-    print_report(report, output, as_json=as_json)
+    print_export(report, output, as_json=as_json)
     sys.exit(0 if report.all_ok else 1)
 
 
-def print_report(report: "ExportReport", folder: Path, *, as_json: bool) -> None:
+def print_export(report: "ExportReport", folder: Path, *, as_json: bool) -> None:
     """Print a report to stdout: as JSON, or as a few lines to read."""
     if as_json:
         print(report.model_dump_json(indent=2))
         return
     for image in report.images:
-        print(_image_line(image))
+        print(_export_line(image))
     for name in report.unknown_classes:
         print(f"no object has the class {name!r}; correct --classes")
     print(f"{sum(image.objects for image in report.images)} objects exported into {folder}")
 
 
-def _image_line(image: "ImageExport") -> str:
+def _export_line(image: "ImageExport") -> str:
     """Say what became of an image, and what a user may miss."""
     notes = [
         (image.cut, "cut at the border of a tile"),

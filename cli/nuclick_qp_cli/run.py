@@ -1,6 +1,5 @@
 """`nuclick-qp run`: segment all prompts of a QuPath project."""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -27,7 +26,7 @@ from nuclick_qp_cli.shared import (
     ReportJsonOption,
     TtaOption,
     choose_models,
-    print_report,
+    end_with,
     split_names,
 )
 
@@ -72,5 +71,4 @@ def run(
     )
     with open_project(project, engine=engine.value) as opened, show_progress() as progress:
         report = segment_project(opened, predictors, options=options, progress=progress)
-    print_report(report, as_json=as_json)
-    sys.exit(0 if report.all_ok else 1)
+    end_with(report, as_json=as_json)

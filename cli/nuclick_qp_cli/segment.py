@@ -1,6 +1,5 @@
 """`nuclick-qp segment`: segment the prompts of one image, GeoJSON or ASAP's XML in and out."""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -22,7 +21,7 @@ from nuclick_qp_cli.shared import (
     ReportJsonOption,
     TtaOption,
     choose_models,
-    print_report,
+    end_with,
     split_names,
 )
 
@@ -62,5 +61,4 @@ def segment(
         report = segment_file(
             slide, prompts, output, predictors=predictors, options=options, progress=progress, is_cropped=not no_crop
         )
-    print_report(report, as_json=as_json)
-    sys.exit(0 if report.all_ok else 1)
+    end_with(report, as_json=as_json)

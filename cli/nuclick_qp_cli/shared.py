@@ -1,8 +1,9 @@
 """What several commands share: their options, models by name, reports to the terminal."""
 
+import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -69,6 +70,12 @@ def choose_models(*, points: str, lines: str, device: str) -> tuple["Predictors"
         raise OptionError("--points none and --lines none leave nothing to do; name a model for one of them")
     chosen = {f"{kind}s": name for kind, name in named.items() if name not in (NO_MODEL, DEFAULT_MODEL)}
     return load_predictors(**chosen, device=device, left_out=left_out), left_out
+
+
+def end_with(report: "RunReport", *, as_json: bool) -> NoReturn:
+    """Print a report, and end with the exit code that says whether all is well."""
+    print_report(report, as_json=as_json)
+    sys.exit(0 if report.all_ok else 1)
 
 
 def print_report(report: "RunReport", *, as_json: bool) -> None:

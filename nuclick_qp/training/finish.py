@@ -12,7 +12,7 @@ from nuclick_qp.storage.atomic import write_atomically
 from nuclick_qp.training.config import TrainingConfig
 
 
-def export(net: NuClickNet, config: TrainingConfig, out: Path, *, start: Card | None = None) -> Card:
+def finish(net: NuClickNet, config: TrainingConfig, out: Path, *, start: Card | None = None) -> Card:
     """Write the weights and the card of a trained network.
 
     Parameters

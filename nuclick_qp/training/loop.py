@@ -18,7 +18,7 @@ from nuclick_qp.model.checkpoints import load_network
 from nuclick_qp.model.devices import choose_device, choose_precision
 from nuclick_qp.training.augment import augment_colours
 from nuclick_qp.training.config import TrainingConfig, TrainingRun
-from nuclick_qp.training.finish import export
+from nuclick_qp.training.finish import finish
 from nuclick_qp.training.images import LabelledImage
 from nuclick_qp.training.log import LogRow, TrainingLog
 from nuclick_qp.training.losses import LossTerms, hybrid_loss
@@ -87,7 +87,7 @@ def train(
         raise KeyboardInterrupt
     if first is not None:
         move_towards(state.average, first.to(state.device), share=config.init_share)
-    return export(state.average, config, run.out, start=start)
+    return finish(state.average, config, run.out, start=start)
 
 
 class _Batches(Dataset[Batch]):
