@@ -5,9 +5,11 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from shapely import box
 
+from drawn_projects import points_at
 from fixture_projects import DATA, entry_of, snapshot
 from nuclick_qp.annotations.objects import Changes, ResultObject
 from nuclick_qp.prompts import Plane
@@ -104,3 +106,57 @@ def test_only_the_images_asked_for_are_restored(folder: Path, command_line: Comm
     assert command_line("restore", folder, "--images", entry_of(open_files_project(folder), "2").name) == 0
 
     assert snapshot(folder) == before
+
+
+def draw_point(folder: Path, old: float, new: float) -> None:
+    """Move a point of the first image along x, as a user does in QuPath after a run."""
+    path = folder / "data/1/data.qpdata"
+    before, after = (np.array([x], ">f4").tobytes() for x in (old, new))
+    assert path.read_bytes().count(before) == 1
+    path.write_bytes(path.read_bytes().replace(before, after))
+
+
+@pytest.fixture
+def worked_on(make_project: Callable[..., Path]) -> Path:
+    """Give a project of two points with one outline of ours, of which the user moved a point since."""
+    folder = make_project(points_at((60, 60), (100, 70))).parent
+    write_result(folder, "a")
+    draw_point(folder, 100, 101)
+    return folder
+
+
+def test_what_a_user_drew_since_the_first_run_is_told_and_kept(
+    worked_on: Path, command_line: CommandLine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With --dry-run and without: counts of what would go, exit code 1, and not a byte differs."""
+    before = snapshot(worked_on)
+
+    for arguments in ((), ("--dry-run",)):
+        assert command_line("restore", worked_on, *arguments) == 1
+        out = capsys.readouterr().out
+        assert "left as it is: 1 point and 1 outline of nuclick-qp would go, drawn or changed since the first run" in out
+        assert "nuclick-qp clear" in out
+        assert "--force" in out
+    assert snapshot(worked_on) == before
+
+
+def test_force_restores_all_the_same(worked_on: Path, command_line: CommandLine, capsys: pytest.CaptureFixture[str]) -> None:
+    """It tells what went, which is kept beside the file as ever."""
+    worked = (worked_on / "data/1/data.qpdata").read_bytes()
+
+    assert command_line("restore", worked_on, "--force") == 0
+
+    assert "1 point and 1 outline of nuclick-qp gone" in capsys.readouterr().out
+    assert (worked_on / "data/1/data.qpdata").read_bytes() == (worked_on / BACKUP).read_bytes()
+    (undone,) = (worked_on / "data/1").glob("*.nuclick-undone-*")
+    assert undone.read_bytes() == worked
+
+
+def test_outlines_alone_need_no_force(folder: Path, command_line: CommandLine, capsys: pytest.CaptureFixture[str]) -> None:
+    """Points, lines, cells and areas of the fixture are in the backup as they are now."""
+    write_result(folder, "a")
+    write_result(folder, "b")
+
+    assert command_line("restore", folder) == 0
+
+    assert "; 2 outlines of nuclick-qp gone" in capsys.readouterr().out
