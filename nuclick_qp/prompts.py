@@ -110,6 +110,7 @@ class Status(enum.StrEnum):
     UNCHANGED = "unchanged"  # the result of an earlier run still holds
     DUPLICATE = "duplicate"  # an earlier prompt marks the same object
     NO_MODEL = "no-model"  # no model was chosen for this kind of prompt
+    STOPPED = "stopped"  # the run was stopped before
 
 
 @dataclass(frozen=True, slots=True)

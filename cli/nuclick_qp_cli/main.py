@@ -9,6 +9,7 @@ import typer
 
 from nuclick_qp import __version__
 from nuclick_qp.errors import NuClickError, OptionError
+from nuclick_qp.stopping import raise_on_all_stops
 from nuclick_qp_cli import doctor, evaluate, export, models, restore, run, segment, train
 
 EXIT_USAGE = 2
@@ -19,7 +20,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     help="Outlines of nuclei, cells and glands from the points and lines of a QuPath project.\n\n"
-    "Exit codes: 0 all ok, 1 some prompts or images failed, 2 wrong usage, 3 error, 130 stopped by Ctrl-C (finished images are kept).",
+    "Exit codes: 0 all ok, 1 some prompts or images failed, 2 wrong usage, 3 error, 130 stopped by Ctrl-C (what is finished is kept).",
 )
 app.command("run")(run.run)
 app.command("segment")(segment.segment)
@@ -49,6 +50,7 @@ def options(
 
 def main() -> None:
     """Run the command line; errors of ours become one line on stderr and an exit code."""
+    raise_on_all_stops()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # image names hold any letter; a Windows pipe does not by itself
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")

@@ -24,7 +24,7 @@ class ClicksPerSecond(ProgressColumn):
 
 
 @contextmanager
-def show_progress() -> Iterator[RunProgress]:
+def show_progress(stopped: Callable[[], bool]) -> Iterator[RunProgress]:
     """Give the two callbacks of a run, drawn as one bar for the image at hand while the run lasts."""
     name = TextColumn("{task.description}", markup=False)  # names may hold square brackets
     columns = (name, BarColumn(), MofNCompleteColumn(), ClicksPerSecond(), TimeRemainingColumn())
@@ -37,7 +37,16 @@ def show_progress() -> Iterator[RunProgress]:
         def advance(count: int) -> None:
             bars.advance(bar, count)
 
-        yield RunProgress(start_image, advance)
+        told = False
+
+        def tell_stop() -> bool:
+            nonlocal told
+            if stopped() and not told:
+                told = True
+                bars.print("stopping: what is done is being written; Ctrl-C again stops at once")
+            return told
+
+        yield RunProgress(start_image, advance, tell_stop)
 
 
 @contextmanager

@@ -7,6 +7,7 @@ import typer
 
 from nuclick_qp.run.run_options import RunOptions
 from nuclick_qp.segmentation.segment_options import SegmentOptions
+from nuclick_qp.stopping import hold_back_stops
 from nuclick_qp_cli.shared import (
     DEFAULT_CLASSES,
     DEFAULT_MODEL,
@@ -69,6 +70,6 @@ def run(
         geojson=geojson,
         segment=SegmentOptions(batch_size=batch_size, tta=tta),
     )
-    with open_project(project, engine=engine.value) as opened, show_progress() as progress:
+    with hold_back_stops() as stopped, open_project(project, engine=engine.value) as opened, show_progress(stopped) as progress:
         report = segment_project(opened, predictors, options=options, progress=progress)
     end_with(report, as_json=as_json)

@@ -7,6 +7,7 @@ import typer
 
 from nuclick_qp.run.run_options import RunOptions
 from nuclick_qp.segmentation.segment_options import SegmentOptions
+from nuclick_qp.stopping import hold_back_stops
 from nuclick_qp_cli.shared import (
     DEFAULT_CLASSES,
     DEFAULT_MODEL,
@@ -57,7 +58,7 @@ def segment(
         overwrite=overwrite,
         segment=SegmentOptions(batch_size=batch_size, tta=tta),
     )
-    with show_progress() as progress:
+    with hold_back_stops() as stopped, show_progress(stopped) as progress:
         report = segment_file(
             slide, prompts, output, predictors=predictors, options=options, progress=progress, is_cropped=not no_crop
         )

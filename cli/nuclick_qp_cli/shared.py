@@ -14,6 +14,7 @@ if TYPE_CHECKING:  # importing them loads torch, which no --help should wait for
     from nuclick_qp.model.predictor import Predictors
     from nuclick_qp.run.report import ImageReport, RunReport
 
+EXIT_STOPPED = 130  # what shells give after Ctrl-C
 NO_MODEL = "none"
 DEFAULT_MODEL = "default"
 
@@ -75,6 +76,9 @@ def choose_models(*, points: str, lines: str, device: str) -> tuple["Predictors"
 def end_with(report: "RunReport", *, as_json: bool) -> NoReturn:
     """Print a report, and end with the exit code that says whether all is well."""
     print_report(report, as_json=as_json)
+    if report.stopped:
+        print(f"stopped; {_done_before(report)} done, run again to go on", file=sys.stderr)
+        sys.exit(EXIT_STOPPED)
     sys.exit(0 if report.all_ok else 1)
 
 
@@ -92,6 +96,15 @@ def print_report(report: "RunReport", *, as_json: bool) -> None:
         print(f"no prompt has the class {name!r}; correct --classes")
     done = "would be written" if report.dry_run else "written"
     print(f"{report.ok} of {report.prompts} prompts {done} in {report.seconds:.1f} s ({report.device}, {report.precision})")
+
+
+def _done_before(report: "RunReport") -> str:
+    """Say how far a stopped run came."""
+    images = len(report.images) + report.not_begun
+    left = [image.statuses.get("stopped", 0) for image in report.images]
+    if images == 1 and report.images:
+        return f"{report.prompts - left[0]} of {report.prompts} prompts"
+    return f"{left.count(0)} of {images} images"
 
 
 def _image_line(image: "ImageReport") -> str:

@@ -1,12 +1,13 @@
 """`nuclick-qp train`: train a model from a configuration."""
 
-import signal
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from nuclick_qp.training.config import TrainingRun
+from nuclick_qp_cli.shared import EXIT_STOPPED
 
 DEFAULTS = TrainingRun(Path(), Path())
 
@@ -24,9 +25,12 @@ def train(
     from nuclick_qp.training.loop import train as run_training
     from nuclick_qp_cli.progress import show_training
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what a cluster sends before it kills: stop as after Ctrl-C
     settings = read_config(config)
     run = TrainingRun(data, out, device=device, workers=workers, init=init)
-    with show_training() as on_step:
-        card = run_training(settings, run, on_step=on_step)
+    try:
+        with show_training() as on_step:
+            card = run_training(settings, run, on_step=on_step)
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on from here", file=sys.stderr)
+        sys.exit(EXIT_STOPPED)
     print(f"{out / card.name}.safetensors ({card.parameters:,} parameters, sha256 {card.sha256[:12]})")

@@ -1,8 +1,9 @@
 """Inputs to probabilities: weights, device, precision and batches in one place."""
 
 import logging
-from collections.abc import Mapping
-from typing import Self
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from nuclick_qp.kinds import PromptKind
 from nuclick_qp.model.cards import Card, find_card
 from nuclick_qp.model.checkpoints import load_network
 from nuclick_qp.model.devices import Precision, choose_device, choose_precision
+from nuclick_qp.stopping import Stopped, never
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +53,9 @@ class Predictor:
         card, weights = find_card(name)
         return cls(card, load_network(card, weights), device=device, precision=precision)
 
-    def predict(self, inputs: NDArray[np.float32], *, batch_size: int = 32) -> NDArray[np.float32]:
+    def predict(
+        self, inputs: NDArray[np.float32], *, batch_size: int = 32, stopped: Callable[[], bool] = never
+    ) -> NDArray[np.float32]:
         """Give the probability of belonging to the wanted object.
 
         When the device runs out of memory the batch is halved, down to one patch, and then the CPU
@@ -63,20 +67,43 @@ class Predictor:
             (N, 5, P, P) in [0, 1], as `guidance.build_inputs` makes them.
         batch_size
             Patches that go through the network at once.
+        stopped
+            Asked before each layer whether to leave off: on a CPU one batch may take minutes.
 
         Returns
         -------
         (N, P, P) float32 array
+
+        Raises
+        ------
+        Stopped
+            If a stop was asked for.
         """
         parts, done = [np.empty((0, *inputs.shape[2:]), np.float32)], 0
-        while done < len(inputs):
-            try:
-                parts.append(self._run(inputs[done : done + batch_size]))
-            except torch.OutOfMemoryError as err:
-                batch_size = self._shrink(batch_size, err)
-            else:
-                done += batch_size
+        with self._asking(stopped):
+            while done < len(inputs):
+                try:
+                    parts.append(self._run(inputs[done : done + batch_size]))
+                except torch.OutOfMemoryError as err:
+                    batch_size = self._shrink(batch_size, err)
+                else:
+                    done += batch_size
         return np.concatenate(parts)
+
+    @contextmanager
+    def _asking(self, stopped: Callable[[], bool]) -> Iterator[None]:
+        """Let each layer ask whether to leave off before it begins."""
+
+        def ask(_layer: nn.Module, _inputs: Any) -> None:
+            if stopped():
+                raise Stopped
+
+        hooks = [layer.register_forward_pre_hook(ask) for layer in self._net.modules()]
+        try:
+            yield
+        finally:
+            for hook in hooks:
+                hook.remove()
 
     @torch.inference_mode()
     def _run(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -76,7 +76,7 @@ def segment_file(
         progress.start_image(slide_path.name, len(plan.todo))
         mpp = resolve_mpp(project=None, slide=slide.mpp, option=options.mpp, source=str(slide_path))
         done = segment_by_plane(
-            plan.todo, slide, content=content, predictors=predictors, mpp=mpp, options=options.segment, on_done=progress.advance
+            plan.todo, slide, content=content, predictors=predictors, mpp=mpp, options=options.segment, progress=progress
         )
     outlines = [*done, *plan.settled]
     objects = to_objects(outlines, options, cards=cards, stated_mpp=options.mpp, mpp=mpp)

@@ -1,6 +1,6 @@
 """The prompts of one image, of all kinds and planes."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import groupby
 
 import numpy as np
@@ -9,6 +9,7 @@ from nuclick_qp.annotations.objects import EntryContent
 from nuclick_qp.kinds import PromptKind
 from nuclick_qp.model.predictor import Predictors
 from nuclick_qp.prompts import Outline, Prompt
+from nuclick_qp.run.run_options import Progress
 from nuclick_qp.segmentation.prompts_to_outlines import segment_prompts
 from nuclick_qp.segmentation.segment_options import SegmentOptions
 from nuclick_qp.slides import Slide
@@ -22,7 +23,7 @@ def segment_by_plane(
     predictors: Predictors,
     mpp: float,
     options: SegmentOptions,
-    on_done: Callable[[int], None] = lambda count: None,
+    progress: Progress | None = None,
 ) -> list[Outline]:
     """Segment prompts of all kinds and planes of one image.
 
@@ -39,6 +40,7 @@ def segment_by_plane(
     list of Outline
         One for each prompt, grouped by kind and plane.
     """
+    progress = progress or Progress()
     outlines: list[Outline] = []
     standing = {result.key: result.outline for result in content.results}
     for (kind, plane), group in groupby(sorted(todo, key=_group), key=_group):
@@ -55,7 +57,8 @@ def segment_by_plane(
             context=[p for _, p in context],
             standing={key: outline for key, _ in context if (outline := standing.get(key)) is not None},
             options=options,
-            on_done=on_done,
+            on_done=progress.advance,
+            stopped=progress.stopped,
         )
     return outlines
 

@@ -43,7 +43,7 @@ def segment_project(
     """Segment every prompt of a project and write the outlines back, image by image.
 
     An image that fails is reported as failed and the run goes on with the next; nothing of a failed
-    image is written.
+    image is written. When `progress.stopped` says so, the outlines found so far are written, and the run ends.
 
     Parameters
     ----------
@@ -69,10 +69,15 @@ def segment_project(
     places = SlidePlaces(project.path, project.stored_uri, options.image_root)
     if options.geojson is not None and not options.dry_run:
         make_folder(options.geojson, option="--geojson")
-    images = [_try_image(_Job(project, entry, predictors, options, progress, places)) for entry in entries]
-    if not any(image.prompts or image.error or image.pruned for image in images):
+    images: list[ImageReport] = []
+    for entry in entries:
+        if progress.stopped():
+            break
+        images.append(_try_image(_Job(project, entry, predictors, options, progress, places)))
+    not_begun = len(entries) - len(images)
+    if not not_begun and not any(image.prompts or image.error or image.pruned for image in images):
         raise PromptError(nothing_to_do(project.path, len(images), options))
-    report = make_report(project.path, project.engine, predictors, options=options, images=images, since=since)
+    report = make_report(project.path, project.engine, predictors, options=options, images=images, not_begun=not_begun, since=since)
     if not options.dry_run and any(image.ok or image.pruned for image in images):
         write_record(project.path.parent / RECORD_FOLDER, report)
     return report
@@ -132,7 +137,7 @@ def _work_on_image(job: _Job, content: EntryContent, plan: Plan, *, since: float
                 predictors=job.predictors,
                 mpp=mpp,
                 options=job.options.segment,
-                on_done=job.progress.advance,
+                progress=job.progress,
             )
         objects = to_objects(outlines, job.options, cards=job.cards, stated_mpp=job.stated_mpp, mpp=mpp)
     # A result goes only when its prompt has a new one, or is gone: a prompt that finds nothing this time keeps what it had.

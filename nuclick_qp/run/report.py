@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 RECORD_FOLDER = "nuclick"  # beside project.qpproj
 
-# How the nine statuses of a prompt add up to the five counts of the summary.
+# How the ten statuses of a prompt add up to the five counts of the summary.
 COUNTED_AS = {
     Status.OK: "ok",
     Status.EMPTY: "empty",
@@ -34,9 +34,10 @@ COUNTED_AS = {
     Status.UNCHANGED: "skipped",
     Status.DUPLICATE: "skipped",
     Status.NO_MODEL: "skipped",
+    Status.STOPPED: "skipped",
 }
 # What a user asked for and did not get; the exit code tells.
-UNSERVED = frozenset(Status) - {Status.OK, Status.UNCHANGED, Status.DUPLICATE}
+UNSERVED = frozenset(Status) - {Status.OK, Status.UNCHANGED, Status.DUPLICATE, Status.STOPPED}
 
 ImageStatus = Literal["ok", "partial", "failed", "no-prompts"]
 
@@ -122,6 +123,8 @@ class RunReport(Counts):
         By kind of prompt (``point``, ``line``).
     unknown_classes
         Classes that were asked for and that no prompt has: most likely a typing error.
+    stopped, not_begun
+        Whether the run was stopped before all was done, and how many images it had not looked at by then.
     """
 
     project: str
@@ -134,13 +137,15 @@ class RunReport(Counts):
     options: dict[str, Any]
     dry_run: bool
     unknown_classes: tuple[str, ...] = ()
+    stopped: bool = False
+    not_begun: int = 0
     images: tuple[ImageReport, ...]
     seconds: float
 
     @property
     def all_ok(self) -> bool:
         """Tell whether every prompt of every image got what it asked for."""
-        return not self.unknown_classes and all(image.status in ("ok", "no-prompts") for image in self.images)
+        return not self.stopped and not self.unknown_classes and all(image.status in ("ok", "no-prompts") for image in self.images)
 
 
 def count(outlines: Sequence[Outline], *, bad_prompts: int = 0) -> Counts:
@@ -172,8 +177,9 @@ def report_image(
     """
     counts = count(outlines, bad_prompts=len(bad_prompts))
     missed = [o for o in outlines if o.status in UNSERVED]
-    status: ImageStatus = "no-prompts" if not counts.prompts else "partial" if missed or bad_prompts else "ok"
     statuses = Counter(str(o.status) for o in outlines)
+    is_partial = missed or bad_prompts or statuses[Status.STOPPED]
+    status: ImageStatus = "no-prompts" if not counts.prompts else "partial" if is_partial else "ok"
     statuses[str(Status.FAILED)] += len(bad_prompts)
     unread = tuple(
         PromptReport(kind="unknown", class_name=None, x=None, y=None, status=str(Status.FAILED), detail=line) for line in bad_prompts
@@ -228,7 +234,14 @@ def nothing_to_do(path: Path, images: int, options: RunOptions) -> str:
 
 
 def make_report(
-    source: Path, engine: str, predictors: Predictors, *, options: RunOptions, images: Sequence[ImageReport], since: float
+    source: Path,
+    engine: str,
+    predictors: Predictors,
+    *,
+    options: RunOptions,
+    images: Sequence[ImageReport],
+    not_begun: int = 0,
+    since: float,
 ) -> RunReport:
     """Put the reports of all images together.
 
@@ -236,6 +249,8 @@ def make_report(
     ----------
     source, engine
         What was read, and by what.
+    not_begun
+        Images that a stop left out.
     since
         `time.perf_counter()` at the start of the run.
     """
@@ -254,7 +269,9 @@ def make_report(
         torch=importlib.metadata.version("torch"),
         options=json_value(options),
         dry_run=options.dry_run,
-        unknown_classes=unknown_classes(options.classes, images),
+        unknown_classes=() if not_begun else unknown_classes(options.classes, images),
+        stopped=not_begun > 0 or any(Status.STOPPED in image.statuses for image in images),
+        not_begun=not_begun,
         images=tuple(images),
         seconds=round(time.perf_counter() - since, 3),
     )

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from nuclick_qp.kinds import ObjectKind, PromptKind
 from nuclick_qp.segmentation.segment_options import SegmentOptions
+from nuclick_qp.stopping import never
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,10 @@ class Progress:
         Called with the name of an image and the number of prompts to segment in it.
     advance
         Called with the number of prompts finished since the last call.
+    stopped
+        Asked often whether to leave off. What is finished by then is written, and reported.
     """
 
     start_image: Callable[[str, int], None] = lambda name, prompts: None
     advance: Callable[[int], None] = lambda count: None
+    stopped: Callable[[], bool] = never

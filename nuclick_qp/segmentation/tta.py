@@ -1,11 +1,13 @@
 """Test-time augmentation: the network sees each patch in several views, and its answers are averaged."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nuclick_qp.model.predictor import Predictor
+from nuclick_qp.stopping import never
 
 MOVE_PX = 2  # how far a click is moved, in pixels of the network; Koohbanani 2020
 INCLUSION, EXCLUSION = 3, 4  # channels of the input, see `build_inputs`
@@ -53,7 +55,9 @@ CLICK_VIEWS = (
 SQUIGGLE_VIEWS = (View(), View(mirrored=(ROWS,)), View(mirrored=(COLS,)), View(mirrored=(ROWS, COLS)))
 
 
-def predict_augmented(predictor: Predictor, inputs: NDArray[np.float32], *, batch_size: int) -> NDArray[np.float32]:
+def predict_augmented(
+    predictor: Predictor, inputs: NDArray[np.float32], *, batch_size: int, stopped: Callable[[], bool] = never
+) -> NDArray[np.float32]:
     """Give the mean probability over several views of each patch, one view after the other.
 
     Takes five times as long as `Predictor.predict` for clicks and four times for squiggles, and
@@ -61,7 +65,7 @@ def predict_augmented(predictor: Predictor, inputs: NDArray[np.float32], *, batc
 
     Parameters
     ----------
-    inputs, batch_size
+    inputs, batch_size, stopped
         As for `Predictor.predict`.
 
     Returns
@@ -76,6 +80,6 @@ def predict_augmented(predictor: Predictor, inputs: NDArray[np.float32], *, batc
     views = CLICK_VIEWS if predictor.card.prompt == "point" else SQUIGGLE_VIEWS
     total = np.zeros((len(inputs), *inputs.shape[2:]), np.float32)
     for view in views:
-        total += view.back(predictor.predict(view.of(inputs), batch_size=batch_size))
+        total += view.back(predictor.predict(view.of(inputs), batch_size=batch_size, stopped=stopped))
     total /= len(views)
     return total

@@ -16,6 +16,7 @@ from nuclick_qp.errors import OptionError
 from nuclick_qp.model.cards import Card, find_card
 from nuclick_qp.model.checkpoints import load_network
 from nuclick_qp.model.devices import choose_device, choose_precision
+from nuclick_qp.stopping import hold_back_stops, ignore_stops
 from nuclick_qp.training.augment import augment_colours
 from nuclick_qp.training.config import TrainingConfig, TrainingRun
 from nuclick_qp.training.finish import finish
@@ -26,7 +27,6 @@ from nuclick_qp.training.patches import Batch, draw_batch
 from nuclick_qp.training.rings import draw_rings
 from nuclick_qp.training.sources import load_images
 from nuclick_qp.training.state import TrainingState, move_towards
-from nuclick_qp.training.stopping import hold_back_stops, ignore_stops
 
 VALIDATION_PATCHES = 256
 VALIDATION_SEED = 1_000_003

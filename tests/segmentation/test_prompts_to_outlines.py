@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from fakes import DarkIsObject, make_card
 from nuclick_qp.model.predictor import Predictor
 from nuclick_qp.prompts import Outline, Prompt, Status, click_at
-from nuclick_qp.segmentation.prompts_to_outlines import read_ahead, segment_prompts
+from nuclick_qp.segmentation.candidates import read_ahead
+from nuclick_qp.segmentation.prompts_to_outlines import segment_prompts
 from nuclick_qp.segmentation.segment_options import SegmentOptions
 from nuclick_qp.slides import open_slide
 

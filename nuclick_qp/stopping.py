@@ -1,4 +1,4 @@
-"""Stopping a training between two steps, never within one."""
+"""Stopping long work in good order: between two steps, never within one."""
 
 import signal
 import threading
@@ -6,7 +6,24 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-STOPS = (signal.SIGINT, signal.SIGTERM)
+# Ctrl-C; what a cluster sends before it kills; a terminal that is closed, and Ctrl-Break: systems have one of the two.
+STOPS = tuple(number for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if (number := getattr(signal, name, None)) is not None)
+
+
+class Stopped(Exception):  # noqa: N818  # nothing is wrong
+    """Work was left off because a stop was asked for; whoever asked keeps what is done."""
+
+
+def never() -> bool:
+    """Tell that no stop was asked for."""
+    return False
+
+
+def raise_on_all_stops() -> None:
+    """Let every signal that asks for a stop raise KeyboardInterrupt, as Ctrl-C does; those that are ignored (nohup) stay so."""
+    for number in STOPS:
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, signal.default_int_handler)
 
 
 @contextmanager

@@ -1,0 +1,194 @@
+"""Prompts to candidates: tiles are read ahead, patches go through the network, a mask is cut out under each prompt."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import KDTree
+
+from nuclick_qp.geometry import Window
+from nuclick_qp.guidance.signals import build_inputs, inclusion_map
+from nuclick_qp.model.predictor import Predictor
+from nuclick_qp.prompts import Outline, Prompt, Status, points_xy
+from nuclick_qp.segmentation.overlaps import Candidate
+from nuclick_qp.segmentation.postprocess import MaskRules, extract_mask, touches_edge
+from nuclick_qp.segmentation.segment_options import SegmentOptions
+from nuclick_qp.segmentation.tiling import Patch, plan_tiles
+from nuclick_qp.segmentation.tta import predict_augmented
+from nuclick_qp.slides import Slide
+from nuclick_qp.stopping import never
+
+# A gland may be much larger than its squiggle. Where its mask reaches the border of the patch, the same
+# squiggle is shown with twice and four times as much around it. Clicks are for objects of one size.
+ZOOM_OUTS = {"point": (1.0,), "line": (1.0, 2.0, 4.0)}
+MAX_COARSENING = 16  # a longer squiggle than that many patches is a slip of the hand, and would fill the memory
+READ_AHEAD = 2  # batches that are read while the network works on another
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """A batch on its way to the network; `indices` point into the list of prompts."""
+
+    indices: tuple[int, ...]
+    windows: tuple[Window, ...]
+    inputs: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What all prompts of one call share."""
+
+    prompts: Sequence[Prompt]
+    slide: Slide
+    predictor: Predictor
+    scale: float
+    others: "Others"
+    rules: MaskRules
+    options: SegmentOptions
+    stopped: Callable[[], bool] = never
+    zoom_out: float = 1.0
+
+
+def read_ahead(items: Iterable[T], depth: int) -> Iterator[T]:
+    """Go through items while a thread makes up to `depth` of the next ones."""
+    source = iter(items)
+    with ThreadPoolExecutor(1) as pool:
+        try:
+            waiting = [pool.submit(next, source, None) for _ in range(depth)]
+            while (item := waiting.pop(0).result()) is not None:
+                waiting.append(pool.submit(next, source, None))
+                yield item
+        finally:
+            pool.shutdown(cancel_futures=True)  # whoever leaves off early waits for one item at most
+
+
+def find_candidates(scene: Scene, on_done: Callable[[int], None]) -> Iterator[tuple[int, Candidate | Outline]]:
+    """Give what is found under each prompt of a scene, with the number of the prompt, in any order.
+
+    Raises
+    ------
+    Stopped
+        If a stop was asked for; what was given before holds.
+    """
+    left = list(range(len(scene.prompts)))
+    zoom_outs = ZOOM_OUTS[scene.predictor.card.prompt]
+    for zoom_out in zoom_outs:
+        seen = replace(scene, prompts=[scene.prompts[i] for i in left], zoom_out=zoom_out)
+        cut_off: list[int] = []
+        for job in read_ahead(_read_jobs(seen), READ_AHEAD):
+            waiting = len(cut_off)
+            probabilities = _predict(seen, job.inputs)
+            for index, window, probability in zip(job.indices, job.windows, probabilities, strict=True):
+                prompt = seen.prompts[index]
+                marker = inclusion_map(prompt, window) > 0  # the very click: a disc may reach into a neighbour
+                found = _to_candidate(seen, prompt, window=window, marker=marker, probability=probability)
+                may_zoom = zoom_out != zoom_outs[-1] and 2 * window.scale <= MAX_COARSENING * scene.scale
+                if may_zoom and isinstance(found, Outline) and found.status is Status.TOO_LARGE:
+                    cut_off.append(left[index])
+                else:
+                    yield left[index], found
+            on_done(len(job.indices) - len(cut_off) + waiting)
+        left = cut_off
+
+
+class Others:
+    """The places that may appear in exclusion maps, found by region."""
+
+    def __init__(self, xy: NDArray[np.float64], apart: Mapping[Prompt, Sequence[Prompt]] | None = None) -> None:
+        self._xy = xy
+        self._tree = KDTree(xy) if len(xy) else None
+        self._apart = apart or {}
+
+    @classmethod
+    def of(
+        cls, kept: Sequence[Prompt], taken: Sequence[Prompt], neighbours_xy: NDArray[np.float64] | None, *, clearance: float
+    ) -> "Others":
+        """Gather prompts and neighbours; neighbours within the clearance of a prompt are left out."""
+        places = points_xy(list(taken))
+        if neighbours_xy is None or not len(neighbours_xy):
+            return cls(places)
+        prompts_xy = points_xy([*kept, *taken])
+        if len(prompts_xy):
+            distance, _ = KDTree(prompts_xy).query(neighbours_xy)
+            neighbours_xy = neighbours_xy[distance > clearance]
+        return cls(np.concatenate([places, neighbours_xy]))
+
+    def near(self, prompt: Prompt, window: Window) -> NDArray[np.float64]:
+        """Give the (M, 2) places in a window but for the prompt's own."""
+        if self._tree is None:
+            return np.empty((0, 2))
+        half = window.width * window.scale / 2
+        found = self._xy[self._tree.query_ball_point((window.x + half, window.y + half), half, p=np.inf)]
+        return _leave_out(found, [prompt, *self._apart.get(prompt, ())])
+
+    def without(self, gone: Sequence[Prompt], *, apart: Mapping[Prompt, Sequence[Prompt]]) -> "Others":
+        """Give the same places but for some prompts; `apart` says whose places each prompt does not see."""
+        return Others(_leave_out(self._xy, gone), apart)
+
+
+def _leave_out(xy: NDArray[np.float64], gone: Sequence[Prompt]) -> NDArray[np.float64]:
+    if not gone or not len(xy):
+        return xy
+    places = points_xy(list(gone))
+    left: NDArray[np.float64] = xy[~np.isin(xy @ (1, 1j), places @ (1, 1j))]  # as complex numbers, x and y are compared at once
+    return left
+
+
+def _read_jobs(scene: Scene) -> Iterator[_Job]:
+    """Read the tiles one by one and give their patches in batches, filled across tiles."""
+    patches = _read_patches(scene)
+    while batch := list(islice(patches, scene.options.batch_size)):
+        prompts = [scene.prompts[patch.index] for patch, _ in batch]
+        windows = [patch.window for patch, _ in batch]
+        inputs = build_inputs(
+            np.stack([pixels for _, pixels in batch]),
+            prompts,
+            windows=windows,
+            others_xy=[scene.others.near(prompt, window) for prompt, window in zip(prompts, windows, strict=True)],
+            click_radius_px=scene.predictor.card.click_radius_px,
+        )
+        yield _Job(tuple(patch.index for patch, _ in batch), tuple(windows), inputs)
+
+
+def _read_patches(scene: Scene) -> Iterator[tuple[Patch, NDArray[np.uint8]]]:
+    patch_px, tile_px = scene.predictor.card.patch_px, scene.options.tile_px
+    for tile in plan_tiles(scene.prompts, patch_px=patch_px, scale=scene.scale, zoom_out=scene.zoom_out, tile_px=tile_px):
+        yield from zip(tile.patches, tile.cut(scene.slide.read(tile.window)), strict=True)
+
+
+def _predict(scene: Scene, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Give the (N, P, P) probabilities of (N, 5, P, P) inputs, as the options ask for them."""
+    if scene.options.tta:
+        return predict_augmented(scene.predictor, inputs, batch_size=scene.options.batch_size, stopped=scene.stopped)
+    return scene.predictor.predict(inputs, batch_size=scene.options.batch_size, stopped=scene.stopped)
+
+
+def _to_candidate(
+    scene: Scene, prompt: Prompt, *, window: Window, marker: NDArray[np.bool_], probability: NDArray[np.float32]
+) -> Candidate | Outline:
+    """Give the mask under a prompt cut to its bounding box, or why there is none."""
+    rows, cols = _rows_and_cols_on_slide(window, scene.slide)
+    probability = np.where(rows[:, None] & cols[None], probability, 0)
+    mask, status, detail = extract_mask(probability, marker, rules=scene.rules)
+    if status is not Status.OK:
+        return Outline(prompt, status, detail=detail)
+    if touches_edge(mask):
+        side_um = window.width * window.scale * scene.predictor.card.mpp / scene.scale
+        return Outline(prompt, Status.TOO_LARGE, detail=f"the object does not fit into {side_um:.0f} um; use a model for larger objects")
+    r, c = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    box = (slice(r[0] - 1, r[-1] + 2), slice(c[0] - 1, c[-1] + 2))
+    part = window.part(int(c[0] - 1), int(r[0] - 1), int(c[-1] - c[0] + 3), int(r[-1] - r[0] + 3))
+    return Candidate(prompt, part, probability[box].copy(), mask[box].copy(), (marker & mask)[box].copy())
+
+
+def _rows_and_cols_on_slide(window: Window, slide: Slide) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Tell which rows and columns of a window have their pixel centres on the slide."""
+    y = window.to_slide(np.column_stack([np.zeros(window.height), np.arange(window.height) + 0.5]))[:, 1]
+    x = window.to_slide(np.column_stack([np.arange(window.width) + 0.5, np.zeros(window.width)]))[:, 0]
+    return (y >= 0) & (y < slide.height), (x >= 0) & (x < slide.width)
