@@ -3,6 +3,7 @@
 import sys
 
 from nuclick_qp_cli.shared import JsonOption
+from nuclick_qp_cli.terminal import say, say_json
 
 
 def doctor(as_json: JsonOption = False) -> None:
@@ -11,8 +12,8 @@ def doctor(as_json: JsonOption = False) -> None:
 
     health = examine()
     if as_json:
-        print(health.model_dump_json(indent=2))
+        say_json(health.model_dump_json(indent=2))
     else:
         for line in health.lines():
-            print(line)
+            say(line)
     sys.exit(0 if health.well else 1)

@@ -8,6 +8,7 @@ import typer
 from nuclick_qp.evaluation.evaluation_options import EvaluationOptions
 from nuclick_qp.segmentation.segment_options import SegmentOptions
 from nuclick_qp_cli.shared import DeviceOption, JsonOption, TtaOption
+from nuclick_qp_cli.terminal import say, say_json
 
 DEFAULTS = EvaluationOptions()
 
@@ -35,4 +36,8 @@ def evaluate(
     predictor = Predictor.load(model, device=device)
     options = EvaluationOptions(pattern=pattern, mpp=mpp, jitter_px=jitter, segment=SegmentOptions(use_exclusion=exclusion, tta=tta))
     summary = summarise(predictor.card.short_id, evaluate_folders(data, predictor=predictor, options=options))
-    print(summary.model_dump_json(indent=2) if as_json else summary.table())
+    if as_json:
+        say_json(summary.model_dump_json(indent=2))
+        return
+    for line in summary.lines():
+        say(line)

@@ -9,6 +9,7 @@ import typer
 
 from nuclick_qp.export.export_options import ExportOptions, kinds_named
 from nuclick_qp_cli.shared import Engine, EngineOption, ImageRootOption, ImagesOption, ProjectArgument, ReportJsonOption, split_names
+from nuclick_qp_cli.terminal import say, say_json
 
 if TYPE_CHECKING:  # importing it loads the readers of slides
     from nuclick_qp.export.record import ExportReport, ImageExport
@@ -74,13 +75,15 @@ def export(
 def print_export(report: "ExportReport", folder: Path, *, as_json: bool) -> None:
     """Print a report to stdout: as JSON, or as a few lines to read."""
     if as_json:
-        print(report.model_dump_json(indent=2))
+        say_json(report.model_dump_json(indent=2))
         return
     for image in report.images:
-        print(_export_line(image))
+        say(_export_line(image))
     for name in report.unknown_classes:
-        print(f"no object has the class {name!r}; correct --classes")
-    print(f"{sum(image.objects for image in report.images)} objects exported into {folder}")
+        say(f"no object has the class {name!r}; correct --classes")
+    if report.quoted_cells:
+        say(f"{report.quoted_cells:,} cells of the table begin with an apostrophe: a spreadsheet would execute them as formulas")
+    say(f"{sum(image.objects for image in report.images)} objects exported into {folder}")
 
 
 def _export_line(image: "ImageExport") -> str:

@@ -3,15 +3,19 @@
 import io
 import logging
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.rich_utils import rich_format_error
 
 from nuclick_qp import __version__
 from nuclick_qp.errors import NuClickError, OptionError
+from nuclick_qp.plain_text import printable
 from nuclick_qp.stopping import raise_on_all_stops
 from nuclick_qp_cli import doctor, evaluate, export, models, restore, run, segment, train
+from nuclick_qp_cli.terminal import LineFormatter, complain, say
 
+UsageError: Any = typer.BadParameter.__mro__[1]  # of click, or of the click that newer typer brings along
 EXIT_USAGE = 2
 EXIT_ERROR = 3
 
@@ -34,7 +38,7 @@ app.command("restore")(restore.restore)
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        print(__version__)
+        say(__version__)
         raise typer.Exit
 
 
@@ -45,7 +49,9 @@ def options(
 ) -> None:
     """Set up logging to stderr; stdout is kept for results."""
     levels = [logging.WARNING, logging.INFO, logging.DEBUG]
-    logging.basicConfig(stream=sys.stderr, level=levels[min(verbose, 2)], format="%(levelname)s %(name)s: %(message)s", force=True)
+    to_stderr = logging.StreamHandler(sys.stderr)
+    to_stderr.setFormatter(LineFormatter("%(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(handlers=[to_stderr], level=levels[min(verbose, 2)], force=True)
 
 
 def main() -> None:
@@ -55,7 +61,11 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):  # image names hold any letter; a Windows pipe does not by itself
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
     try:
-        app()
+        sys.exit(app(standalone_mode=False))
+    except UsageError as err:
+        err.message = printable(err.message)  # it names an argument, and a shell puts file names for a *
+        rich_format_error(err)
+        sys.exit(EXIT_USAGE)
     except OptionError as err:
         _fail(err, EXIT_USAGE)
     except NuClickError as err:
@@ -63,7 +73,7 @@ def main() -> None:
 
 
 def _fail(error: Exception, code: int) -> None:
-    print(f"nuclick-qp: {' '.join(str(error).split())}", file=sys.stderr)
+    complain(str(error))
     sys.exit(code)
 
 

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from nuclick_qp.model.import_options import ImportOptions
+from nuclick_qp_cli.terminal import say, say_json
 
 DEFAULTS = ImportOptions()
 
@@ -20,12 +21,12 @@ def list_models(as_json: Annotated[bool, typer.Option("--json", help="Print the 
 
     cards = list_cards()
     if as_json:
-        print(json.dumps([card.model_dump(mode="json") for card in cards], indent=2, ensure_ascii=False))
+        say_json(json.dumps([card.model_dump(mode="json") for card in cards], indent=2, ensure_ascii=False))
         return
     for card in cards:
-        print(f"{card.name}: {card.description}")
-        print(f"  for {card.prompt}s, {card.mpp:g} um/px, patches of {card.patch_px} px, {card.parameters:,} parameters")
-        print(f"  licence: {card.licence}")
+        say(f"{card.name}: {card.description}")
+        say(f"  for {card.prompt}s, {card.mpp:g} um/px, patches of {card.patch_px} px, {card.parameters:,} parameters")
+        say(f"  licence: {card.licence}")
 
 
 @app.command("import")
@@ -46,5 +47,5 @@ def import_model(
 
     options = ImportOptions(name=name, licence=licence, mpp=mpp, patch_px=patch, threshold=threshold, overwrite=overwrite)
     card = import_checkpoint(file, options)
-    print(f"{user_models_folder() / card.name}.json ({card.parameters:,} parameters, sha256 {card.sha256[:12]})")
-    print(f"use it: nuclick-qp run PROJECT --points {card.name}")
+    say(f"{user_models_folder() / card.name}.json ({card.parameters:,} parameters, sha256 {card.sha256[:12]})")
+    say(f"use it: nuclick-qp run PROJECT --points {card.name}")

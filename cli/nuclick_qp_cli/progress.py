@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from nuclick_qp.plain_text import LONGEST_NAME, printable
 from nuclick_qp.run.run_options import Progress as RunProgress
 
 if TYPE_CHECKING:  # importing it loads torch
@@ -32,7 +33,7 @@ def show_progress(stopped: Callable[[], bool]) -> Iterator[RunProgress]:
         bar = bars.add_task("opening", total=None)
 
         def start_image(image: str, prompts: int) -> None:
-            bars.reset(bar, total=prompts, description=image)
+            bars.reset(bar, total=prompts, description=printable(image, longest=LONGEST_NAME))
 
         def advance(count: int) -> None:
             bars.advance(bar, count)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nuclick_qp_cli.shared import ImagesOption, JsonOption, ProjectArgument
+from nuclick_qp_cli.terminal import say, say_json
 
 if TYPE_CHECKING:  # the reader of projects takes a while to load
     from nuclick_qp.annotations.going_back import Losses
@@ -30,11 +31,11 @@ def restore(
     chosen = choose_images(opened, images, remedy="name the project that `run` wrote into")
     restored = restore_images(opened, chosen, force=force, dry_run=dry_run)
     if as_json:
-        print(json.dumps({"project": str(opened.path), "dry_run": dry_run, "images": [asdict(image) for image in restored]}, indent=2))
+        say_json(json.dumps({"project": str(opened.path), "dry_run": dry_run, "images": [asdict(image) for image in restored]}, indent=2))
     else:
         for image in restored:
-            print(f"{image.image}: {_meaning(image, dry_run=dry_run)}")
-        print(f"{sum(image.status == 'restored' for image in restored)} of {len(restored)} images {_done(dry_run)}")
+            say(f"{image.image}: {_meaning(image, dry_run=dry_run)}")
+        say(f"{sum(image.status == 'restored' for image in restored)} of {len(restored)} images {_done(dry_run)}")
     sys.exit(1 if any(image.status in ("failed", "refused") for image in restored) else 0)
 
 

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from nuclick_qp.kinds import PromptKind
+from nuclick_qp.plain_text import first_lines
 from nuclick_qp.run.run_options import RunOptions
+from nuclick_qp_cli.terminal import note, say, say_json
 
 if TYPE_CHECKING:  # importing them loads torch, which no --help should wait for
     from nuclick_qp.model.predictor import Predictors
-    from nuclick_qp.run.report import ImageReport, RunReport
+    from nuclick_qp.run.report import ImageReport, PromptReport, RunReport
 
 EXIT_STOPPED = 130  # what shells give after Ctrl-C
 NO_MODEL = "none"
@@ -77,7 +79,7 @@ def end_with(report: "RunReport", *, as_json: bool) -> NoReturn:
     """Print a report, and end with the exit code that says whether all is well."""
     print_report(report, as_json=as_json)
     if report.stopped:
-        print(f"stopped; {_done_before(report)} done, run again to go on", file=sys.stderr)
+        note(f"stopped; {_done_before(report)} done, run again to go on")
         sys.exit(EXIT_STOPPED)
     sys.exit(0 if report.all_ok else 1)
 
@@ -85,17 +87,21 @@ def end_with(report: "RunReport", *, as_json: bool) -> NoReturn:
 def print_report(report: "RunReport", *, as_json: bool) -> None:
     """Print a report to stdout: as JSON, or as a few lines to read."""
     if as_json:
-        print(report.model_dump_json(indent=2))
+        say_json(report.model_dump_json(indent=2))
         return
     for image in report.images:
-        print(_image_line(image))
-        for prompt in image.without_outline:
-            place = "" if prompt.x is None or prompt.y is None else f" at ({prompt.x:.1f}, {prompt.y:.1f})"
-            print(f"  {prompt.status}: {prompt.kind}{place}: {prompt.detail}")
+        say(_image_line(image))
+        for line in first_lines([_prompt_line(prompt) for prompt in image.without_outline], rest="--json lists all"):
+            say(f"  {line}")
     for name in report.unknown_classes:
-        print(f"no prompt has the class {name!r}; correct --classes")
+        say(f"no prompt has the class {name!r}; correct --classes")
     done = "would be written" if report.dry_run else "written"
-    print(f"{report.ok} of {report.prompts} prompts {done} in {report.seconds:.1f} s ({report.device}, {report.precision})")
+    say(f"{report.ok} of {report.prompts} prompts {done} in {report.seconds:.1f} s ({report.device}, {report.precision})")
+
+
+def _prompt_line(prompt: "PromptReport") -> str:
+    place = "" if prompt.x is None or prompt.y is None else f" at ({prompt.x:.1f}, {prompt.y:.1f})"
+    return f"{prompt.status}: {prompt.kind}{place}: {prompt.detail}"
 
 
 def _done_before(report: "RunReport") -> str:

@@ -8,6 +8,7 @@ import typer
 
 from nuclick_qp.training.config import TrainingRun
 from nuclick_qp_cli.shared import EXIT_STOPPED
+from nuclick_qp_cli.terminal import note, say
 
 DEFAULTS = TrainingRun(Path(), Path())
 
@@ -31,6 +32,6 @@ def train(
         with show_training() as on_step:
             card = run_training(settings, run, on_step=on_step)
     except KeyboardInterrupt:
-        print("stopped; the same command goes on from here", file=sys.stderr)
+        note("stopped; the same command goes on from here")
         sys.exit(EXIT_STOPPED)
-    print(f"{out / card.name}.safetensors ({card.parameters:,} parameters, sha256 {card.sha256[:12]})")
+    say(f"{out / card.name}.safetensors ({card.parameters:,} parameters, sha256 {card.sha256[:12]})")

@@ -154,7 +154,7 @@ def measure_set(predictor: Predictor, test: TestSet, data: Path) -> MeanScores:
     options = EvaluationOptions(pattern=test.pattern, mpp=test.mpp, jitter_px=test.jitter_px)
     scores = evaluate_folders([data / test.folder], predictor=predictor, options=options)
     summary = summarise(predictor.card.short_id, scores)
-    print(summary.table())
+    print("\n".join(summary.lines()))
     return summary.overall
 
 

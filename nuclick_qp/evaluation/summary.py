@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict
 
 from nuclick_qp.evaluation.metrics import Scores, mean_scores
 from nuclick_qp.evaluation.prompting import ImageScores
+from nuclick_qp.plain_text import printable
 
 SHOWN = {
     "aji": "AJI",
@@ -37,13 +38,13 @@ class Summary(BaseModel):
     images: tuple[ImageScores, ...]
     overall: MeanScores
 
-    def table(self) -> str:
-        """Give one line per image and one for all."""
-        rows: list[tuple[str, ImageScores | MeanScores]] = [(scores.image, scores) for scores in self.images]
+    def lines(self) -> list[str]:
+        """Give a table to read: one line per image and one for all."""
+        rows: list[tuple[str, ImageScores | MeanScores]] = [(printable(scores.image, longest=200), scores) for scores in self.images]
         name_width = max(len("mean of all"), *(len(name) for name, _ in rows))
         head = f"{'image':<{name_width}}  objects  missed  " + "  ".join(f"{title:>6}" for title in SHOWN.values())
         lines = [_line(name, scores, name_width) for name, scores in (*rows, ("mean of all", self.overall))]
-        return "\n".join([self.model, head, *lines])
+        return [self.model, head, *lines]
 
 
 def summarise(model: str, images: Sequence[ImageScores]) -> Summary:

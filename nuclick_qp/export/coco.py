@@ -14,7 +14,7 @@ from nuclick_qp.annotations.objects import UNCLASSIFIED
 from nuclick_qp.annotations.regions import LARGEST_REGION_PX
 from nuclick_qp.errors import ProjectError
 from nuclick_qp.export.masks import png_bytes
-from nuclick_qp.export.target import Target, Written, number_classes, write_file
+from nuclick_qp.export.target import Summarised, Target, Written, number_classes, write_file
 from nuclick_qp.export.tiles import ExportTile, ImageObjects, PlacedObject, open_tiles, place_objects
 from nuclick_qp.geometry import Window
 from nuclick_qp.shapes.fill import Box, fill_outline
@@ -85,7 +85,7 @@ def write_coco(image: ImageObjects, target: Target) -> Iterator[Written[CocoImag
             yield Written(files, (row,), tile, len(placed), cut=sum(p.is_cut for p in placed))
 
 
-def summarise_coco(rows: Sequence[CocoImage], target: Target) -> tuple[str, ...]:
+def summarise_coco(rows: Sequence[CocoImage], target: Target) -> Summarised:
     """Write `annotations.json`. Ids count from 1, in the order of the project."""
     classes = number_classes(item.class_name for row in rows for item in row.objects)
     pairs = [(number, item) for number, row in enumerate(rows, start=1) for item in row.objects]
@@ -97,7 +97,7 @@ def summarise_coco(rows: Sequence[CocoImage], target: Target) -> tuple[str, ...]
         "annotations": [_object_json(n, image_id, item, classes) for n, (image_id, item) in enumerate(pairs, start=1)],
     }
     data = json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "backslashreplace")
-    return (write_file(target, "annotations.json", data),)
+    return Summarised((write_file(target, "annotations.json", data),))
 
 
 def run_lengths(mask: NDArray[np.bool_], box: Box, *, height: int, width: int) -> RunLengths:

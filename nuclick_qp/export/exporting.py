@@ -14,20 +14,20 @@ from nuclick_qp.export.for_asap import write_asap
 from nuclick_qp.export.masks import summarise_masks, write_masks
 from nuclick_qp.export.record import ExportReport, ImageExport, TileReport, prepare_folder, remove_stale, write_export_record
 from nuclick_qp.export.tables import summarise_table, write_geojson, write_nothing_more, write_rows
-from nuclick_qp.export.target import Target, Written
+from nuclick_qp.export.target import Summarised, Target, Written
 from nuclick_qp.export.tiles import ExportTile, ImageObjects, read_image
+from nuclick_qp.plain_text import encodable
 from nuclick_qp.qupath.choosing import choose_images
 from nuclick_qp.qupath.image_by_image import work_or_error
 from nuclick_qp.qupath.locate import SlidePlaces
 from nuclick_qp.qupath.protocol import ImageEntry, Project
-from nuclick_qp.storage.atomic import printable
 from nuclick_qp.storage.records import json_value
 
 logger = logging.getLogger(__name__)
 
 RowT = TypeVar("RowT")
 WriteImage = Callable[[ImageObjects, Target], Iterator[Written[RowT]]]
-Summarise = Callable[[Sequence[RowT], Target], tuple[str, ...]]
+Summarise = Callable[[Sequence[RowT], Target], Summarised]
 
 
 def export_project(project: Project, folder: Path, options: ExportOptions | None = None) -> ExportReport:
@@ -91,6 +91,7 @@ class _Done(Generic[RowT]):
     rows: list[RowT] = field(default_factory=list)
     files: list[str] = field(default_factory=list)
     classes: set[str] = field(default_factory=set)
+    quoted_cells: int = 0
     is_complete: bool = False
 
 
@@ -103,7 +104,9 @@ def _export(job: _Job, write: WriteImage[RowT], summarise: Summarise[RowT]) -> E
         done.is_complete = all(image.status != "failed" for image in done.images)
     finally:
         if done.rows or done.files:
-            done.files += summarise(done.rows, job.target)
+            summarised = summarise(done.rows, job.target)
+            done.files += summarised.files
+            done.quoted_cells = summarised.quoted_cells
         stale = [name for name in job.earlier if name not in set(done.files)]
         report = _report(job, done, kept=() if done.is_complete else stale)
         if done.files:
@@ -131,9 +134,9 @@ def _try_image(job: _Job, entry: ImageEntry, write: WriteImage[RowT], done: _Don
     error = None if ended is None else str(ended) or type(ended).__name__
     logger.info("%s: %d objects", entry.name, sum(part.objects for part in parts))
     return ImageExport(
-        image=printable(entry.name),
+        image=encodable(entry.name),
         status="failed" if error is not None else "ok" if parts else "nothing",
-        error=None if error is None else printable(error),
+        error=None if error is None else encodable(error),
         objects=sum(part.objects for part in parts),
         cut=sum(part.cut for part in parts),
         covered=sum(part.covered for part in parts),
@@ -147,7 +150,7 @@ def _report(job: _Job, done: _Done[RowT], *, kept: Sequence[str]) -> ExportRepor
     """Put the reports of all images together; classes are unknown only when every image could be read."""
     options = job.target.options
     return ExportReport(
-        project=printable(str(job.project.path)),
+        project=encodable(str(job.project.path)),
         engine=job.project.engine,
         version=__version__,
         format=options.format,
@@ -155,6 +158,7 @@ def _report(job: _Job, done: _Done[RowT], *, kept: Sequence[str]) -> ExportRepor
         unknown_classes=tuple(name for name in options.classes if name not in done.classes) if done.is_complete else (),
         images=tuple(done.images),
         files=(*done.files, *kept),
+        quoted_cells=done.quoted_cells,
     )
 
 

@@ -3,10 +3,9 @@
 `nuclick-qp train` and `evaluate` read the folder as it is.
 """
 
-import csv
 import io
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +14,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from nuclick_qp.annotations.objects import UNCLASSIFIED
-from nuclick_qp.export.target import Target, Written, number_classes, write_file
+from nuclick_qp.export.csv_text import csv_bytes
+from nuclick_qp.export.target import Summarised, Target, Written, number_classes, write_file
 from nuclick_qp.export.tiles import ExportTile, ImageObjects, PlacedObject, open_tiles, place_objects
 from nuclick_qp.shapes.fill import paint_outlines
 from nuclick_qp.slides import Slide
@@ -62,20 +62,16 @@ def write_masks(image: ImageObjects, target: Target) -> Iterator[Written[LabelRo
                 yield _write_tile(tile, placed, slide, target)
 
 
-def summarise_masks(rows: Sequence[LabelRow], target: Target) -> tuple[str, ...]:
+def summarise_masks(rows: Sequence[LabelRow], target: Target) -> Summarised:
     """Write `labels.csv`, what each number of each label image is, and `classes.json`."""
     classes = number_classes(row.class_name for row in rows)
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(HEADER)
-    for row in rows:
-        name = row.class_name or UNCLASSIFIED
-        table.writerow((row.tile, row.label, classes[name], name, row.kind, row.object_id, row.name, row.pixels, row.covered))
+    table, quoted = csv_bytes([HEADER, *(_cells(row, classes) for row in rows)])
     listed = [{"id": number, "name": name} for name, number in classes.items()]
-    return (
-        write_file(target, "labels.csv", text.getvalue().encode("utf-8", "backslashreplace")),
+    files = (
+        write_file(target, "labels.csv", table),
         write_file(target, "classes.json", json.dumps(listed, ensure_ascii=False, indent=1).encode("utf-8", "backslashreplace")),
     )
+    return Summarised(files, quoted)
 
 
 def png_bytes(pixels: NDArray[np.uint8], mpp: float | None) -> bytes:
@@ -83,6 +79,11 @@ def png_bytes(pixels: NDArray[np.uint8], mpp: float | None) -> bytes:
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "PNG", dpi=None if mpp is None else (UM_PER_INCH / mpp, UM_PER_INCH / mpp))
     return file.getvalue()
+
+
+def _cells(row: LabelRow, classes: Mapping[str, int]) -> tuple[object, ...]:
+    name = row.class_name or UNCLASSIFIED
+    return row.tile, row.label, classes[name], name, row.kind, row.object_id, row.name, row.pixels, row.covered
 
 
 def _write_tile(tile: ExportTile, placed: Sequence[PlacedObject], slide: Slide | None, target: Target) -> Written[LabelRow]:

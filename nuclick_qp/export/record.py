@@ -69,6 +69,8 @@ class ExportReport(_Frozen):
         Classes that were asked for and that no object has: most likely a typing error.
     files
         All files written but the record itself, relative to the folder.
+    quoted_cells
+        Cells of the table that have an apostrophe in front, because a spreadsheet would execute them.
     """
 
     project: str
@@ -79,6 +81,7 @@ class ExportReport(_Frozen):
     unknown_classes: tuple[str, ...] = ()
     images: tuple[ImageExport, ...]
     files: tuple[str, ...]
+    quoted_cells: int = 0
 
     @property
     def all_ok(self) -> bool:

@@ -1,13 +1,13 @@
 """Formats without tiles, in the coordinates of the image: GeoJSON for QuPath, and a table of all objects."""
 
-import csv
-import io
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from nuclick_qp.annotations.objects import ClosedObject
-from nuclick_qp.export.target import Target, Written, write_file
+from nuclick_qp.export.csv_text import csv_bytes
+from nuclick_qp.export.target import Summarised, Target, Written, write_file
 from nuclick_qp.export.tiles import ImageObjects, place_objects
 from nuclick_qp.formats.geojson.writing import closed_to_geojson
 from nuclick_qp.qupath.protocol import ImageEntry
@@ -57,9 +57,9 @@ def write_geojson(image: ImageObjects, target: Target) -> Iterator[Written[None]
         yield Written((file,), objects=len(rows))
 
 
-def write_nothing_more(rows: Sequence[None], target: Target) -> tuple[str, ...]:
+def write_nothing_more(rows: Sequence[None], target: Target) -> Summarised:
     """Stand for the summary of a format that needs none."""
-    return ()
+    return Summarised()
 
 
 def write_rows(image: ImageObjects, target: Target) -> Iterator[Written[ObjectRow]]:
@@ -71,16 +71,13 @@ def write_rows(image: ImageObjects, target: Target) -> Iterator[Written[ObjectRo
         yield Written((), rows, objects=len(rows))
 
 
-def summarise_table(rows: Sequence[ObjectRow], target: Target) -> tuple[str, ...]:
+def summarise_table(rows: Sequence[ObjectRow], target: Target) -> Summarised:
     """Write `objects.csv`: one line per object, one column per measurement; what is unknown stays empty."""
     names = list(dict.fromkeys(name for row in rows for name, _ in row.item.measurements))
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow((*HEADER, *names))
-    for row in rows:
-        measured = dict(row.item.measurements)
-        table.writerow((*_facts(row), *(measured.get(name, "") for name in names)))
-    return (write_file(target, "objects.csv", text.getvalue().encode("utf-8", "backslashreplace")),)
+    measured = [dict(row.item.measurements) for row in rows]
+    cells = ((*_facts(row), *(values.get(name, "") for name in names)) for row, values in zip(rows, measured, strict=True))
+    table, quoted = csv_bytes(chain([(*HEADER, *names)], cells))
+    return Summarised((write_file(target, "objects.csv", table),), quoted)
 
 
 def _facts(row: ObjectRow) -> tuple[object, ...]:

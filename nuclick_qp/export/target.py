@@ -58,6 +58,22 @@ class Written(Generic[RowT]):
     unseen: int = field(default=0, kw_only=True)
 
 
+@dataclass(frozen=True, slots=True)
+class Summarised:
+    """What was written about all images together.
+
+    Attributes
+    ----------
+    files
+        Names of the files written, relative to the folder of the export.
+    quoted_cells
+        Cells of the table with an apostrophe in front, because a spreadsheet would execute them.
+    """
+
+    files: tuple[str, ...] = ()
+    quoted_cells: int = 0
+
+
 def number_classes(names: Iterable[str | None]) -> dict[str, int]:
     """Give classes numbers from 1 in the order of their names, the same for the same classes."""
     return {name: number for number, name in enumerate(sorted({name or UNCLASSIFIED for name in names}), start=1)}

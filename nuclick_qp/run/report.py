@@ -13,10 +13,11 @@ from pydantic import BaseModel, ConfigDict
 
 from nuclick_qp import __version__
 from nuclick_qp.model.predictor import Predictors
+from nuclick_qp.plain_text import encodable
 from nuclick_qp.prompts import Outline, Status
 from nuclick_qp.run.resume import Plan
 from nuclick_qp.run.run_options import RunOptions
-from nuclick_qp.storage.atomic import printable, write_atomically
+from nuclick_qp.storage.atomic import write_atomically
 from nuclick_qp.storage.records import json_value
 
 logger = logging.getLogger(__name__)
@@ -186,7 +187,7 @@ def report_image(
     )
     return ImageReport(
         **counts.model_dump(),
-        image=printable(image),
+        image=encodable(image),
         status=status,
         seconds=round(time.perf_counter() - since, 3),
         removed=removed,
@@ -211,10 +212,10 @@ def failed_image(image: str, error: Exception, *, plan: Plan | None, since: floa
     counts = settled.model_copy(update={"prompts": settled.prompts + failed, "failed": settled.failed + failed})
     return ImageReport(
         **counts.model_dump(),
-        image=printable(image),
+        image=encodable(image),
         status="failed",
         seconds=round(time.perf_counter() - since, 3),
-        error=printable(str(error)),
+        error=encodable(str(error)),
         statuses={},
     )
 
@@ -258,7 +259,7 @@ def make_report(
     cards = {str(kind): predictor.card for kind, predictor in predictors.items()}
     return RunReport(
         **total(images).model_dump(),
-        project=printable(str(source)),
+        project=encodable(str(source)),
         engine=engine,
         model={
             kind: ModelReport(name=card.name, sha256=card.sha256, mpp=card.mpp, patch_px=card.patch_px) for kind, card in cards.items()

@@ -99,11 +99,6 @@ def make_folder(folder: Path, *, option: str) -> None:
         raise WriteRefusedError(f"{folder} cannot hold files ({err.strerror}); choose another folder for {option}") from err
 
 
-def printable(text: str) -> str:
-    """Escape what a file name may hold and no text can: bytes that are not UTF-8."""
-    return text.encode("utf-8", "backslashreplace").decode()
-
-
 def _sync_folder(folder: Path) -> None:
     """Make the rename itself durable, where the system and the disk know how."""
     if os.name != "posix":

@@ -5,7 +5,7 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
-from nuclick_qp.storage.atomic import printable
+from nuclick_qp.plain_text import encodable
 
 
 def json_value(value: object) -> Any:
@@ -29,7 +29,7 @@ def json_value(value: object) -> Any:
         case None | bool() | int() | float():
             return value
         case str() | Path():
-            return printable(str(value))
+            return encodable(str(value))
         case Mapping():
             return {str(name): json_value(item) for name, item in value.items()}
         case Set():
