@@ -1,7 +1,9 @@
-"""The kinds of prompts and of objects; options name them, so this module loads nothing."""
+"""The kinds of prompts, of objects and of re-runs; options name them, so this module loads nothing."""
 
 from typing import Literal
 
 PromptKind = Literal["point", "line"]
 ObjectKind = Literal["detection", "annotation", "cell"]
+# Which outlines of earlier runs a run replaces: none, all but those that the user edited, or all.
+Overwrite = Literal["none", "unedited", "edited"]
 OBJECT_KINDS: tuple[ObjectKind, ...] = ("detection", "annotation", "cell")

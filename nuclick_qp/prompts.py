@@ -108,6 +108,7 @@ class Status(enum.StrEnum):
     TOO_LARGE = "too-large"  # the object does not fit into a patch of the model
     FAILED = "failed"
     UNCHANGED = "unchanged"  # the result of an earlier run still holds
+    EDITED = "edited"  # the user has changed the outline of an earlier run
     DUPLICATE = "duplicate"  # an earlier prompt marks the same object
     NO_MODEL = "no-model"  # no model was chosen for this kind of prompt
     STOPPED = "stopped"  # the run was stopped before

@@ -1,12 +1,13 @@
 """Projects of drawn discs, and runs over them: what tests of runs share."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from shapely.geometry.base import BaseGeometry
 
-from nuclick_qp.annotations.objects import PROMPT_KEY
+from nuclick_qp.annotations.objects import PROMPT_KEY, Changes
 from nuclick_qp.model.predictor import Predictors
 from nuclick_qp.qupath.open_project import Engine, open_project
 from nuclick_qp.qupath.qpdata.data_file import parse_data_file
@@ -14,6 +15,7 @@ from nuclick_qp.qupath.qpdata.new_objects import NewAnnotation
 from nuclick_qp.qupath.qpdata.path_objects import PathObject
 from nuclick_qp.run.project import segment_project
 from nuclick_qp.run.report import RunReport
+from nuclick_qp.run.results import standing_object
 from nuclick_qp.run.run_options import RunOptions
 
 MakeProject = Callable[..., Path]
@@ -43,6 +45,16 @@ def objects_of(project: Path, entry: str = "1") -> tuple[PathObject, ...]:
 def ours_of(project: Path, entry: str = "1") -> list[PathObject]:
     """Read those that a run has written."""
     return [item for item in objects_of(project, entry) if PROMPT_KEY in dict(item.metadata)]
+
+
+def edit_outline(project: Path, number: int, **changes: Any) -> None:
+    """Change a result of the first image as a user does in QuPath; it becomes the last."""
+    with open_project(project) as opened:
+        entry = opened.images()[0]
+        content = opened.read(entry)
+        item = standing_object(content.results[number])
+        assert item is not None
+        opened.write(entry, Changes((replace(item, **changes),), frozenset({item.key})), fingerprint=content.fingerprint)
 
 
 def outlines_of(project: Path, image: int = 0) -> list[BaseGeometry]:

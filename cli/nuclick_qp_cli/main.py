@@ -13,6 +13,7 @@ from nuclick_qp.errors import NuClickError, OptionError
 from nuclick_qp.plain_text import printable
 from nuclick_qp.stopping import raise_on_all_stops
 from nuclick_qp_cli import doctor, evaluate, export, models, restore, run, segment, train
+from nuclick_qp_cli.shared import OverwriteCommand
 from nuclick_qp_cli.terminal import LineFormatter, complain, say
 
 UsageError: Any = typer.BadParameter.__mro__[1]  # of click, or of the click that newer typer brings along
@@ -26,8 +27,8 @@ app = typer.Typer(
     help="Outlines of nuclei, cells and glands from the points and lines of a QuPath project.\n\n"
     "Exit codes: 0 all ok, 1 some prompts or images failed, 2 wrong usage, 3 error, 130 stopped by Ctrl-C (what is finished is kept).",
 )
-app.command("run")(run.run)
-app.command("segment")(segment.segment)
+app.command("run", cls=OverwriteCommand)(run.run)
+app.command("segment", cls=OverwriteCommand)(segment.segment)
 app.add_typer(models.app, name="models")
 app.command("export")(export.export)
 app.command("doctor")(doctor.doctor)

@@ -11,12 +11,13 @@ from nuclick_qp.stopping import hold_back_stops
 from nuclick_qp_cli.shared import (
     DEFAULT_CLASSES,
     DEFAULT_MODEL,
-    DEFAULT_TYPE,
     DEFAULTS,
     BatchSizeOption,
     DeviceOption,
+    KindOption,
     LinesOption,
-    ObjectType,
+    OverwriteChoice,
+    OverwriteOption,
     PointsOption,
     PromptClassesOption,
     ReportJsonOption,
@@ -36,13 +37,13 @@ def segment(
     classes: PromptClassesOption = DEFAULT_CLASSES,
     points: PointsOption = DEFAULT_MODEL,
     lines: LinesOption = DEFAULT_MODEL,
-    kind: Annotated[ObjectType, typer.Option("--as", help="What the outlines become; polygons in ASAP files.")] = DEFAULT_TYPE,
+    kind: KindOption = None,
     mpp: Annotated[float | None, typer.Option(help="um per pixel, where the file does not say it.", min=1e-3)] = DEFAULTS.mpp,
     device: DeviceOption = "auto",
     batch_size: BatchSizeOption = DEFAULTS.segment.batch_size,
     tta: TtaOption = DEFAULTS.segment.tta,
     no_crop: Annotated[bool, typer.Option("--no-crop", help="GeoJSON counts from the whole slide, not from its scanned bounds.")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a GeoJSON file that is there already.")] = DEFAULTS.overwrite,
+    overwrite: OverwriteOption = OverwriteChoice.NONE,
     as_json: ReportJsonOption = False,
 ) -> None:
     """Turn every point and line of a GeoJSON or ASAP file into an outline."""
@@ -53,9 +54,9 @@ def segment(
     options = RunOptions(
         classes=split_names(classes),
         left_out=left_out,
-        kind=kind.value,
+        kind=kind.value if kind else None,
         mpp=mpp,
-        overwrite=overwrite,
+        overwrite=overwrite.value,
         segment=SegmentOptions(batch_size=batch_size, tta=tta),
     )
     with hold_back_stops() as stopped, show_progress(stopped) as progress:

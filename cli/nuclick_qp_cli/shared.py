@@ -3,9 +3,10 @@
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
+from typer.core import TyperCommand
 
 from nuclick_qp.kinds import PromptKind
 from nuclick_qp.plain_text import first_lines
@@ -29,6 +30,22 @@ class Engine(StrEnum):
     FILES = "files"
 
 
+class OverwriteChoice(StrEnum):
+    """Which outlines of earlier runs are made anew."""
+
+    NONE = "none"
+    UNEDITED = "unedited"
+    EDITED = "edited"
+
+
+class OverwriteCommand(TyperCommand):
+    """A command whose `--overwrite` needs no value; click would take the argument that follows it for one."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Give a lone `--overwrite` its value; the context is click's, or that of the click within newer versions of Typer."""
+        return super().parse_args(ctx, [f"{arg}={OverwriteChoice.UNEDITED}" if arg == "--overwrite" else arg for arg in args])
+
+
 class ObjectType(StrEnum):
     """What outlines are written as."""
 
@@ -39,7 +56,6 @@ class ObjectType(StrEnum):
 
 DEFAULTS = RunOptions()
 DEFAULT_CLASSES = ",".join(DEFAULTS.classes)
-DEFAULT_TYPE = ObjectType(DEFAULTS.kind)
 
 ProjectArgument = Annotated[Path, typer.Argument(help="The project.qpproj file, or its folder.", show_default=False)]
 ImagesOption = Annotated[str, typer.Option(help="Only images whose name matches this glob.")]
@@ -50,6 +66,18 @@ EngineOption = Annotated[Engine, typer.Option(help="What reads and writes the pr
 ImageRootOption = Annotated[Path | None, typer.Option(help="Folder to search for slides that have moved.")]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
 BatchSizeOption = Annotated[int, typer.Option(help="Clicks that go through the network at once.", min=1)]
+OverwriteOption = Annotated[
+    OverwriteChoice,
+    typer.Option(
+        metavar="[=edited]",
+        show_default=False,
+        help="Also segment prompts that have an outline, but for outlines that you edited; with =edited these, too.",
+    ),
+]
+KindOption = Annotated[
+    ObjectType | None,
+    typer.Option("--as", help="What the outlines become, those of earlier runs as well; new ones detections if you do not say."),
+]
 TtaOption = Annotated[
     bool, typer.Option("--tta", help="Average over several views of each patch: better, and four to five times the work.")
 ]
@@ -119,5 +147,6 @@ def _image_line(image: "ImageReport") -> str:
     counts = ", ".join(f"{number} {status}" for status, number in image.statuses.items())
     replaced = f"; {image.removed} earlier results replaced" if image.removed else ""
     pruned = f"; {image.pruned} results whose prompt is gone removed" if image.pruned else ""
+    differing = f"; {image.differing} outlines of another model or other options stay, --overwrite replaces them" if image.differing else ""
     orphaned = f"; {image.orphaned} results whose prompt is gone stay, --prune removes them" if image.orphaned else ""
-    return f"{image.image}: {counts or 'no prompts'}{replaced}{pruned}{orphaned}"
+    return f"{image.image}: {counts or 'no prompts'}{replaced}{differing}{pruned}{orphaned}"

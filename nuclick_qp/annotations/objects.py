@@ -1,5 +1,6 @@
 """What people drew and what we add to it, whatever file it stands in."""
 
+import hashlib
 import uuid
 from dataclasses import dataclass, field
 
@@ -9,6 +10,7 @@ from shapely.geometry.base import BaseGeometry
 from nuclick_qp import __version__
 from nuclick_qp.kinds import ObjectKind
 from nuclick_qp.prompts import XY, Plane, Prompt
+from nuclick_qp.shapes.identity import SHAPE_DIGITS, shape_digest
 
 UNCLASSIFIED = "Unclassified"  # QuPath's word for objects without a class
 NO_CLASS = ""  # how a user asks for objects without a class
@@ -17,6 +19,7 @@ NO_CLASS = ""  # how a user asks for objects without a class
 PROMPT_KEY = "nuclick:prompt"
 MODEL_KEY = "nuclick:model"
 OPTIONS_KEY = "nuclick:options"
+OUTLINE_KEY = "nuclick:outline"
 VERSION_KEY = "nuclick:version"
 
 PROBABILITY = "NuClick: probability"
@@ -31,8 +34,8 @@ class EarlierResult:
     ----------
     key
         That of its prompt.
-    model, options
-        What made it, see `ResultObject`; empty when the file does not say.
+    model, options, written
+        What made it, and what was made, see `ResultObject`; empty when the file does not say.
     centroid, outline
         In the slide frame; None for a region that is no valid shape. Outlines take no part in
         comparisons: two engines may begin a ring at different vertices.
@@ -40,6 +43,10 @@ class EarlierResult:
         Its class now, which the user may have changed.
     probability
         None when the file does not say.
+    kind, plane
+        What it is, and where.
+    shape
+        Its measurements, the probability left out.
     """
 
     key: str
@@ -49,6 +56,25 @@ class EarlierResult:
     class_name: str | None = None
     probability: float | None = None
     outline: BaseGeometry | None = field(default=None, compare=False)
+    written: str = ""
+    kind: ObjectKind = "detection"
+    plane: Plane = field(default_factory=Plane)
+    shape: tuple[tuple[str, float], ...] = field(default=(), compare=False)
+
+    def is_edited(self, class_name: str | None) -> bool:
+        """Tell whether the user has changed its shape, or given it a class that is not that of its prompt.
+
+        Parameters
+        ----------
+        class_name
+            That of its prompt now. An outline that got the new class of its prompt by hand is as a run
+            would make it.
+        """
+        written = self.written or outline_digest(self.outline, class_name)  # before there were digests: the class alone tells
+        now = outline_digest(self.outline, self.class_name)
+        if now[:SHAPE_DIGITS] != written[:SHAPE_DIGITS]:
+            return True
+        return now != written and not same_class(self.class_name, class_name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +152,9 @@ class ResultObject:
         Of the network, 0 to 1; None writes no such measurement.
     model, options
         `Card.short_id`, and a hash of all else that the result depends on; empty texts are not written.
+    written
+        `outline_digest` of shape and class as a run makes them, to find out later whether the user
+        changed them; an empty text is not written.
     shape
         Further measurements by name, in the order in which they are written.
     version
@@ -144,6 +173,7 @@ class ResultObject:
     options: str = ""
     shape: tuple[tuple[str, float], ...] = ()
     version: str = __version__
+    written: str = ""
 
     @property
     def object_id(self) -> str:
@@ -158,8 +188,14 @@ class ResultObject:
     @property
     def metadata(self) -> tuple[tuple[str, str], ...]:
         """Metadata that mark the object as ours, in the order in which they are written."""
-        told = ((PROMPT_KEY, self.key), (MODEL_KEY, self.model), (OPTIONS_KEY, self.options), (VERSION_KEY, self.version))
-        return tuple((name, text) for name, text in told if text)
+        told = {
+            PROMPT_KEY: self.key,
+            MODEL_KEY: self.model,
+            OPTIONS_KEY: self.options,
+            OUTLINE_KEY: self.written,
+            VERSION_KEY: self.version,
+        }
+        return tuple((name, text) for name, text in told.items() if text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +212,20 @@ class Changes:
 
     add: tuple[ResultObject, ...]
     remove_keys: frozenset[str] = field(default_factory=frozenset)
+
+
+def outline_digest(outline: BaseGeometry | None, class_name: str | None) -> str:
+    """Give a short hash of shape and class that is the same whichever program saved them in between."""
+    return shape_digest(outline).ljust(SHAPE_DIGITS, "-") + hashlib.sha256(_plain(class_name).encode()).hexdigest()[:6]
+
+
+def same_class(one: str | None, other: str | None) -> bool:
+    """Tell whether two full names mean one class: files differ in the spaces and colons that they keep."""
+    return _plain(one) == _plain(other)
+
+
+def _plain(class_name: str | None) -> str:
+    return " ".join((class_name or "").replace(":", " ").split())
 
 
 def result_id(key: str) -> uuid.UUID:

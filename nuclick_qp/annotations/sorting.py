@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
-from nuclick_qp.annotations.objects import MODEL_KEY, OPTIONS_KEY, PROBABILITY, PROMPT_KEY, EarlierResult, EntryContent
+from nuclick_qp.annotations.objects import MODEL_KEY, OPTIONS_KEY, OUTLINE_KEY, PROBABILITY, PROMPT_KEY, EarlierResult, EntryContent
+from nuclick_qp.kinds import OBJECT_KINDS
 from nuclick_qp.prompts import XY, Plane, Prompt
 
 Shape = Literal["points", "lines", "area"]
@@ -88,7 +89,7 @@ def sort_objects(objects: Iterable[FoundObject], *, fingerprint: str) -> EntryCo
     squiggles: dict[tuple[str, str | None, Plane], int] = {}
     for found in objects:
         if found.shape == "area":
-            if key := found.metadata.get(PROMPT_KEY):
+            if found.kind in OBJECT_KINDS and (key := found.metadata.get(PROMPT_KEY)):
                 results.append(_earlier(found, key))
             elif found.kind in ("detection", "cell") and all(map(math.isfinite, found.centroid)):
                 neighbours.append((found.centroid, found.plane))
@@ -100,6 +101,7 @@ def sort_objects(objects: Iterable[FoundObject], *, fingerprint: str) -> EntryCo
 
 
 def _earlier(found: FoundObject, key: str) -> EarlierResult:
+    assert found.kind in ("annotation", "detection", "cell")  # literals, for the type checker
     return EarlierResult(
         key=key,
         model=found.metadata.get(MODEL_KEY, ""),
@@ -108,6 +110,10 @@ def _earlier(found: FoundObject, key: str) -> EarlierResult:
         class_name=found.class_name,
         probability=dict(found.measurements).get(PROBABILITY),
         outline=found.outline,
+        written=found.metadata.get(OUTLINE_KEY, ""),
+        kind=found.kind,
+        plane=found.plane,
+        shape=tuple((name, value) for name, value in found.measurements if name != PROBABILITY),
     )
 
 

@@ -63,9 +63,9 @@ def segment_file(
     predictors = load_predictors(left_out=options.left_out) if predictors is None else predictors
     since = time.perf_counter()
     _spare_what_is_read(slide_path, prompts_path, output)
-    _spare_what_stands(output, overwrite=options.overwrite)
+    _spare_what_stands(output, overwrite=options.overwrite != "none")
     cards = {kind: predictor.card for kind, predictor in predictors.items()}
-    anew = replace(options, overwrite=True)  # the file of prompts holds no results to resume from
+    anew = replace(options, overwrite="edited")  # the file of prompts holds no results to resume from
     with open_slide(slide_path, is_cropped=is_cropped) as slide:
         content = _read_prompts(prompts_path, slide)
         plan = plan_prompts(content, anew, cards=cards, stated_mpp=options.mpp)

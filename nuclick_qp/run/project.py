@@ -10,7 +10,6 @@ from nuclick_qp.formats.geojson.writing import write_objects
 from nuclick_qp.kinds import PromptKind
 from nuclick_qp.model.cards import Card
 from nuclick_qp.model.predictor import Predictors
-from nuclick_qp.prompts import Status
 from nuclick_qp.qupath.choosing import choose_images, file_stem
 from nuclick_qp.qupath.image_by_image import work_or_error
 from nuclick_qp.qupath.locate import SlidePlaces
@@ -28,7 +27,7 @@ from nuclick_qp.run.report import (
     report_image,
     write_record,
 )
-from nuclick_qp.run.results import to_objects
+from nuclick_qp.run.results import standing_object, to_objects
 from nuclick_qp.run.resume import Plan, plan_prompts
 from nuclick_qp.run.run_options import Progress, RunOptions
 from nuclick_qp.slides import resolve_mpp
@@ -140,8 +139,11 @@ def _work_on_image(job: _Job, content: EntryContent, plan: Plan, *, since: float
                 progress=job.progress,
             )
         objects = to_objects(outlines, job.options, cards=job.cards, stated_mpp=job.stated_mpp, mpp=mpp)
+    objects += tuple(
+        item for prompt, result in plan.turned if (item := standing_object(result, prompt=prompt, kind=job.options.kind)) is not None
+    )
     # A result goes only when its prompt has a new one, or is gone: a prompt that finds nothing this time keeps what it had.
-    replaced = {outline.prompt.key for outline in outlines if outline.status is Status.OK}
+    replaced = {item.key for item in objects}
     pruned: frozenset[str] = plan.orphans if job.options.prune else frozenset()
     if not job.options.dry_run:
         standing = frozenset(result.key for result in content.results)
@@ -153,6 +155,7 @@ def _work_on_image(job: _Job, content: EntryContent, plan: Plan, *, since: float
         removed=sum(result.key in replaced for result in content.results),
         pruned=sum(result.key in pruned for result in content.results),
         orphaned=sum(result.key in plan.orphans - pruned for result in content.results),
+        differing=plan.differing,
         classes=[prompt.class_name or NO_CLASS for prompt in content.prompts],
         since=since,
     )

@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 RECORD_FOLDER = "nuclick"  # beside project.qpproj
 
-# How the ten statuses of a prompt add up to the five counts of the summary.
+# How the eleven statuses of a prompt add up to the five counts of the summary.
 COUNTED_AS = {
     Status.OK: "ok",
     Status.EMPTY: "empty",
@@ -33,12 +33,13 @@ COUNTED_AS = {
     Status.TOO_LARGE: "failed",
     Status.FAILED: "failed",
     Status.UNCHANGED: "skipped",
+    Status.EDITED: "skipped",
     Status.DUPLICATE: "skipped",
     Status.NO_MODEL: "skipped",
     Status.STOPPED: "skipped",
 }
 # What a user asked for and did not get; the exit code tells.
-UNSERVED = frozenset(Status) - {Status.OK, Status.UNCHANGED, Status.DUPLICATE, Status.STOPPED}
+UNSERVED = frozenset(Status) - {Status.OK, Status.UNCHANGED, Status.EDITED, Status.DUPLICATE, Status.STOPPED}
 
 ImageStatus = Literal["ok", "partial", "failed", "no-prompts"]
 
@@ -90,6 +91,8 @@ class ImageReport(Counts):
         gone; or would be without `--dry-run`.
     orphaned
         Earlier results of ours whose prompt is gone, and that stay all the same.
+    differing
+        Of those that are unchanged, how many another model made, or other options.
     classes
         Full class names of all its prompts, of those left alone too; an empty text is unclassified.
     """
@@ -101,6 +104,7 @@ class ImageReport(Counts):
     removed: int = 0
     pruned: int = 0
     orphaned: int = 0
+    differing: int = 0
     classes: tuple[str, ...] = ()
     statuses: dict[str, int]
     without_outline: tuple[PromptReport, ...] = ()
@@ -164,6 +168,7 @@ def report_image(
     removed: int,
     pruned: int = 0,
     orphaned: int = 0,
+    differing: int = 0,
     classes: Sequence[str] = (),
     since: float,
 ) -> ImageReport:
@@ -193,6 +198,7 @@ def report_image(
         removed=removed,
         pruned=pruned,
         orphaned=orphaned,
+        differing=differing,
         classes=tuple(sorted(set(classes))),
         statuses={name: n for name, n in sorted(statuses.items()) if n},
         without_outline=unread + tuple(_report_prompt(o) for o in missed),

@@ -2,13 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 
-from nuclick_qp.annotations.objects import ResultObject
+from nuclick_qp.annotations.objects import EarlierResult, ResultObject, outline_digest
 from nuclick_qp.kinds import ObjectKind, PromptKind
 from nuclick_qp.model.cards import Card
-from nuclick_qp.prompts import Outline
+from nuclick_qp.prompts import Outline, Prompt
 from nuclick_qp.run.resume import options_digest
 from nuclick_qp.run.run_options import RunOptions
 from nuclick_qp.shapes.measure import measure
+from nuclick_qp.shapes.polygons import valid_polygons
+
+NEW_KIND: ObjectKind = "detection"  # of outlines of which no other kind was asked for
 
 
 def to_objects(
@@ -29,9 +32,38 @@ def to_objects(
     for outline in outlines:
         if outline.polygon is not None:
             card = cards[outline.prompt.kind]
-            digest = options_digest(outline.prompt, options, card=card, stated_mpp=stated_mpp)
-            made.append(_to_object(outline, kind=options.kind, model=card.short_id, digest=digest, mpp=mpp))
+            digest = options_digest(options, card=card, stated_mpp=stated_mpp)
+            made.append(_to_object(outline, kind=options.kind or NEW_KIND, model=card.short_id, digest=digest, mpp=mpp))
     return tuple(made)
+
+
+def standing_object(result: EarlierResult, *, prompt: Prompt | None = None, kind: ObjectKind | None = None) -> ResultObject | None:
+    """Give an outline of an earlier run as an object to be written; None when it encloses nothing.
+
+    Parameters
+    ----------
+    prompt
+        That of the outline, where it is still there.
+    kind
+        What it is written as; None for what it is.
+    """
+    outline = valid_polygons(result.outline)
+    if outline.is_empty:
+        return None
+    return ResultObject(
+        outline=outline,
+        kind=kind or result.kind,
+        class_name=result.class_name,
+        plane=result.plane,
+        nested=prompt is not None and prompt.nested,
+        anchor=result.centroid if prompt is None else prompt.anchor,
+        key=result.key,
+        probability=result.probability,
+        model=result.model,
+        options=result.options,
+        shape=result.shape,
+        written=result.written,
+    )
 
 
 def _to_object(outline: Outline, *, kind: ObjectKind, model: str, digest: str, mpp: float) -> ResultObject:
@@ -49,4 +81,5 @@ def _to_object(outline: Outline, *, kind: ObjectKind, model: str, digest: str, m
         model=model,
         options=digest,
         shape=measure(polygon, mpp=mpp),
+        written=outline_digest(polygon, prompt.class_name),
     )

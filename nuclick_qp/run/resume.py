@@ -2,10 +2,10 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from nuclick_qp.annotations.objects import NO_CLASS, EarlierResult, EntryContent
+from nuclick_qp.annotations.objects import NO_CLASS, EarlierResult, EntryContent, same_class
 from nuclick_qp.kinds import PromptKind
 from nuclick_qp.model.cards import Card
 from nuclick_qp.prompts import Outline, Prompt, Status
@@ -26,18 +26,26 @@ class Plan:
     orphans
         Keys of earlier results whose prompt is gone: deleted or moved. Prompts that the user left
         out are still there.
+    turned
+        Prompts whose outline stays and becomes an object of another kind, with that outline.
+    differing
+        How many outlines stay that another model made, or other options.
     """
 
     todo: tuple[Prompt, ...]
     settled: tuple[Outline, ...]
     orphans: frozenset[str] = frozenset()
+    turned: tuple[tuple[Prompt, EarlierResult], ...] = ()
+    differing: int = 0
 
 
 def plan_prompts(content: EntryContent, options: RunOptions, *, cards: Mapping[PromptKind, Card], stated_mpp: float | None) -> Plan:
     """Sort the prompts of an image; those the user left out are in neither part.
 
     A prompt is settled when no model is there for its kind, when another prompt at the same place
-    came first, or when an earlier run left a result for it with the same model and options.
+    came first, or when an outline of an earlier run stands for it. That stays, whatever model and
+    options made it, unless the options say to overwrite: it may well be the better one. It is made
+    anew when its prompt has got another class. One that the user has changed is the user's.
 
     Parameters
     ----------
@@ -47,34 +55,46 @@ def plan_prompts(content: EntryContent, options: RunOptions, *, cards: Mapping[P
         Micrometres per pixel as the project or the user states it; None leaves it to the file, which
         is not opened for prompts that are done.
     """
-    standing = {result.key: result for result in content.results}
+    standing = results_by_key(content.results)
+    ways = {kind: (card.short_id, options_digest(options, card=card, stated_mpp=stated_mpp)) for kind, card in cards.items()}
     todo: list[Prompt] = []
     settled: list[Outline] = []
+    turned: list[tuple[Prompt, EarlierResult]] = []
+    differing = 0
     seen: set[str] = set()
-    orphans = set(standing)
     for prompt in content.prompts:
         key = prompt.key  # a hash, made anew at each call
-        orphans.discard(key)
+        results = standing.get(key, ())
         if not _is_wanted(prompt, options):
             continue
-        card = cards.get(prompt.kind)
-        if card is None:
+        if prompt.kind not in cards:
             settled.append(Outline(prompt, Status.NO_MODEL, detail=f"no model for {prompt.kind}s"))
         elif key in seen:
             settled.append(Outline(prompt, Status.DUPLICATE, detail="another prompt lies at the same place"))
-        elif not options.overwrite and _still_holds(standing.get(key), prompt, options, card=card, stated_mpp=stated_mpp):
-            settled.append(Outline(prompt, Status.UNCHANGED, detail="done by an earlier run"))
-        else:
+        elif (status := _standing_status(prompt, results, options)) is None:
             todo.append(prompt)
+        elif status is Status.EDITED:
+            settled.append(Outline(prompt, status, detail="its outline was changed by hand"))
+        else:
+            settled.append(Outline(prompt, status, detail="done by an earlier run"))
+            turned += [(prompt, result) for result in results[:1] if options.kind not in (None, result.kind)]
+            differing += any((result.model, result.options) != ways[prompt.kind] for result in results)
         seen.add(key)
-    return Plan(tuple(todo), tuple(settled), frozenset(orphans))
+    orphans = standing.keys() - {prompt.key for prompt in content.prompts}
+    return Plan(tuple(todo), tuple(settled), frozenset(orphans), tuple(turned), differing)
 
 
-def options_digest(prompt: Prompt, options: RunOptions, *, card: Card, stated_mpp: float | None) -> str:
-    """Give a short hash of all but the weights that a result of this prompt depends on."""
+def results_by_key(results: Iterable[EarlierResult]) -> dict[str, list[EarlierResult]]:
+    """Group results by their prompt, which has several when a user copied one."""
+    groups: dict[str, list[EarlierResult]] = {}
+    for result in results:
+        groups.setdefault(result.key, []).append(result)
+    return groups
+
+
+def options_digest(options: RunOptions, *, card: Card, stated_mpp: float | None) -> str:
+    """Give a short hash of all but the prompt and the weights that an outline depends on."""
     told = {
-        "kind": options.kind,
-        "class": prompt.class_name,
         "stated_mpp": stated_mpp,
         "model": {"mpp": card.mpp, "patch_px": card.patch_px, "threshold": card.threshold, "click_px": card.click_radius_px},
         "least": {"object_px": card.min_object_px, "hole_px": card.max_hole_px},
@@ -89,10 +109,10 @@ def _is_wanted(prompt: Prompt, options: RunOptions) -> bool:
     return not options.classes or (prompt.class_name or NO_CLASS) in options.classes
 
 
-def _still_holds(
-    result: EarlierResult | None, prompt: Prompt, options: RunOptions, *, card: Card, stated_mpp: float | None
-) -> bool:
-    """Tell whether an earlier result is what a run would make now."""
-    if result is None:
-        return False
-    return (result.model, result.options) == (card.short_id, options_digest(prompt, options, card=card, stated_mpp=stated_mpp))
+def _standing_status(prompt: Prompt, results: Sequence[EarlierResult], options: RunOptions) -> Status | None:
+    """Tell what the outlines that stand make of a prompt; None when it is to be segmented."""
+    if options.overwrite != "edited" and any(result.is_edited(prompt.class_name) for result in results):
+        return Status.EDITED
+    if options.overwrite != "none" or not results or not all(same_class(result.class_name, prompt.class_name) for result in results):
+        return None
+    return Status.UNCHANGED

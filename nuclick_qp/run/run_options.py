@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from nuclick_qp.kinds import ObjectKind, PromptKind
+from nuclick_qp.kinds import ObjectKind, Overwrite, PromptKind
 from nuclick_qp.segmentation.segment_options import SegmentOptions
 from nuclick_qp.stopping import never
 
@@ -23,13 +23,15 @@ class RunOptions:
     left_out
         Kinds of prompts that are not looked at.
     kind
-        What outlines are written as.
+        What outlines are written as, and those that stand are turned into, unless the user edited them;
+        None is detections for new ones, and leaves the others as they are.
     image_root
         Folder to search for slides that are not where the project says.
     mpp
         Micrometres per pixel of images for which neither project nor file say it.
     overwrite
-        Segment prompts anew whose results still hold; for one image, replace a GeoJSON file of outlines.
+        ``unedited`` segments prompts anew that have an outline of an earlier run, whatever made it;
+        ``edited`` also those whose outline the user has changed.
     prune
         Remove results of earlier runs whose prompt is gone.
     dry_run
@@ -43,10 +45,10 @@ class RunOptions:
     images: str = "*"
     classes: tuple[str, ...] = ()
     left_out: frozenset[PromptKind] = frozenset()
-    kind: ObjectKind = "detection"
+    kind: ObjectKind | None = None
     image_root: Path | None = None
     mpp: float | None = None
-    overwrite: bool = False
+    overwrite: Overwrite = "none"
     prune: bool = False
     dry_run: bool = False
     geojson: Path | None = None

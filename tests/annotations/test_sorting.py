@@ -144,6 +144,6 @@ def test_results_of_ours_are_told_from_neighbours() -> None:
 
     content = sort_objects(objects, fingerprint="f")
 
-    assert content.results == (EarlierResult("k", "m", "o", (1, 2)), EarlierResult("l", "", "", (3, 4)))
+    assert content.results == (EarlierResult("k", "m", "o", (1, 2)), EarlierResult("l", "", "", (3, 4), kind="annotation"))
     assert content.neighbours == (((5, 6), Plane(1, 0)), ((7, 8), Plane()))
     assert (content.prompts, content.fingerprint) == ((), "f")

@@ -166,7 +166,7 @@ def test_run_and_segment_average_over_views_when_asked(
     one_image = ["segment", draw_discs(DISCS), "--prompts", prompts, "-o", tmp_path / "out.geojson", "--mpp", "0.25"]
 
     reports = []
-    for arguments in (["run", project], ["run", project, "--tta"], [*one_image, "--tta"]):
+    for arguments in (["run", project], ["run", project, "--tta", "--overwrite"], [*one_image, "--tta"]):
         assert command_line(*arguments, "--json", "--device", "cpu") == 0
         reports.append(json.loads(capsys.readouterr().out))
 

@@ -99,7 +99,7 @@ def test_overwrite_leaves_the_same(copies: dict[Engine, Path], predictors: Predi
     first = our_objects(data_of(copies["files"].parent))
     edit_in_qupath(copies)
 
-    report = run_both(copies, predictors, overwrite=True)
+    report = run_both(copies, predictors, overwrite="unedited")
 
     assert (report.ok, report.removed, report.skipped) == (4, 4, 0)
     assert our_objects(data_of(copies["files"].parent)) == first
@@ -151,8 +151,9 @@ def test_deleted_results_are_made_anew(copies: dict[Engine, Path], predictors: P
     assert {item.object_id for item in ours_of(copies["qupath"])} == first
 
 
-def test_results_that_the_user_classified_stay(copies: dict[Engine, Path], predictors: Predictors) -> None:
-    """With the class and the name that they were given."""
+@pytest.mark.parametrize("overwrite", ["none", "unedited"])
+def test_results_that_the_user_classified_stay(copies: dict[Engine, Path], predictors: Predictors, overwrite: str) -> None:
+    """With the class and the name that they were given; nothing else counts as edited after QuPath has saved."""
     run_both(copies, predictors)
 
     def change(image: QuPathImage) -> None:
@@ -161,7 +162,8 @@ def test_results_that_the_user_classified_stay(copies: dict[Engine, Path], predi
 
     edit_in_qupath(copies, change)
 
-    assert run_both(copies, predictors).skipped == 4
+    report = run_both(copies, predictors, overwrite=overwrite)
+    assert report.statuses == {"edited": 1, "unchanged" if overwrite == "none" else "ok": 3}
     assert [item.name for item in ours_of(copies["qupath"]) if item.class_name == "Immune cells"] == ["looked at"]
 
 
@@ -171,7 +173,7 @@ def test_resolved_hierarchies_are_the_same(copies: dict[Engine, Path], predictor
     edit_in_qupath(copies, lambda image: image.hierarchy.resolveHierarchy())
 
     skipped = run_both(copies, predictors)
-    again = run_both(copies, predictors, overwrite=True)
+    again = run_both(copies, predictors, overwrite="unedited")
 
     assert (skipped.skipped, again.ok, again.removed) == (4, 4, 4)
     regions = [item for item in objects_of(copies["qupath"]) if item.class_name == "Region*"]

@@ -10,7 +10,7 @@ import pytest
 
 from drawn_projects import ALL, DISCS, objects_of, ours_of, points_at, run_on
 from fixture_projects import snapshot
-from nuclick_qp.annotations.objects import MODEL_KEY, OPTIONS_KEY, PROMPT_KEY, VERSION_KEY
+from nuclick_qp.annotations.objects import MODEL_KEY, OPTIONS_KEY, OUTLINE_KEY, PROMPT_KEY, VERSION_KEY
 from nuclick_qp.errors import OptionError, PromptError, WriteRefusedError
 from nuclick_qp.formats.geojson.reading import read_prompts
 from nuclick_qp.model.predictor import Predictors
@@ -35,7 +35,7 @@ def test_every_point_becomes_a_detection_of_its_class(make_project: Callable[...
     ours = after[len(before) :]
     assert [item.kind for item in ours] == ["detection"] * 4
     assert sorted(item.class_name or "" for item in ours) == ["", "Stroma", "Tumor", "Tumor"]
-    assert {key for key, _ in ours[0].metadata} == {PROMPT_KEY, MODEL_KEY, OPTIONS_KEY, VERSION_KEY}
+    assert {key for key, _ in ours[0].metadata} == {PROMPT_KEY, MODEL_KEY, OPTIONS_KEY, OUTLINE_KEY, VERSION_KEY}
     measured = dict(ours[0].measurements)
     assert measured["NuClick: probability"] > 0.99
     assert measured["Area µm^2"] == pytest.approx(np.pi * 81 / 16, rel=0.04)

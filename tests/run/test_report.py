@@ -22,9 +22,9 @@ def test_every_status_is_counted_once() -> None:
     assert counts.prompts == counts.ok + counts.empty + counts.outside + counts.failed + counts.skipped
 
 
-def test_unchanged_and_duplicate_prompts_are_no_failures() -> None:
+def test_unchanged_edited_and_duplicate_prompts_are_no_failures() -> None:
     """A re-run with nothing to do is all ok; anything the user did not get is not."""
-    settled = [_outline(Status.OK), _outline(Status.UNCHANGED), _outline(Status.DUPLICATE)]
+    settled = [_outline(Status.OK), _outline(Status.UNCHANGED), _outline(Status.EDITED), _outline(Status.DUPLICATE)]
     assert report_image("a", settled, bad_prompts=(), removed=0, since=time.perf_counter()).status == "ok"
 
     for status in UNSERVED:

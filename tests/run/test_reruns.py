@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from shapely import box
 
-from drawn_projects import ALL, ours_of, points_at, run_on
+from drawn_projects import ALL, edit_outline, ours_of, points_at, run_on
 from fakes import DarkIsObject, make_card
 from fixture_projects import snapshot
 from nuclick_qp.model.predictor import Predictor, Predictors
@@ -30,16 +31,74 @@ def test_second_run_has_nothing_to_do(make_project: MakeProject, predictors: Pre
     assert snapshot(project.parent) == before
 
 
-def test_other_augmentation_is_done_again(make_project: MakeProject, predictors: Predictors) -> None:
-    """With and without test-time augmentation are two results, of which a project has the last."""
+def test_outlines_of_better_runs_stay_and_are_told(
+    make_project: MakeProject, predictors: Predictors, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A plain run after one with test-time augmentation changes not a byte, says so once, and does it again if asked to."""
     project = make_project(*ALL)
-    augmented = SegmentOptions(tta=True)
+    data = project.parent / "data/1/data.qpdata"
+    run_on(project, predictors, segment=SegmentOptions(tta=True))
+    before = data.read_bytes()
 
-    reports = [run_on(project, predictors, segment=segment) for segment in (SegmentOptions(), augmented, augmented, SegmentOptions())]
+    report = run_on(project, predictors)
+    print_report(report, as_json=False)
 
-    assert [(report.ok, report.skipped) for report in reports] == [(4, 0), (4, 0), (0, 4), (4, 0)]
+    assert (report.ok, report.skipped, report.images[0].differing, report.all_ok) == (0, 4, 4, True)
+    assert data.read_bytes() == before
+    told = "discs-0.png: 4 unchanged; 4 outlines of another model or other options stay, --overwrite replaces them"
+    assert told in capsys.readouterr().out
+    again = run_on(project, predictors, overwrite="unedited")
+    assert (again.ok, again.images[0].removed, again.images[0].differing) == (4, 4, 0)
     assert len(ours_of(project)) == 4
-    assert reports[1].options["segment"]["tta"] is True
+
+
+def test_edited_outlines_stay_until_asked_for(make_project: MakeProject, predictors: Predictors, command_line: Callable[..., int]) -> None:
+    """Reshaped and re-classified ones are counted, are no failures, and only go by overwriting edited ones."""
+    project = make_project(*ALL)
+    run_on(project, predictors)
+    edit_outline(project, 0, outline=box(55, 55, 65, 66.5))
+    edit_outline(project, 0, class_name="Mitosis")  # the first is now the last
+    before = {item.object_id: repr(item.roi) for item in ours_of(project)}
+
+    plain, overwriting = run_on(project, predictors), run_on(project, predictors, overwrite="unedited")
+
+    assert (plain.images[0].statuses, plain.all_ok) == ({"edited": 2, "unchanged": 2}, True)
+    assert (overwriting.images[0].statuses, overwriting.images[0].removed) == ({"edited": 2, "ok": 2}, 2)
+    assert {item.object_id: repr(item.roi) for item in ours_of(project)} == before
+    assert run_on(project, predictors, overwrite="edited").images[0].statuses == {"ok": 4}
+    assert "Mitosis" not in {item.class_name for item in ours_of(project)}
+
+
+def test_another_kind_is_given_to_what_stands(make_project: MakeProject, predictors: Predictors, tmp_path: Path) -> None:
+    """`--as annotation` needs neither slide nor network for it: shape, class, measurements and what made it stay."""
+    project = make_project(*ALL)
+    run_on(project, predictors)
+    before = {item.object_id: (repr(item.roi), item.class_name, item.metadata) for item in ours_of(project)}
+    measured = {item.object_id: item.measurements for item in ours_of(project)}
+    (tmp_path / "discs-0.png").unlink()
+
+    report = run_on(project, predictors, kind="annotation")
+
+    assert (report.skipped, report.images[0].removed, report.all_ok) == (4, 4, True)
+    assert {item.object_id: (repr(item.roi), item.class_name, item.metadata) for item in ours_of(project)} == before
+    assert {item.kind for item in ours_of(project)} == {"annotation"}
+    assert {item.object_id: item.measurements for item in ours_of(project)} == measured
+    assert run_on(project, predictors).skipped == 4
+    assert {item.kind for item in ours_of(project)} == {"annotation"}
+
+
+@pytest.mark.parametrize("arguments", [("--overwrite", "PROJECT"), ("PROJECT", "--overwrite"), ("PROJECT", "--overwrite=edited")])
+def test_overwrite_needs_no_value(
+    make_project: MakeProject, command_line: Callable[..., int], capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...]
+) -> None:
+    """The argument that follows it is never taken for one."""
+    project = make_project(*ALL)
+
+    code = command_line("run", *(project if name == "PROJECT" else name for name in arguments), "--json", "--dry-run", "--lines", "none")
+
+    assert code in (0, 1)
+    asked = "edited" if "--overwrite=edited" in arguments else "unedited"
+    assert json.loads(capsys.readouterr().out)["options"]["overwrite"] == asked
 
 
 def test_overwrite_replaces_own_detections_only(make_project: MakeProject, predictors: Predictors) -> None:
@@ -48,7 +107,7 @@ def test_overwrite_replaces_own_detections_only(make_project: MakeProject, predi
     run_on(project, predictors)
     before = (project.parent / "data/1/data.qpdata").read_bytes()
 
-    report = run_on(project, predictors, overwrite=True)
+    report = run_on(project, predictors, overwrite="unedited")
 
     assert (report.ok, report.images[0].removed) == (4, 4)
     assert len(ours_of(project)) == 4
@@ -61,7 +120,7 @@ def test_earlier_result_stays_when_the_new_run_finds_nothing(make_project: MakeP
     run_on(project, predictors)
     blind: Predictors = {"point": Predictor(make_card(min_object_px=60_000), DarkIsObject(), device="cpu", precision="float32")}
 
-    report = run_on(project, blind)
+    report = run_on(project, blind, overwrite="unedited")
 
     assert report.empty == 4
     assert len(ours_of(project)) == 4
@@ -120,7 +179,7 @@ def test_geojson_of_several_runs_adds_up(make_project: MakeProject, predictors: 
     """A later run adds its outlines to the file, and replaces those of the same prompts."""
     project = make_project(*ALL)
     for classes in (("Tumor",), ("Stroma",), ("Tumor",)):
-        run_on(project, predictors, geojson=tmp_path / "out", classes=classes, overwrite=True)
+        run_on(project, predictors, geojson=tmp_path / "out", classes=classes, overwrite="unedited")
 
     (path,) = (tmp_path / "out").iterdir()
     names = [feature["properties"]["classification"]["name"] for feature in json.loads(path.read_text())["features"]]
@@ -175,7 +234,7 @@ def test_prune_keeps_results_of_prompts_that_were_left_out(make_project: MakePro
     project = make_project(*ALL)
     run_on(project, predictors)
 
-    report = run_on(project, predictors, prune=True, classes=("Stroma",), overwrite=True)
+    report = run_on(project, predictors, prune=True, classes=("Stroma",), overwrite="unedited")
 
     assert (report.ok, report.images[0].removed, report.images[0].pruned) == (1, 1, 0)
     assert len(ours_of(project)) == 4
