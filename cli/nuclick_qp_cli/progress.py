@@ -1,65 +1,198 @@
-"""Progress bars on stderr: of a run, with clicks per second, and of a training."""
+"""How far a run or a training is, on stderr: a bar in a terminal, elsewhere one line a minute."""
 
+import sys
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
-from rich.text import Text
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from nuclick_qp.plain_text import LONGEST_NAME, printable
+from nuclick_qp.run.run_options import ImageStart
 from nuclick_qp.run.run_options import Progress as RunProgress
+from nuclick_qp_cli.terminal import note
 
 if TYPE_CHECKING:  # importing it loads torch
     from nuclick_qp.training.loop import TrainingProgress
 
+SECONDS_BETWEEN_LINES = 60.0
+STOPPING = "stopping: what is done is being written; Ctrl-C again stops at once"
 
-class ClicksPerSecond(ProgressColumn):
-    """Prompts finished per second, over the last part of the run."""
 
-    def render(self, task: Task) -> Text:
-        """Give the text of the column."""
-        speed = task.finished_speed or task.speed
-        return Text(f"{speed:.0f} clicks/s" if speed else "- clicks/s")
+class RunCourse:
+    """How far a run is, and how long it may still take.
+
+    How much work the later images hold is not known before they are read, and reading all of them first
+    would double the time of a run with nothing to do: they are taken to hold as much as those before.
+    """
+
+    def __init__(self) -> None:
+        self._since = time.monotonic()
+        self.image = ImageStart("", prompts=0, number=0, images=0)
+        self.done_here = 0
+        self._begun = self._done = 0  # prompts of the images so far, and those of them that are finished
+
+    def start(self, image: ImageStart) -> None:
+        """Note that work on an image begins."""
+        self.image, self.done_here = image, 0
+        self._begun += image.prompts
+
+    def advance(self, count: int) -> None:
+        """Note that so many more prompts of the image are finished."""
+        self.done_here += count
+        self._done += count
+
+    @property
+    def clicks_per_second(self) -> float:
+        """Prompts finished per second since the start."""
+        return self._done / max(time.monotonic() - self._since, 1e-9)
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Time until the end of the run; None before anything is finished."""
+        if not self._done:
+            return None
+        later = self._begun / self.image.number * (self.image.images - self.image.number)
+        return (self.image.prompts - self.done_here + later) / self.clicks_per_second
+
+    @property
+    def where(self) -> str:
+        """Which image of how many."""
+        return f"image {self.image.number} of {self.image.images}: {printable(self.image.name, longest=LONGEST_NAME)}"
+
+    @property
+    def pace(self) -> str:
+        """Speed, and time left."""
+        left = self.seconds_left
+        return "" if left is None else f"{self.clicks_per_second:.1f} clicks/s, {about(left)} left"
+
+
+class Lines:
+    """Says something now and then, where there is no terminal."""
+
+    def __init__(self) -> None:
+        self._told_at = -SECONDS_BETWEEN_LINES
+
+    def say(self, text: str) -> None:
+        """Print a line to stderr; that nobody reads it any more is no reason to end the work."""
+        with suppress(OSError, ValueError):
+            note(text)
+            sys.stderr.flush()
+
+    def say_each_minute(self, text: Callable[[], str]) -> None:
+        """Print a line unless one was printed less than a minute ago."""
+        if time.monotonic() - self._told_at >= SECONDS_BETWEEN_LINES:
+            self._told_at = time.monotonic()
+            self.say(text())
 
 
 @contextmanager
 def show_progress(stopped: Callable[[], bool]) -> Iterator[RunProgress]:
-    """Give the two callbacks of a run, drawn as one bar for the image at hand while the run lasts."""
-    name = TextColumn("{task.description}", markup=False)  # names may hold square brackets
-    columns = (name, BarColumn(), MofNCompleteColumn(), ClicksPerSecond(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as bars:
-        bar = bars.add_task("opening", total=None)
+    """Give what a run calls, and show how far it is while it lasts.
 
-        def start_image(image: str, prompts: int) -> None:
-            bars.reset(bar, total=prompts, description=printable(image, longest=LONGEST_NAME))
+    Parameters
+    ----------
+    stopped
+        Whether the user asked for a stop; that it was noticed is told.
+    """
+    console = Console(stderr=True)
+    with _bar(console) if console.is_terminal else _lines() as (course, show, say):
+        has_told = False
+
+        def start_image(image: ImageStart) -> None:
+            course.start(image)
+            show()
 
         def advance(count: int) -> None:
-            bars.advance(bar, count)
+            course.advance(count)
+            show()
 
-        told = False
+        def is_stopped() -> bool:
+            nonlocal has_told
+            if stopped() and not has_told:
+                has_told = True
+                say(STOPPING)
+            return has_told
 
-        def tell_stop() -> bool:
-            nonlocal told
-            if stopped() and not told:
-                told = True
-                bars.print("stopping: what is done is being written; Ctrl-C again stops at once")
-            return told
+        yield RunProgress(start_image, advance, is_stopped)
 
-        yield RunProgress(start_image, advance, tell_stop)
+
+Shown = tuple[RunCourse, Callable[[], None], Callable[[str], None]]
+
+
+@contextmanager
+def _bar(console: Console) -> Iterator[Shown]:
+    columns = (_text("description"), BarColumn(), MofNCompleteColumn(), _text("fields[pace]"))
+    with Progress(*columns, console=console) as bars:
+        bar, course = bars.add_task("opening", total=None, pace=""), RunCourse()
+
+        def show() -> None:
+            bars.update(bar, description=course.where, completed=course.done_here, total=course.image.prompts, pace=course.pace)
+
+        yield course, show, lambda text: bars.console.print(text, markup=False)
+
+
+@contextmanager
+def _lines() -> Iterator[Shown]:
+    lines, course = Lines(), RunCourse()
+
+    def line() -> str:
+        counts = f"{course.done_here} of {course.image.prompts} prompts"
+        return ", ".join(part for part in (course.where, counts, course.pace) if part)
+
+    def show() -> None:
+        if course.image.prompts:
+            lines.say_each_minute(line)
+
+    yield course, show, lines.say
 
 
 @contextmanager
 def show_training() -> Iterator["Callable[[TrainingProgress], None]"]:
-    """Give the callback of a training run, drawn as one bar with the last loss and validation Dice."""
-    text = TextColumn("{task.description}", markup=False)
-    columns = (BarColumn(), MofNCompleteColumn(), text, TimeRemainingColumn(elapsed_when_finished=True))
-    with Progress(*columns, console=Console(stderr=True)) as bars:
+    """Give the callback of a training run, shown with the last loss and validation Dice."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield _training_lines()
+        return
+    columns = (BarColumn(), MofNCompleteColumn(), _text("description"), TimeRemainingColumn(elapsed_when_finished=True))
+    with Progress(*columns, console=console) as bars:
         bar = bars.add_task("reading images", total=None)
+        yield lambda at: bars.update(bar, completed=at.step, total=at.steps, description=_losses(at))
 
-        def show(progress: "TrainingProgress") -> None:
-            checked = "" if progress.row is None else f", validation Dice {progress.row.dice:.3f} at {progress.row.step}"
-            bars.update(bar, completed=progress.step, total=progress.steps, description=f"loss {progress.loss:.3f}{checked}")
 
-        yield show
+def _training_lines() -> "Callable[[TrainingProgress], None]":
+    lines, since, first = Lines(), time.monotonic(), 0
+
+    def show(at: "TrainingProgress") -> None:
+        nonlocal first
+        first = first or at.step
+        each = (time.monotonic() - since) / (at.step - first + 1)
+        lines.say_each_minute(lambda: f"step {at.step} of {at.steps}, {_losses(at)}, {about(each * (at.steps - at.step))} left")
+
+    return show
+
+
+def _losses(at: "TrainingProgress") -> str:
+    checked = "" if at.row is None else f", validation Dice {at.row.dice:.3f} at {at.row.step}"
+    return f"loss {at.loss:.3f}{checked}"
+
+
+def _text(what: str) -> TextColumn:
+    return TextColumn(f"{{task.{what}}}", markup=False)  # names may hold square brackets
+
+
+def about(seconds: float) -> str:
+    """Say a time as people do.
+
+    Examples
+    --------
+    >>> about(8), about(100), about(3000), about(9000), about(400_000)
+    ('about 8 s', 'about 2 min', 'about 50 min', 'about 2.5 h', 'about 4.6 days')
+    """
+    if seconds < 90:
+        return f"about {seconds:.0f} s"
+    if seconds < 5400:
+        return f"about {seconds / 60:.0f} min"
+    return f"about {seconds / 3600:.1f} h" if seconds < 172_800 else f"about {seconds / 86_400:.1f} days"

@@ -57,7 +57,7 @@ def run(
     from nuclick_qp.run.project import segment_project
     from nuclick_qp_cli.progress import show_progress
 
-    predictors, left_out = choose_models(points=points, lines=lines, device=device)
+    models, left_out = choose_models(points=points, lines=lines, device=device)
     options = RunOptions(
         images=images,
         classes=split_names(classes),
@@ -72,5 +72,5 @@ def run(
         segment=SegmentOptions(batch_size=batch_size, tta=tta),
     )
     with hold_back_stops() as stopped, open_project(project, engine=engine.value) as opened, show_progress(stopped) as progress:
-        report = segment_project(opened, predictors, options=options, progress=progress)
+        report = segment_project(opened, models, options=options, progress=progress)
     end_with(report, as_json=as_json)

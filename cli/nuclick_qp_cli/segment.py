@@ -50,7 +50,7 @@ def segment(
     from nuclick_qp.run.file import segment_file
     from nuclick_qp_cli.progress import show_progress
 
-    predictors, left_out = choose_models(points=points, lines=lines, device=device)
+    models, left_out = choose_models(points=points, lines=lines, device=device)
     options = RunOptions(
         classes=split_names(classes),
         left_out=left_out,
@@ -61,6 +61,6 @@ def segment(
     )
     with hold_back_stops() as stopped, show_progress(stopped) as progress:
         report = segment_file(
-            slide, prompts, output, predictors=predictors, options=options, progress=progress, is_cropped=not no_crop
+            slide, prompts, output, predictors=models, options=options, progress=progress, is_cropped=not no_crop
         )
     end_with(report, as_json=as_json)

@@ -14,7 +14,7 @@ from nuclick_qp.run.run_options import RunOptions
 from nuclick_qp_cli.terminal import note, say, say_json
 
 if TYPE_CHECKING:  # importing them loads torch, which no --help should wait for
-    from nuclick_qp.model.predictor import Predictors
+    from nuclick_qp.run.models import Models
     from nuclick_qp.run.report import ImageReport, PromptReport, RunReport
 
 EXIT_STOPPED = 130  # what shells give after Ctrl-C
@@ -90,17 +90,17 @@ def split_names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(",")) if text else ()
 
 
-def choose_models(*, points: str, lines: str, device: str) -> tuple["Predictors", frozenset[PromptKind]]:
-    """Load the models that two options name, and list the kinds of prompts that ``none`` leaves out."""
+def choose_models(*, points: str, lines: str, device: str) -> tuple["Models", frozenset[PromptKind]]:
+    """Find the models that two options name, and list the kinds of prompts that ``none`` leaves out."""
     from nuclick_qp.errors import OptionError
-    from nuclick_qp.run.models import load_predictors
+    from nuclick_qp.run.models import name_models
 
     named: dict[PromptKind, str] = {"point": points, "line": lines}
     left_out = frozenset(kind for kind, name in named.items() if name == NO_MODEL)
     if len(left_out) == len(named):
         raise OptionError("--points none and --lines none leave nothing to do; name a model for one of them")
     chosen = {f"{kind}s": name for kind, name in named.items() if name not in (NO_MODEL, DEFAULT_MODEL)}
-    return load_predictors(**chosen, device=device, left_out=left_out), left_out
+    return name_models(**chosen, device=device, left_out=left_out), left_out
 
 
 def end_with(report: "RunReport", *, as_json: bool) -> NoReturn:
@@ -124,7 +124,8 @@ def print_report(report: "RunReport", *, as_json: bool) -> None:
     for name in report.unknown_classes:
         say(f"no prompt has the class {name!r}; correct --classes")
     done = "would be written" if report.dry_run else "written"
-    say(f"{report.ok} of {report.prompts} prompts {done} in {report.seconds:.1f} s ({report.device}, {report.precision})")
+    by = f" ({report.device}, {report.precision})" if report.device != "none" else ""
+    say(f"{report.ok} of {report.prompts} prompts {done} in {report.seconds:.1f} s{by}")
 
 
 def _prompt_line(prompt: "PromptReport") -> str:

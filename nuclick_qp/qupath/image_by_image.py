@@ -12,14 +12,14 @@ T = TypeVar("T")
 
 
 def work_or_error(work: Callable[[], T], *, image_name: str) -> T | Exception:
-    """Do the work of one image, and give the error that ended it, logged, where one did.
+    """Do the work of one image, and give the error that ended it, where one did; one that is no error of ours is logged.
 
     The only place that catches every error: the other images of a project are still to be done.
     """
     try:
         return work()
     except NuClickError as err:
-        logger.error("%s: %s", image_name, err)
+        logger.info("%s: %s", image_name, err)  # the report tells it
         return err
     except Exception as err:
         logger.exception("%s failed", image_name)

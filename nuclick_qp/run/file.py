@@ -4,6 +4,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nuclick_qp.annotations.objects import NO_CLASS, EntryContent, ResultObject
 from nuclick_qp.errors import OptionError, PromptError
@@ -11,14 +12,15 @@ from nuclick_qp.formats.asap import reading as asap_reading
 from nuclick_qp.formats.asap import writing as asap_writing
 from nuclick_qp.formats.geojson import reading as geojson_reading
 from nuclick_qp.formats.geojson import writing as geojson_writing
-from nuclick_qp.model.predictor import Predictors
-from nuclick_qp.run.image import segment_by_plane
-from nuclick_qp.run.models import load_predictors
+from nuclick_qp.run.models import Models, models_of
 from nuclick_qp.run.report import RunReport, make_report, nothing_to_do, report_image
 from nuclick_qp.run.results import to_objects
 from nuclick_qp.run.resume import plan_prompts
-from nuclick_qp.run.run_options import Progress, RunOptions
+from nuclick_qp.run.run_options import ImageStart, Progress, RunOptions
 from nuclick_qp.slides import Slide, open_slide, resolve_mpp
+
+if TYPE_CHECKING:  # importing it loads torch
+    from nuclick_qp.model.predictor import Predictors
 
 
 def segment_file(
@@ -26,7 +28,7 @@ def segment_file(
     prompts_path: Path | str,
     output: Path | str,
     *,
-    predictors: Predictors | None = None,
+    predictors: "Models | Predictors | None" = None,
     options: RunOptions | None = None,
     progress: Progress | None = None,
     is_cropped: bool = True,
@@ -58,33 +60,34 @@ def segment_file(
     WriteRefusedError
         If the output cannot be written.
     """
+    from nuclick_qp.run.image import segment_by_plane  # noqa: PLC0415  # loads torch
+
     options, progress = options or RunOptions(), progress or Progress()
+    models = models_of(predictors, left_out=options.left_out)
     slide_path, prompts_path, output = Path(slide_path), Path(prompts_path), Path(output)
-    predictors = load_predictors(left_out=options.left_out) if predictors is None else predictors
     since = time.perf_counter()
     _spare_what_is_read(slide_path, prompts_path, output)
     _spare_what_stands(output, overwrite=options.overwrite != "none")
-    cards = {kind: predictor.card for kind, predictor in predictors.items()}
     anew = replace(options, overwrite="edited")  # the file of prompts holds no results to resume from
     with open_slide(slide_path, is_cropped=is_cropped) as slide:
         content = _read_prompts(prompts_path, slide)
-        plan = plan_prompts(content, anew, cards=cards, stated_mpp=options.mpp)
+        plan = plan_prompts(content, anew, cards=models.cards, stated_mpp=options.mpp)
         if not (plan.todo or plan.settled or content.bad_prompts):
             raise PromptError(nothing_to_do(prompts_path, 1, options))
         if asap_reading.is_asap(output):
             asap_writing.check_output(output, template=_template(prompts_path))
-        progress.start_image(slide_path.name, len(plan.todo))
+        progress.start_image(ImageStart(slide_path.name, len(plan.todo)))
         mpp = resolve_mpp(project=None, slide=slide.mpp, option=options.mpp, source=str(slide_path))
         done = segment_by_plane(
-            plan.todo, slide, content=content, predictors=predictors, mpp=mpp, options=options.segment, progress=progress
+            plan.todo, slide, content=content, predictors=models.load(), mpp=mpp, options=options.segment, progress=progress
         )
     outlines = [*done, *plan.settled]
-    objects = to_objects(outlines, options, cards=cards, stated_mpp=options.mpp, mpp=mpp)
+    objects = to_objects(outlines, options, cards=models.cards, stated_mpp=options.mpp, mpp=mpp)
     removed = _write_objects(output, objects, slide, prompts_path=prompts_path)
     classes = [prompt.class_name or NO_CLASS for prompt in content.prompts]
     image = report_image(slide_path.name, outlines, bad_prompts=content.bad_prompts, removed=removed, classes=classes, since=since)
     engine = "asap" if asap_reading.is_asap(prompts_path) else "geojson"
-    return make_report(prompts_path, engine, predictors, options=options, images=[image], since=since)
+    return make_report(prompts_path, engine, models, options=options, images=[image], since=since)
 
 
 def _spare_what_is_read(slide_path: Path, prompts_path: Path, output: Path) -> None:

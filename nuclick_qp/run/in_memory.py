@@ -237,7 +237,7 @@ def _numbers(values: ArrayLike | Sequence[ArrayLike], name: str) -> NDArray[np.f
 def _predictor(kind: PromptKind, *, model: str | None, predictor: Predictor | None, device: str) -> Predictor:
     """Give the model for a kind of prompt, and refuse one that is for the other kind."""
     if predictor is not None:
-        check_kind(predictor, kind)
+        check_kind(predictor.card, kind)
         return predictor
     name = model or default_model(kind)
     if name is None:

@@ -1,17 +1,64 @@
 """The models of a run, by name: one for each kind of prompt."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from nuclick_qp.errors import OptionError
 from nuclick_qp.kinds import PromptKind
-from nuclick_qp.model.cards import default_model
-from nuclick_qp.model.predictor import Predictor, Predictors
+from nuclick_qp.model.cards import Card, default_model, find_card
+
+if TYPE_CHECKING:  # importing it loads torch, which takes longer than a run with nothing to do
+    from nuclick_qp.model.predictor import Predictor, Predictors
 
 
-def load_predictors(
+@dataclass
+class Models:
+    """The models of a run: their cards at once, their networks when the first prompt needs one.
+
+    Attributes
+    ----------
+    cards
+        By kind of prompt; a kind for which no model was named and none is shipped is not in it.
+    make_predictors
+        Loads the networks.
+    loaded
+        What it gave; None until then.
+    """
+
+    cards: Mapping[PromptKind, Card]
+    make_predictors: "Callable[[], Predictors]"
+    loaded: "Predictors | None" = None
+
+    @classmethod
+    def of(cls, predictors: "Predictors") -> "Models":
+        """Give models that are loaded already."""
+        return cls({kind: predictor.card for kind, predictor in predictors.items()}, lambda: predictors, predictors)
+
+    def load(self) -> "Predictors":
+        """Give the networks, loaded at the first call.
+
+        Raises
+        ------
+        ModelNotFoundError, WeightsError, DeviceError
+            As `Predictor.load` does.
+        """
+        if self.loaded is None:
+            self.loaded = self.make_predictors()
+        return self.loaded
+
+
+def models_of(given: "Models | Predictors | None", *, left_out: Collection[PromptKind]) -> Models:
+    """Give the models that a caller hands over; those that are shipped, where none are."""
+    if given is None:
+        return name_models(left_out=left_out)
+    return given if isinstance(given, Models) else Models.of(given)
+
+
+def name_models(
     *, points: str | None = None, lines: str | None = None, device: str = "auto", left_out: Collection[PromptKind] = ()
-) -> Predictors:
-    """Load the models for points and for lines.
+) -> Models:
+    """Find the models for points and for lines.
 
     Parameters
     ----------
@@ -20,33 +67,31 @@ def load_predictors(
     device
         ``auto``, ``cpu``, ``cuda``, ``cuda:1`` or ``mps``.
     left_out
-        Kinds for which none is loaded.
-
-    Returns
-    -------
-    mapping of kind of prompt to Predictor
-        A kind for which no model was named and none is shipped is not in it.
+        Kinds for which none is wanted.
 
     Raises
     ------
     OptionError
         If a model is named for a kind of prompt that it is not for.
-    ModelNotFoundError, WeightsError, DeviceError
-        As `Predictor.load` does.
+    ModelNotFoundError, WeightsError
+        If there is no such model, or its card cannot be read.
     """
-    named: dict[PromptKind, str | None] = {"point": points, "line": lines}
-    models = {kind: name or default_model(kind) for kind, name in named.items() if kind not in left_out}
-    return {kind: load_predictor(kind, name, device=device) for kind, name in models.items() if name is not None}
+    wanted: dict[PromptKind, str | None] = {"point": points, "line": lines}
+    names = {kind: name for kind in wanted if kind not in left_out and (name := wanted[kind] or default_model(kind)) is not None}
+    cards = {kind: _card_for(kind, name) for kind, name in names.items()}
+    return Models(cards, lambda: {kind: load_predictor(kind, name, device=device) for kind, name in names.items()})
 
 
-def load_predictor(kind: PromptKind, name: str, *, device: str = "auto") -> Predictor:
+def load_predictor(kind: PromptKind, name: str, *, device: str = "auto") -> "Predictor":
     """Load one model, and refuse it when it is for the other kind of prompt."""
+    from nuclick_qp.model.predictor import Predictor  # noqa: PLC0415  # loads torch
+
     predictor = Predictor.load(name, device=device)
-    check_kind(predictor, kind)
+    check_kind(predictor.card, kind)
     return predictor
 
 
-def check_kind(predictor: Predictor, kind: PromptKind) -> None:
+def check_kind(card: Card, kind: PromptKind) -> None:
     """Refuse a model for prompts of a kind that it was not trained on.
 
     Raises
@@ -54,6 +99,11 @@ def check_kind(predictor: Predictor, kind: PromptKind) -> None:
     OptionError
         If it is for the other one.
     """
-    card = predictor.card
     if card.prompt != kind:
         raise OptionError(f"model {card.name!r} is for {card.prompt}s, not for {kind}s; see `nuclick-qp models list`")
+
+
+def _card_for(kind: PromptKind, name: str) -> Card:
+    card, _ = find_card(name)
+    check_kind(card, kind)
+    return card

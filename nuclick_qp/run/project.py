@@ -3,20 +3,17 @@
 import logging
 import time
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from nuclick_qp.annotations.objects import NO_CLASS, Changes, EntryContent, ResultObject
 from nuclick_qp.errors import PromptError
 from nuclick_qp.formats.geojson.writing import write_objects
-from nuclick_qp.kinds import PromptKind
-from nuclick_qp.model.cards import Card
-from nuclick_qp.model.predictor import Predictors
 from nuclick_qp.qupath.choosing import choose_images, file_stem
 from nuclick_qp.qupath.image_by_image import work_or_error
 from nuclick_qp.qupath.locate import SlidePlaces
 from nuclick_qp.qupath.open_image import open_image
 from nuclick_qp.qupath.protocol import ImageEntry, Project
-from nuclick_qp.run.image import segment_by_plane
-from nuclick_qp.run.models import load_predictors
+from nuclick_qp.run.models import Models, models_of
 from nuclick_qp.run.report import (
     RECORD_FOLDER,
     ImageReport,
@@ -29,15 +26,22 @@ from nuclick_qp.run.report import (
 )
 from nuclick_qp.run.results import standing_object, to_objects
 from nuclick_qp.run.resume import Plan, plan_prompts
-from nuclick_qp.run.run_options import Progress, RunOptions
+from nuclick_qp.run.run_options import ImageStart, Progress, RunOptions
 from nuclick_qp.slides import resolve_mpp
 from nuclick_qp.storage.atomic import make_folder
+
+if TYPE_CHECKING:  # importing it loads torch
+    from nuclick_qp.model.predictor import Predictors
 
 logger = logging.getLogger(__name__)
 
 
 def segment_project(
-    project: Project, predictors: Predictors | None = None, *, options: RunOptions | None = None, progress: Progress | None = None
+    project: Project,
+    predictors: "Models | Predictors | None" = None,
+    *,
+    options: RunOptions | None = None,
+    progress: Progress | None = None,
 ) -> RunReport:
     """Segment every prompt of a project and write the outlines back, image by image.
 
@@ -47,8 +51,9 @@ def segment_project(
     Parameters
     ----------
     predictors
-        One for each kind of prompt that is to be segmented; None loads the shipped ones. Prompts of
-        another kind get the status `no-model`, unless the options leave them out.
+        One for each kind of prompt that is to be segmented; None is the shipped ones. `name_models`
+        gives some that are only loaded if a prompt needs them. Prompts of another kind get the status
+        `no-model`, unless the options leave them out.
 
     Raises
     ------
@@ -60,23 +65,25 @@ def segment_project(
         If no image holds a prompt that the options leave in.
     ProjectError
         If the project holds no images.
+    ModelError
+        If a model cannot be loaded, when the first prompt needs it.
     """
     options, progress = options or RunOptions(), progress or Progress()
-    predictors = load_predictors(left_out=options.left_out) if predictors is None else predictors
+    models = models_of(predictors, left_out=options.left_out)
     since = time.perf_counter()
     entries = choose_images(project, options.images, remedy="add some in QuPath and put a point in each nucleus")
     places = SlidePlaces(project.path, project.stored_uri, options.image_root)
     if options.geojson is not None and not options.dry_run:
         make_folder(options.geojson, option="--geojson")
     images: list[ImageReport] = []
-    for entry in entries:
+    for number, entry in enumerate(entries, 1):
         if progress.stopped():
             break
-        images.append(_try_image(_Job(project, entry, predictors, options, progress, places)))
+        images.append(_try_image(_Job(project, entry, models, options, progress, places, (number, len(entries)))))
     not_begun = len(entries) - len(images)
     if not not_begun and not any(image.prompts or image.error or image.pruned for image in images):
         raise PromptError(nothing_to_do(project.path, len(images), options))
-    report = make_report(project.path, project.engine, predictors, options=options, images=images, not_begun=not_begun, since=since)
+    report = make_report(project.path, project.engine, models, options=options, images=images, not_begun=not_begun, since=since)
     if not options.dry_run and any(image.ok or image.pruned for image in images):
         write_record(project.path.parent / RECORD_FOLDER, report)
     return report
@@ -84,19 +91,15 @@ def segment_project(
 
 @dataclass(frozen=True, slots=True)
 class _Job:
-    """One image of a run, with all that its work needs."""
+    """One image of a run, with all that its work needs; `place` is which it is, of how many."""
 
     project: Project
     entry: ImageEntry
-    predictors: Predictors
+    models: Models
     options: RunOptions
     progress: Progress
     places: SlidePlaces
-
-    @property
-    def cards(self) -> dict[PromptKind, Card]:
-        """The model for each kind of prompt."""
-        return {kind: predictor.card for kind, predictor in self.predictors.items()}
+    place: tuple[int, int]
 
     @property
     def stated_mpp(self) -> float | None:
@@ -105,40 +108,46 @@ class _Job:
 
 
 def _try_image(job: _Job) -> ImageReport:
-    """Work on one image. Any error ends here, so that the other images are still done."""
+    """Work on one image. Any error of it ends here, so that the other images are still done; one of the model does not."""
     since = time.perf_counter()
-    plans: list[Plan] = []
 
-    def work() -> ImageReport:
+    def read() -> tuple[EntryContent, Plan]:
         content = job.project.read(job.entry)
-        plans.append(plan_prompts(content, job.options, cards=job.cards, stated_mpp=job.stated_mpp))
-        return _work_on_image(job, content, plans[0], since=since)
+        return content, plan_prompts(content, job.options, cards=job.models.cards, stated_mpp=job.stated_mpp)
 
-    report = work_or_error(work, image_name=job.entry.name)
+    found = work_or_error(read, image_name=job.entry.name)
+    if isinstance(found, Exception):
+        return failed_image(job.entry.name, found, plan=None, since=since)
+    content, plan = found
+    if plan.todo:
+        job.models.load()
+    report = work_or_error(lambda: _work_on_image(job, content, plan, since=since), image_name=job.entry.name)
     if isinstance(report, Exception):
-        return failed_image(job.entry.name, report, plan=plans[0] if plans else None, since=since)
+        return failed_image(job.entry.name, report, plan=plan, since=since)
     logger.info("%s: %d of %d prompts ok in %.1f s", job.entry.name, report.ok, report.prompts, report.seconds)
     return report
 
 
 def _work_on_image(job: _Job, content: EntryContent, plan: Plan, *, since: float) -> ImageReport:
     """Segment and write what is to be done in one image."""
-    job.progress.start_image(job.entry.name, len(plan.todo))
+    job.progress.start_image(ImageStart(job.entry.name, len(plan.todo), *job.place))
     outlines = list(plan.settled)
     objects: tuple[ResultObject, ...] = ()
     if plan.todo:
+        from nuclick_qp.run.image import segment_by_plane  # noqa: PLC0415  # loads torch: nothing to do, nothing to load
+
         with open_image(job.entry, job.places) as slide:
             mpp = resolve_mpp(project=job.entry.mpp, slide=slide.mpp, option=job.options.mpp, source=str(slide.path))
             outlines += segment_by_plane(
                 plan.todo,
                 slide,
                 content=content,
-                predictors=job.predictors,
+                predictors=job.models.load(),
                 mpp=mpp,
                 options=job.options.segment,
                 progress=job.progress,
             )
-        objects = to_objects(outlines, job.options, cards=job.cards, stated_mpp=job.stated_mpp, mpp=mpp)
+        objects = to_objects(outlines, job.options, cards=job.models.cards, stated_mpp=job.stated_mpp, mpp=mpp)
     objects += tuple(
         item for prompt, result in plan.turned if (item := standing_object(result, prompt=prompt, kind=job.options.kind)) is not None
     )

@@ -12,9 +12,9 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from nuclick_qp import __version__
-from nuclick_qp.model.predictor import Predictors
 from nuclick_qp.plain_text import encodable
 from nuclick_qp.prompts import Outline, Status
+from nuclick_qp.run.models import Models
 from nuclick_qp.run.resume import Plan
 from nuclick_qp.run.run_options import RunOptions
 from nuclick_qp.storage.atomic import write_atomically
@@ -243,7 +243,7 @@ def nothing_to_do(path: Path, images: int, options: RunOptions) -> str:
 def make_report(
     source: Path,
     engine: str,
-    predictors: Predictors,
+    models: Models,
     *,
     options: RunOptions,
     images: Sequence[ImageReport],
@@ -261,14 +261,14 @@ def make_report(
     since
         `time.perf_counter()` at the start of the run.
     """
-    predictor = next(iter(predictors.values()), None)
-    cards = {str(kind): predictor.card for kind, predictor in predictors.items()}
+    predictor = next(iter((models.loaded or {}).values()), None)
     return RunReport(
         **total(images).model_dump(),
         project=encodable(str(source)),
         engine=engine,
         model={
-            kind: ModelReport(name=card.name, sha256=card.sha256, mpp=card.mpp, patch_px=card.patch_px) for kind, card in cards.items()
+            str(kind): ModelReport(name=card.name, sha256=card.sha256, mpp=card.mpp, patch_px=card.patch_px)
+            for kind, card in models.cards.items()
         },
         device=str(predictor.device) if predictor else "none",
         precision=predictor.precision if predictor else "none",

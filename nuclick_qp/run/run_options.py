@@ -56,19 +56,39 @@ class RunOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class ImageStart:
+    """Where a run is when it begins to segment in an image.
+
+    Attributes
+    ----------
+    name
+        Of the image.
+    prompts
+        To be segmented in it.
+    number, images
+        Which it is, counted from 1, of how many.
+    """
+
+    name: str
+    prompts: int
+    number: int = 1
+    images: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class Progress:
     """Where a run tells how far it is.
 
     Attributes
     ----------
     start_image
-        Called with the name of an image and the number of prompts to segment in it.
+        Called for each image before the work on it.
     advance
         Called with the number of prompts finished since the last call.
     stopped
         Asked often whether to leave off. What is finished by then is written, and reported.
     """
 
-    start_image: Callable[[str, int], None] = lambda name, prompts: None
+    start_image: Callable[[ImageStart], None] = lambda image: None
     advance: Callable[[int], None] = lambda count: None
     stopped: Callable[[], bool] = never

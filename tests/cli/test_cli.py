@@ -44,7 +44,7 @@ def test_run_prints_one_json_object_to_stdout(project: Path) -> None:
     assert {"project", "engine", "model", "images", "prompts", "ok", "seconds"} <= report.keys()
     assert (report["prompts"], report["ok"], report["engine"]) == (2, 2, "files")
     assert all(key in report["images"][0] for key in KEYS)
-    assert "clicks/s" in done.stderr
+    assert "image 1 of 1: discs.png, 0 of 2 prompts" in done.stderr
 
 
 def test_run_tells_prompts_without_outline_and_exits_with_1(tmp_path: Path, draw_discs: DrawDiscs) -> None:
@@ -240,6 +240,30 @@ def test_help_loads_neither_torch_nor_paquo() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert done.stdout.splitlines()[-1] == "LOADED []"
+
+
+def test_run_with_nothing_to_do_loads_no_network(project: Path) -> None:
+    """Cards tell that all results hold; torch alone takes longer to load than such a run."""
+    code = "import sys, runpy\ntry:\n runpy.run_module('nuclick_qp_cli.main', run_name='__main__', alter_sys=True)\n"
+    code += "except SystemExit: pass\nprint('LOADED', sorted({'torch', 'paquo', 'scipy', 'skimage'} & set(sys.modules)))"
+    assert _call("run", project, "--device", "cpu").returncode == 0
+
+    done = subprocess.run([sys.executable, "-c", code, "run", str(project)], capture_output=True, text=True, check=True)
+
+    assert "discs.png: 2 unchanged" in done.stdout
+    assert done.stdout.splitlines()[-1] == "LOADED []"
+    assert done.stderr == ""
+
+
+def test_failure_is_told_once(project: Path, draw_discs: DrawDiscs) -> None:
+    """In the report; a log line beside it would say the same again."""
+    draw_discs(DISCS).unlink()
+
+    done = _call("run", project, "--device", "cpu")
+
+    assert done.returncode == 1
+    assert done.stdout.count("discs.png: failed: ") == 1
+    assert "--image-root" not in done.stderr
 
 
 def test_version_is_printed() -> None:

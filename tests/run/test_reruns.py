@@ -11,8 +11,11 @@ from shapely import box
 from drawn_projects import ALL, edit_outline, ours_of, points_at, run_on
 from fakes import DarkIsObject, make_card
 from fixture_projects import snapshot
+from nuclick_qp.errors import DeviceError
 from nuclick_qp.model.predictor import Predictor, Predictors
 from nuclick_qp.qupath.open_project import open_project
+from nuclick_qp.run.models import name_models
+from nuclick_qp.run.project import segment_project
 from nuclick_qp.segmentation.segment_options import SegmentOptions
 from nuclick_qp_cli.shared import print_report
 
@@ -254,3 +257,18 @@ def test_prune_leaves_what_the_user_drew(make_project: MakeProject, predictors: 
 
     assert (report.empty, report.images[0].pruned) == (1, 1)
     assert data.read_bytes() == untouched
+
+
+def test_model_that_cannot_be_loaded_ends_the_run(make_project: MakeProject) -> None:
+    """It fails no image: all would fail alike. Nothing is written; and a run that needs no network does not miss it."""
+    project = make_project(*ALL, images=2)
+    before = snapshot(project.parent)
+    models = name_models(device="cuda:77")
+
+    with open_project(project) as opened, pytest.raises(DeviceError, match="cuda:77"):
+        segment_project(opened, models)
+    assert snapshot(project.parent) == before
+
+    with open_project(project) as opened:
+        segment_project(opened, name_models(device="cpu"))
+        assert segment_project(opened, models).all_ok
