@@ -17,6 +17,7 @@ from skimage.draw import disk
 from drawn_objects import Drawn, fill_project
 from drawn_projects import DISCS
 from fakes import DarkIsObject, make_card
+from file_modes import modes_heeded
 from fixture_projects import DATA
 from nuclick_qp.model.predictor import Predictor, Predictors
 from nuclick_qp.qupath.folder.create import NewImage, create_project
@@ -110,6 +111,13 @@ def own_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def one_thread() -> None:
     """Keep torch to one thread: tests are small, and two cores share them."""
     torch.set_num_threads(1)
+
+
+@pytest.fixture
+def modes_hold() -> Iterator[None]:
+    """Let modes of files hold for the administrator too, whom containers run tests as."""
+    with modes_heeded():
+        yield
 
 
 @pytest.fixture

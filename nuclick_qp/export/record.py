@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from nuclick_qp.errors import WriteRefusedError
 from nuclick_qp.export.target import Target, write_file
 from nuclick_qp.storage.atomic import make_folder
+from nuclick_qp.storage.plain_files import read_file
 
 RECORD = "export.json"
 
@@ -104,7 +105,7 @@ def prepare_folder(folder: Path, *, overwrite: bool) -> tuple[str, ...]:
     if not overwrite:
         raise WriteRefusedError(f"{folder} is not empty; name another folder, or pass --overwrite to replace an earlier export in it")
     try:
-        record = ExportReport.model_validate_json((folder / RECORD).read_bytes())
+        record = ExportReport.model_validate_json(read_file(folder / RECORD))
     except (OSError, ValidationError) as err:
         raise WriteRefusedError(f"{folder} holds files and no {RECORD} of an earlier export that can be read; name another folder") from err
     return record.files

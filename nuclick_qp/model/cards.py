@@ -2,14 +2,16 @@
 
 import importlib.resources
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
 import platformdirs
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from nuclick_qp.errors import ModelNotFoundError, WeightsError
+from nuclick_qp.errors import ModelNotFoundError, OptionError, WeightsError
 from nuclick_qp.model.network_settings import NetworkSettings
+from nuclick_qp.storage.plain_files import LARGEST_SMALL_FILE, is_file, read_file
 
 FOLDER_VARIABLE = "NUCLICK_MODELS"  # environment variable: where the user's own models are
 
@@ -79,9 +81,17 @@ def user_models_folder() -> Path:
 
     It is what the environment variable ``NUCLICK_MODELS`` says, else ``models`` in the place that the
     system has for the data of a program.
+
+    Raises
+    ------
+    OptionError
+        If it would be in the home folder of a user who has none.
     """
     named = os.environ.get(FOLDER_VARIABLE)
-    return Path(named).expanduser() if named else platformdirs.user_data_path("nuclick-qp", appauthor=False) / "models"
+    try:
+        return Path(named).expanduser() if named else platformdirs.user_data_path("nuclick-qp", appauthor=False) / "models"
+    except RuntimeError as err:  # containers and services run as users that have none
+        raise OptionError(f"this user has no home folder; name a folder for models with {FOLDER_VARIABLE}") from err
 
 
 def list_card_paths(folder: Path | None = None) -> list[Path]:
@@ -112,7 +122,7 @@ def find_card(name: str, folder: Path | None = None) -> tuple[Card, Path]:
     """
     folders = _folders(folder)
     places = [Path(name)] if name.endswith(".json") else [place / f"{Path(name).name}.json" for place in folders]
-    path = next((place for place in places if place.is_file()), None)
+    path = next((place for place in places if is_file(place)), None)
     if path is None:
         known = ", ".join(card.stem for card in list_card_paths(folder)) or "none"
         where = " or ".join(map(str, folders))
@@ -129,7 +139,7 @@ def read_card(path: Path) -> Card:
         If the file is not a card.
     """
     try:
-        return Card.model_validate_json(path.read_bytes())
+        return Card.model_validate_json(read_file(path, most=LARGEST_SMALL_FILE))
     except (OSError, ValidationError) as err:
         reason = str(err).splitlines()[0]
         raise WeightsError(f"{path} is not a model card ({reason}); install nuclick-qp anew, or correct a file of your own") from err
@@ -144,4 +154,8 @@ def default_model(prompt: Literal["point", "line"]) -> str | None:
 
 def _folders(folder: Path | None) -> tuple[Path, ...]:
     """Give the folders to look in, first the one whose models go before the others."""
-    return (weights_folder(), user_models_folder()) if folder is None else (folder,)
+    if folder is not None:
+        return (folder,)
+    with suppress(OptionError):  # without a home there are no models of one's own
+        return weights_folder(), user_models_folder()
+    return (weights_folder(),)

@@ -12,6 +12,7 @@ from nuclick_qp.errors import WeightsError
 from nuclick_qp.model.cards import Card
 from nuclick_qp.model.network import NuClickNet
 from nuclick_qp.storage.atomic import write_atomically
+from nuclick_qp.storage.plain_files import read_file
 
 REMEDY = "install nuclick-qp anew, or import the model again if it is your own"
 
@@ -43,7 +44,7 @@ def load_network(card: Card, path: Path) -> NuClickNet:
         If the file is missing, its checksum differs from the card, or its tensors do not fit.
     """
     try:
-        data = path.read_bytes()
+        data = read_file(path)
     except OSError as err:
         raise WeightsError(f"{path} cannot be read ({err.strerror}); {REMEDY}") from err
     found = hashlib.sha256(data).hexdigest()

@@ -27,6 +27,7 @@ from nuclick_qp.model.import_options import ImportOptions
 from nuclick_qp.model.network import NuClickNet, count_parameters
 from nuclick_qp.model.network_settings import NetworkSettings
 from nuclick_qp.storage.atomic import write_atomically
+from nuclick_qp.storage.plain_files import is_there, read_file
 
 PORTS = "tiatoolbox and nuclick_torch"
 PORTS_MS3_DILATION: Literal[2] = 2
@@ -90,7 +91,7 @@ def import_checkpoint(path: Path, options: ImportOptions | None = None, *, folde
     target = (folder or user_models_folder()) / f"{options.name}.safetensors"
     _check_free(target, path, overwrite=options.overwrite)
     try:
-        data = path.read_bytes()
+        data = read_file(path)
     except OSError as err:
         raise WeightsError(f"{path} cannot be read ({err.strerror}); give the file of a checkpoint") from err
     net = convert(read_tensors(data, path), path)
@@ -170,7 +171,7 @@ def _check_free(target: Path, source: Path, *, overwrite: bool) -> None:
         raise OptionError(f"{name!r} is a model that comes with nuclick-qp; give another --name")
     if target.resolve() == source.resolve():
         raise OptionError(f"{source} would be replaced by what is made from it; give another --name")
-    if not overwrite and (target.exists() or target.with_suffix(".json").exists()):
+    if not overwrite and (is_there(target) or is_there(target.with_suffix(".json"))):
         raise OptionError(f"there is a model {name!r} in {target.parent}; give another --name, or --overwrite to replace it")
 
 

@@ -27,6 +27,7 @@ from nuclick_qp.qupath.protocol import ImageEntry
 from nuclick_qp.qupath.qpdata.data_file import Edited
 from nuclick_qp.qupath.qpdata.new_file import new_data_file
 from nuclick_qp.storage.guarded import content_of, qupath_backup_of, replace_data_file
+from nuclick_qp.storage.plain_files import is_there
 
 ABSENT = "absent"  # fingerprint of an image that was never saved
 FIRST_WITH_DATA_3 = (0, 3)  # the QuPath that began to write the data version that we can make anew
@@ -154,7 +155,7 @@ class FolderProject(ABC):
         """
         path = self.data_path(entry)
         data = data_content(path)
-        if data is None and qupath_backup_of(path).exists():
+        if data is None and is_there(qupath_backup_of(path)):
             raise UnreadableDataError(
                 f"{path} is missing and {qupath_backup_of(path).name} is there: QuPath stopped while saving image {entry.name!r}; "
                 "open the image in QuPath, save it, and run again"
@@ -238,7 +239,7 @@ def refuse_unsafe(path: Path, data: bytes | None, *, fingerprint: str) -> None:
     WriteRefusedError
         If QuPath's own backup stands beside the file, or the fingerprint is not that of the data.
     """
-    if qupath_backup_of(path).exists():
+    if is_there(qupath_backup_of(path)):
         raise WriteRefusedError(
             f"{qupath_backup_of(path)} exists: QuPath is saving this image, or stopped while saving it; nothing was written: "
             "open the image in QuPath, save it, close it, and run again"

@@ -15,9 +15,11 @@ from nuclick_qp.errors import OptionError, SlideError, SlideNotFoundError
 from nuclick_qp.qupath.protocol import ImageEntry
 from nuclick_qp.slides import open_slide
 from nuclick_qp.slides.view import Crop
+from nuclick_qp.storage.plain_files import is_file, is_folder, is_hidden
 
 SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")  # two letters at least: C: is a drive
 DRIVE = re.compile(r"/?([A-Za-z]:[/\\].*)", re.DOTALL)
+LOCKED = " (in a folder that this user may not enter)"
 SHOWN = 3  # candidates that an error lists
 
 
@@ -48,7 +50,7 @@ class SlidePlaces:
     root_option: str = "--image-root"
 
     def __post_init__(self) -> None:
-        if self.image_root is not None and not self.image_root.is_dir():
+        if self.image_root is not None and not is_folder(self.image_root):
             raise OptionError(f"{self.root_option} {self.image_root} is not a folder; give the folder that holds the slides")
 
     @cached_property
@@ -90,13 +92,13 @@ def find_slide(entry: ImageEntry, places: SlidePlaces) -> Path:
         )
     tried = list(dict.fromkeys(_expected_places(wanted, places)))
     for path in tried:
-        if path.is_file():
+        if is_file(path):
             return path
     if places.image_root is not None:
         found = _search(entry, wanted, places)
         _refuse_part_of_any(found, entry, tried, places)
         return found
-    looked = " and ".join(str(p) for p in tried) if tried else str(wanted)
+    looked = " and ".join(f"{p}{LOCKED if is_hidden(p) else ''}" for p in tried) if tried else str(wanted)
     raise SlideNotFoundError(
         f"{places.project}: image {entry.name!r} is not at {looked}; pass {places.root_option} with the folder that holds it, "
         "or open the project in QuPath and correct the path"
@@ -157,7 +159,7 @@ def _search(entry: ImageEntry, wanted: PurePath, places: SlidePlaces) -> Path:
     names = [p for p in wanted.parts if p not in (wanted.anchor, "..", ".")]
     for start in range(len(names) - 1):
         path = root.joinpath(*names[start:])
-        if path.is_file():
+        if is_file(path):
             return path
     candidates = places.files_by_name.get(_one_form(wanted.name), ())
     if not candidates:

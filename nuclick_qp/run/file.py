@@ -18,6 +18,7 @@ from nuclick_qp.run.results import to_objects
 from nuclick_qp.run.resume import plan_prompts
 from nuclick_qp.run.run_options import ImageStart, Progress, RunOptions
 from nuclick_qp.slides import Slide, open_slide, resolve_mpp
+from nuclick_qp.storage.plain_files import is_there
 
 if TYPE_CHECKING:  # importing it loads torch
     from nuclick_qp.model.predictor import Predictors
@@ -94,13 +95,13 @@ def _spare_what_is_read(slide_path: Path, prompts_path: Path, output: Path) -> N
     """Refuse an output that would cost the slide or the prompts; an ASAP file keeps what it holds."""
     for read in (slide_path, prompts_path):
         is_kept = read == prompts_path and asap_reading.is_asap(output)
-        if not is_kept and output.exists() and read.exists() and output.samefile(read):
+        if not is_kept and is_there(output) and is_there(read) and output.samefile(read):
             raise OptionError(f"{output} would be overwritten by its own result; name another file for the outlines")
 
 
 def _spare_what_stands(output: Path, *, overwrite: bool) -> None:
     """Refuse to replace a file that may hold other people's objects; an ASAP file is added to."""
-    if output.exists() and not overwrite and not asap_reading.is_asap(output):
+    if is_there(output) and not overwrite and not asap_reading.is_asap(output):
         raise OptionError(f"{output} is there already; name another file, or pass --overwrite to replace it with all that it holds")
 
 

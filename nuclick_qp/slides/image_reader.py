@@ -1,6 +1,5 @@
 """PNG, JPEG, BMP and other plain images through Pillow, held in memory as a whole."""
 
-import struct
 import threading
 from pathlib import Path
 from typing import Self
@@ -12,10 +11,9 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 from nuclick_qp.errors import UnreadableSlideError
 from nuclick_qp.slides.colour import flatten, to_eight_bits, to_rgb, warn_of_sixteen_bits
 from nuclick_qp.slides.reader import Box
+from nuclick_qp.storage.damaged_images import DAMAGED
 
 LARGEST_IMAGE = 2**30  # px; 3 GiB as RGB
-# What Pillow's decoders raise on damaged files.
-_BROKEN = (OSError, SyntaxError, ValueError, RuntimeError, LookupError, TypeError, AttributeError, ArithmeticError, struct.error)
 _opening = threading.Lock()
 
 
@@ -56,7 +54,7 @@ class ImageReader:
                 return cls(path, _decode(path))
             except UnidentifiedImageError as err:
                 raise UnreadableSlideError(f"{path} is in no format that nuclick-qp reads; export it from QuPath as OME-TIFF") from err
-            except _BROKEN as err:
+            except DAMAGED as err:
                 raise UnreadableSlideError(f"{path} is damaged ({err}); copy the file anew") from err
             finally:
                 Image.MAX_IMAGE_PIXELS = guard

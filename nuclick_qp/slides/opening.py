@@ -10,6 +10,7 @@ from nuclick_qp.slides.slide import Slide
 from nuclick_qp.slides.tiff_layout import MAGIC, Route, tiff_route
 from nuclick_qp.slides.tiff_reader import TiffReader
 from nuclick_qp.slides.view import Step
+from nuclick_qp.storage.plain_files import is_file, is_folder, is_hidden, is_there
 
 
 def open_slide(path: Path | str, *, series: int = 0, is_cropped: bool = True, steps: tuple[Step, ...] = ()) -> Slide:
@@ -42,10 +43,14 @@ def open_slide(path: Path | str, *, series: int = 0, is_cropped: bool = True, st
         If a step crops to more than there is.
     """
     path = Path(path)
-    if not path.exists():
+    if is_hidden(path):
+        raise UnreadableSlideError(f"{path} lies in a folder that this user may not enter; change its permissions")
+    if not is_there(path):
         raise SlideNotFoundError(f"{path} is not there; put the file back, or name the place where it is now")
-    if path.is_dir():
+    if is_folder(path):
         raise UnreadableSlideError(f"{path} is a folder; give the slide file (for MRXS the .mrxs file beside the folder)")
+    if not is_file(path):
+        raise UnreadableSlideError(f"{path} is a pipe or a device, and no plain file; give the slide file")
     try:
         reader = _open_reader(path, series, is_cropped=is_cropped)
     except PermissionError as err:

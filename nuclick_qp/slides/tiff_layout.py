@@ -1,6 +1,5 @@
 """How the samples of a TIFF lie in its pages, and which reader is right for it."""
 
-import struct
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -8,17 +7,13 @@ from typing import Literal
 import tifffile
 
 from nuclick_qp.errors import UnreadableSlideError
+from nuclick_qp.storage.damaged_images import DAMAGED
 
 Route = Literal["tifffile", "openslide", "pillow"]
 
 MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # TIFF and BigTIFF, both byte orders
 REMEDY = "nuclick-qp reads brightfield RGB; export the image from QuPath as RGB OME-TIFF"
 LARGEST_TILE = 2**26  # px; OpenSlide ends the whole process when a damaged file asks for more memory than there is
-# What tifffile and the codecs behind it raise on damaged files; codec errors are RuntimeErrors.
-BROKEN = (
-    tifffile.TiffFileError, OSError, ValueError, RuntimeError, LookupError, TypeError, AttributeError, ArithmeticError, MemoryError,
-    struct.error,
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +105,7 @@ def tiff_route(path: Path, *, series: int, vendor: str | None) -> Route:
             layout = layout_of(path, image)
             direct = is_direct(image.keyframe) and layout.bits
             safe = image.keyframe.tilewidth * image.keyframe.tilelength <= LARGEST_TILE
-    except BROKEN:
+    except DAMAGED:
         return "openslide" if vendor else "tifffile"  # which says what is wrong
     if not direct:
         if series:

@@ -14,7 +14,8 @@ from nuclick_qp.slides.colour import to_eight_bits, to_rgb, warn_of_sixteen_bits
 from nuclick_qp.slides.ome import OmeImage, read_ome
 from nuclick_qp.slides.pixel_size import MICROMETRES, mean_mpp
 from nuclick_qp.slides.reader import Box
-from nuclick_qp.slides.tiff_layout import BROKEN, REMEDY, Layout, is_direct, layout_of, pick_series
+from nuclick_qp.slides.tiff_layout import REMEDY, Layout, is_direct, layout_of, pick_series
+from nuclick_qp.storage.damaged_images import DAMAGED
 
 CACHE_BYTES = 2**27  # decoded segments that are kept; neighbouring windows share them
 
@@ -75,14 +76,14 @@ class TiffReader:
         """
         try:
             file = tifffile.TiffFile(path)
-        except BROKEN as err:
+        except DAMAGED as err:
             raise _damaged(path, err) from err
         try:
             reader = cls(path, file, series)
             reader.read_level(len(reader.level_sizes) - 1, (0, 0, 1, 1))
         except BaseException as err:
             file.close()
-            if isinstance(err, BROKEN):
+            if isinstance(err, DAMAGED):
                 raise _damaged(path, err) from err
             raise
         return reader
@@ -97,7 +98,7 @@ class TiffReader:
         """
         try:
             return self._as_rgb(self._samples(level, box))
-        except BROKEN as err:
+        except DAMAGED as err:
             raise _damaged(self._path, err) from err
 
     def close(self) -> None:

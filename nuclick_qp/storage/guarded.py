@@ -6,6 +6,7 @@ from pathlib import Path
 
 from nuclick_qp.errors import WriteRefusedError
 from nuclick_qp.storage.atomic import write_atomically
+from nuclick_qp.storage.plain_files import read_file
 
 # Not `.bkp`: QuPath deletes a file of that name when it saves, and reads it when data.qpdata is broken.
 BACKUP_SUFFIX = ".nuclick-backup"
@@ -60,7 +61,7 @@ def replace_data_file(path: Path, new: bytes, *, old: bytes | None) -> None:
 def content_of(path: Path) -> bytes | None:
     """Read a whole file; None when there is none."""
     try:
-        return path.read_bytes()
+        return read_file(path)
     except FileNotFoundError:
         return None
 

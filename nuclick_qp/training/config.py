@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from nuclick_qp.errors import OptionError
+from nuclick_qp.storage.plain_files import LARGEST_SMALL_FILE, read_file
 
 
 class _Strict(BaseModel):
@@ -259,7 +260,7 @@ def read_config(path: Path) -> TrainingConfig:
         names file, key and reason.
     """
     try:
-        return TrainingConfig.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        return TrainingConfig.model_validate(tomllib.loads(read_file(path, most=LARGEST_SMALL_FILE).decode()))
     except OSError as err:
         raise OptionError(f"{path} cannot be read ({err.strerror}); give the path of a training configuration") from err
     except tomllib.TOMLDecodeError as err:

@@ -1,6 +1,5 @@
 """One command in a forked process: all modules are loaded already, and what it may do is bounded."""
 
-import ctypes
 import faulthandler
 import importlib
 import os
@@ -14,13 +13,13 @@ from pathlib import Path
 
 import nuclick_qp
 from attack.case import Command, Ended
+from file_modes import modes_heeded
 from nuclick_qp_cli.main import main
 
 LONGEST_S = 20.0  # of work; a busy machine takes longer by the clock
 LONGEST_WAIT_S = 60.0  # by the clock
 LARGEST_MB = 2000.0
 LARGEST_FILE = 2**30  # bytes that a command may write into one file
-CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH = 1, 2
 CRASHED = 70  # exit code of a traceback
 
 
@@ -80,10 +79,10 @@ def _become(command: Command, folder: Path, home: Path, outputs: list[Path]) -> 
         os.environ |= {"HOME": str(home), "TMPDIR": str(home), "NUCLICK_MODELS": str(folder / "models"), "OMP_NUM_THREADS": "1"}
         resource.setrlimit(resource.RLIMIT_FSIZE, (LARGEST_FILE, LARGEST_FILE))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        heed_modes()
         faulthandler.dump_traceback_later(LONGEST_S - 1)  # where a hang hangs
         sys.argv = ["nuclick-qp", *command]
-        main()
+        with modes_heeded():
+            main()
         code = 0
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else int(end.code is not None)
@@ -93,14 +92,3 @@ def _become(command: Command, folder: Path, home: Path, outputs: list[Path]) -> 
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
-
-
-def heed_modes() -> None:
-    """Give up the administrator's right to pass over the modes of files, where this process has it."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    header = (ctypes.c_uint32 * 2)(0x20080522, 0)  # _LINUX_CAPABILITY_VERSION_3, this thread
-    sets = (ctypes.c_uint32 * 6)()  # effective, permitted, inheritable; low half, then high half
-    libc.capget(header, sets)
-    sets[0] &= ~(1 << CAP_DAC_OVERRIDE | 1 << CAP_DAC_READ_SEARCH)
-    if libc.capset(header, sets):
-        raise OSError(ctypes.get_errno(), "capset")

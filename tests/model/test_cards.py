@@ -1,16 +1,18 @@
 """Tests of `nuclick_qp.model.cards` and `nuclick_qp.model.checkpoints`."""
 
 import hashlib
+import os
 import pickle
 import re
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import pytest
 import torch
 
 from fakes import make_card
-from nuclick_qp.errors import ModelNotFoundError, WeightsError
+from nuclick_qp.errors import ModelNotFoundError, OptionError, WeightsError
 from nuclick_qp.model.cards import Card, default_model, find_card, list_cards, read_card, user_models_folder, weights_folder
 from nuclick_qp.model.checkpoints import load_network, save_weights
 from nuclick_qp.model.network import NuClickNet, count_parameters
@@ -188,3 +190,25 @@ def test_shipped_nuclei_model_finds_a_dark_disc_on_pink() -> None:
         mask = load_network(card, path)(torch.from_numpy(x))[0, 0].numpy() > 0
 
     assert (mask & inside).sum() / (mask | inside).sum() > 0.8
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows always knows a folder")
+def test_a_user_without_a_home_has_the_models_of_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Containers run as numbers that no list of users knows; only who wants a folder of their own is told."""
+
+    def unknown(number: int) -> NoReturn:
+        raise KeyError(number)
+
+    for name in ("HOME", "XDG_DATA_HOME", "NUCLICK_MODELS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("pwd.getpwuid", unknown)
+
+    assert find_card("nuclei")[0].name == "nuclei"
+    with pytest.raises(OptionError, match="no home folder; name a folder for models with NUCLICK_MODELS"):
+        user_models_folder()
+
+
+def test_a_name_that_no_file_can_have_is_an_unknown_model() -> None:
+    """As any other name that is mistyped."""
+    with pytest.raises(ModelNotFoundError, match="there is no model"):
+        find_card("n" * 300)

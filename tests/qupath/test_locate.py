@@ -332,3 +332,27 @@ def test_slides_of_a_moved_project_are_found_below_the_root(version: str) -> Non
     assert found == {name: name for name in ("ihc.png", "ihc_rot.png", "Präparat 01 é.png", "nodata.png")}
     with pytest.raises(SlideNotFoundError, match=r"missing\.png"):
         find_slide(next(e for e in project.images if e.name == "missing.png"), places)
+
+
+@pytest.mark.usefixtures("modes_hold")
+def test_a_place_in_a_locked_folder_does_not_keep_from_searching(tmp_path: Path) -> None:
+    """Projects name the homes of other people: the slide is searched for, and without a root the message says why it was not seen."""
+    locked = make(tmp_path / "home" / "a.svs").parent
+    copy = make(tmp_path / "slides" / "a.svs")
+    wanted = entry((locked / "a.svs").as_uri())
+    locked.chmod(0)
+
+    try:
+        assert find_slide(wanted, SlidePlaces(tmp_path / "p.qpproj", image_root=tmp_path / "slides")) == copy
+        with pytest.raises(SlideNotFoundError, match=r"a\.svs \(in a folder that this user may not enter\); pass --image-root"):
+            find_slide(wanted, SlidePlaces(tmp_path / "p.qpproj"))
+    finally:
+        locked.chmod(0o700)
+
+
+@pytest.mark.parametrize("place", ["n" * 300, "n/" * 3000, "n%00"])
+def test_a_place_that_no_disk_has_does_not_keep_from_searching(tmp_path: Path, place: str) -> None:
+    """Names of more than 255 bytes, paths of more than 4096, names with a NUL."""
+    copy = make(tmp_path / "slides" / "a.svs")
+
+    assert find_slide(entry(f"file:///{place}/a.svs"), SlidePlaces(tmp_path / "p.qpproj", image_root=tmp_path / "slides")) == copy

@@ -1,6 +1,7 @@
 """Reading `project.qpproj`."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -200,3 +201,27 @@ def test_missing_project_says_what_to_give(tmp_path: Path, name: str, reason: st
     assert reason in str(caught.value)
     assert str(tmp_path / name) in str(caught.value)
     assert "project.qpproj file of a QuPath project" in str(caught.value)
+
+
+@pytest.mark.usefixtures("modes_hold")
+def test_a_project_that_may_not_be_seen_is_not_called_absent(tmp_path: Path) -> None:
+    """In a locked folder, or as one: the message speaks of permissions."""
+    folder = tmp_path / "project"
+    folder.mkdir()
+    folder.chmod(0)
+
+    try:
+        for path in (folder, folder / "project.qpproj"):
+            with pytest.raises(UnreadableProjectError, match="permissions"):
+                find_project_file(path)
+    finally:
+        folder.chmod(0o700)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no such pipes")
+def test_a_pipe_is_no_project(tmp_path: Path) -> None:
+    """Nobody waits for what comes out of it."""
+    os.mkfifo(tmp_path / "project.qpproj")
+
+    with pytest.raises(UnreadableProjectError, match="no plain file"):
+        read_project_file(find_project_file(tmp_path))

@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import tifffile
+from numpy.typing import NDArray
 from PIL import Image
 
 from nuclick_qp.errors import LabelsError
@@ -35,3 +37,60 @@ def test_broken_label_tiff_is_named(draw_pair: Callable[..., Path]) -> None:
 
     with pytest.raises(LabelsError, match=r"discs_label\.tif cannot be read as an image"):
         read_pair(*find_pairs(folder)[0])
+
+
+def labelled(folder: Path, numbers: NDArray[Any]) -> tuple[Path, Path]:
+    """Write a picture, and labels as a TIFF beside it."""
+    image, labels = folder / "drawn.png", folder / "drawn_label.tif"
+    Image.new("RGB", (numbers.shape[1], numbers.shape[0])).save(image)
+    tifffile.imwrite(labels, numbers)
+    return image, labels
+
+
+@pytest.mark.parametrize(("large", "dtype"), [(2**40 + 7, np.int64), (2**31, np.uint32), (2**63, np.uint64), (500_000_000, np.int32)])
+def test_labels_that_are_too_large_are_numbered_anew(tmp_path: Path, large: int, dtype: type[np.generic]) -> None:
+    """They stay objects of their own, in their order: nothing wraps to the number of another, and no table grows with them."""
+    numbers = np.zeros((20, 20), dtype)
+    numbers[2:6, 2:6], numbers[10:14, 10:14] = 7, large
+
+    _, read = read_pair(*labelled(tmp_path, numbers))
+
+    assert np.unique(read).tolist() == [0, 1, 2]
+    assert np.array_equal(read == 2, numbers == large)
+
+
+def test_large_labels_without_background_start_at_one(tmp_path: Path) -> None:
+    """Else the first object would become background."""
+    numbers = np.full((20, 20), 2**30, np.int32)
+    numbers[:, 10:] = 2**30 + 1
+
+    _, read = read_pair(*labelled(tmp_path, numbers))
+
+    assert np.unique(read).tolist() == [1, 2]
+
+
+@pytest.mark.parametrize("wrong", [-1, 1.5, float("nan"), 1e30, 1j])
+def test_what_is_no_label_is_refused(tmp_path: Path, wrong: complex) -> None:
+    """Negative, broken, endless or complex numbers cannot be told to be one object or another."""
+    numbers = np.zeros((20, 20), np.array(wrong).dtype)
+    numbers[5:10, 5:10] = wrong
+
+    with pytest.raises(LabelsError, match=r"drawn_label\.tif holds"):
+        read_pair(*labelled(tmp_path, numbers))
+
+
+def test_whole_numbers_may_be_stored_as_floats(tmp_path: Path) -> None:
+    """Several programs write all images so."""
+    numbers = np.zeros((20, 20), np.float32)
+    numbers[5:10, 5:10] = 3
+
+    assert np.array_equal(read_pair(*labelled(tmp_path, numbers))[1], numbers)
+
+
+def test_an_image_too_large_to_hold_is_refused_by_its_header(tmp_path: Path) -> None:
+    """Before a pixel is decoded."""
+    image, labels = labelled(tmp_path, np.ones((4, 4), np.uint8))
+    Image.new("1", (16384, 8192)).save(image)
+
+    with pytest.raises(LabelsError, match="134,217,728 px"):
+        read_pair(image, labels)

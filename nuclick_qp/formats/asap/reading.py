@@ -19,6 +19,7 @@ from nuclick_qp.annotations.objects import PROBABILITY, PROMPT_KEY, EntryContent
 from nuclick_qp.annotations.sorting import NOWHERE, FoundObject, sort_objects
 from nuclick_qp.errors import PromptError
 from nuclick_qp.formats.asap.document import AsapAnnotation, AsapGroup, parse
+from nuclick_qp.storage.plain_files import read_file
 
 OWN_GROUPS = "nuclick:"  # groups whose names begin so say what lies in them, and never are its class
 LINE_GROUP = f"{OWN_GROUPS}line"
@@ -57,7 +58,7 @@ def read_prompts(path: Path, *, origin: tuple[int, int]) -> EntryContent:
         If the file cannot be read or understood.
     """
     try:
-        document = parse(path.read_bytes(), source=path)
+        document = parse(read_file(path), source=path)
     except OSError as err:
         raise PromptError(f"{path} cannot be read ({err.strerror or err}); give the XML file that ASAP saved") from err
     groups = {group.name: group for group in document.groups}

@@ -11,6 +11,7 @@ from nuclick_qp.formats.asap.reading import OWN_GROUPS, earlier_key
 from nuclick_qp.formats.asap.text import ascii_bytes, colour_text, file_bytes, group_text, group_xml, polygons_xml, xml_text
 from nuclick_qp.prompts import Plane
 from nuclick_qp.storage.guarded import content_of, replace_data_file
+from nuclick_qp.storage.plain_files import read_file
 
 RESULT_GROUP = f"{OWN_GROUPS}outlines"
 Edit = tuple[int, int, str]  # replace the bytes from here to there
@@ -72,7 +73,7 @@ def _base(path: Path, template: Path | None) -> tuple[AsapDocument, bytes | None
         content = old = content_of(path)
         if old is None and template is not None:
             source = template
-            content = template.read_bytes()
+            content = read_file(template)
     except OSError as err:
         raise WriteRefusedError(f"{source} cannot be read ({err.strerror or err}); choose another file for the outlines") from err
     return _loadable(file_bytes((), ()) if content is None else content, source=source), old

@@ -10,6 +10,8 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import IO, Any, TextIO
 
+from nuclick_qp.storage.plain_files import open_file
+
 PIECE = 1 << 20  # characters read at once
 LONGEST = 1 << 28  # characters of one feature; more is no annotation, but perhaps a small .gz that unpacks without end
 SPACE = re.compile(r"[ \t\n\r]*")
@@ -86,7 +88,7 @@ def _members(text: "_Text", others: dict[str, Any]) -> Iterator[tuple[Any, str]]
 
 def _open_texts(path: Path) -> Iterator[TextIO]:
     """Open a file, or what is packed in it, as text."""
-    with path.open("rb") as file:
+    with open_file(path) as file:
         start = file.peek(4)
         if start.startswith(b"\x1f\x8b"):
             with gzip.open(file) as unpacked:

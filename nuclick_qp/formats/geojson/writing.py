@@ -23,6 +23,7 @@ from nuclick_qp.formats.geojson.features import BROKEN, read_features
 from nuclick_qp.prompts import Plane
 from nuclick_qp.shapes.polygons import snap_outline
 from nuclick_qp.storage.atomic import replace_atomically
+from nuclick_qp.storage.plain_files import is_there
 
 logger = logging.getLogger(__name__)
 
@@ -90,7 +91,7 @@ def _write_collection(out: IO[bytes], objects: Iterable[ResultObject], path: Pat
     if len(np.unique(halves, axis=0)) < len(halves):
         raise WriteRefusedError(f"{path} was not written: two of its outlines have the same prompt; write one outline for each prompt")
     others: dict[str, Any] = {}
-    if merge and path.exists():
+    if merge and is_there(path):
         new = {str(uuid.UUID(int=(first << 64) | second)) for first, second in halves.tolist()}
         for text in _standing_features(path, new | {str(result_id(key)) for key in drop_keys}, others):
             out.write(separator + text.encode())

@@ -17,6 +17,7 @@ from nuclick_qp.errors import ProjectNotFoundError, UnreadableProjectError, Writ
 from nuclick_qp.qupath.folder.server_args import read_server_args
 from nuclick_qp.qupath.folder.view_json import view_steps
 from nuclick_qp.qupath.protocol import ImageEntry
+from nuclick_qp.storage.plain_files import is_folder, is_hidden, is_there, read_file
 
 logger = logging.getLogger(__name__)
 
@@ -25,6 +26,7 @@ MODIFIED = re.compile(rb'("modifyTimestamp"\s*:\s*)(\d{1,18})')
 IMAGES = b'"images"'  # behind it keys of that name belong to the user
 # Times that we write are whole seconds: runs on other images of the project tell them from QuPath's, of which one in 1000 is one.
 OUR_STEP_MS = 1000
+LARGEST_PROJECT = 2**27  # bytes; 30,000 images
 RESTORE = "restore project.qpproj.backup from the same folder, or save the project in QuPath"
 
 
@@ -69,11 +71,16 @@ def find_project_file(path: Path) -> Path:
     UnreadableProjectError
         If the folder holds several projects.
     """
-    if path.is_file():
-        return path
-    if not path.is_dir():
+    if is_hidden(path):
+        raise UnreadableProjectError(f"{path} lies in a folder that this user may not enter; check its permissions")
+    if not is_there(path):
         raise ProjectNotFoundError(f"{path} does not exist; give the project.qpproj file of a QuPath project")
-    found = sorted(path.glob("*.qpproj"))
+    if not is_folder(path):
+        return path
+    try:
+        found = sorted(file for file in path.iterdir() if file.suffix == ".qpproj")
+    except OSError as err:
+        raise UnreadableProjectError(f"{path} cannot be looked into ({err.strerror}); check its permissions") from err
     if not found:
         raise ProjectNotFoundError(f"{path} holds no .qpproj file; give the folder or the project.qpproj file of a QuPath project")
     if len(found) > 1:
@@ -124,7 +131,7 @@ def refuse_changed(file: ProjectFile, *, image_name: str) -> None:
         If the file is not what it was, or is gone.
     """
     try:
-        is_same = _is_as_read(file, file.path.read_bytes())
+        is_same = _is_as_read(file, read_file(file.path, most=LARGEST_PROJECT))
     except OSError:
         is_same = False
     if not is_same:
@@ -171,7 +178,7 @@ def _identity(data: bytes) -> tuple[str, int | None]:
 
 def _bytes(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return read_file(path, most=LARGEST_PROJECT)
     except FileNotFoundError as err:
         raise ProjectNotFoundError(f"{path} does not exist; give the project.qpproj file of a QuPath project") from err
     except OSError as err:

@@ -14,6 +14,7 @@ from typing import Any
 
 from nuclick_qp.annotations.objects import UNCLASSIFIED
 from nuclick_qp.storage.atomic import write_atomically
+from nuclick_qp.storage.plain_files import LARGEST_SMALL_FILE, read_file
 
 logger = logging.getLogger(__name__)
 
@@ -68,7 +69,7 @@ def update_summary(data_file: Path, objects: Iterable[tuple[str, str | None]]) -
     """Bring the `summary.json` beside a `data.qpdata` up to date; one that is not there is not made."""
     path = data_file.with_name("summary.json")
     try:
-        summary = json.loads(path.read_text("utf-8"))
+        summary = json.loads(read_file(path, most=LARGEST_SMALL_FILE).decode())
         like = summary.get("hierarchy", {})
         timestamp = data_file.stat().st_mtime_ns // 1_000_000
         new = {**summary, "timestamp": timestamp, "hierarchy": hierarchy_summary(objects, like=like)}
@@ -86,7 +87,7 @@ def listed_colours(project_folder: Path) -> dict[str, int]:
     """
     path = _class_list(project_folder)
     try:
-        classes = json.loads(path.read_text("utf-8"))["pathClasses"]
+        classes = json.loads(read_file(path, most=LARGEST_SMALL_FILE).decode())["pathClasses"]
         read = [_listed_colour(entry) for entry in classes]
     except FileNotFoundError:
         return {}
@@ -105,7 +106,7 @@ def add_classes(project_folder: Path, classes: Iterable[ClassColour]) -> None:
     """
     path = _class_list(project_folder)
     try:
-        content = json.loads(path.read_text("utf-8"))
+        content = json.loads(read_file(path, most=LARGEST_SMALL_FILE).decode())
         known = {c.get("name") for c in content["pathClasses"]}
         new = [{"name": c.name, "color": c.colour} for c in classes if c.name not in known]
         if new:
