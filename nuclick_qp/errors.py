@@ -19,6 +19,7 @@ NuClickError
 ├── LabelsError                      an image and its label image that cannot be read as a pair
 ├── TrainingDataError                images, regions or logs that cannot be learned from
 ├── WriteRefusedError                writing would risk the user's objects, or the disk refuses
+├── ServiceError                     a running service that cannot be reached
 └── OptionError                      options that contradict one another (also ValueError)
 
 Every message says what is wrong, in which file, and what to do about it, in one line.
@@ -99,6 +100,10 @@ class TrainingDataError(NuClickError):
 
 class WriteRefusedError(NuClickError):
     """Writing was refused or failed; the files are as they were."""
+
+
+class ServiceError(NuClickError):
+    """A service runs and cannot be reached."""
 
 
 class OptionError(NuClickError, ValueError):

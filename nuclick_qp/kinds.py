@@ -6,4 +6,5 @@ PromptKind = Literal["point", "line"]
 ObjectKind = Literal["detection", "annotation", "cell"]
 # Which outlines of earlier runs a run replaces: none, all but those that the user edited, or all.
 Overwrite = Literal["none", "unedited", "edited"]
+PROMPT_KINDS: tuple[PromptKind, ...] = ("point", "line")
 OBJECT_KINDS: tuple[ObjectKind, ...] = ("detection", "annotation", "cell")

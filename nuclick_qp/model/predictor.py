@@ -33,10 +33,17 @@ class Predictor:
     precision
         ``auto`` is bfloat16 where the processor multiplies it natively, float16 on MPS, else
         float32. Results of two precisions differ by less than what a pixel's noise changes.
+
+    Attributes
+    ----------
+    may_move
+        Whether the network moves to the CPU for good when the device has no room for one patch. A run
+        goes on that way; a service would be slow from then on, and refuses the request instead.
     """
 
     def __init__(self, card: Card, net: nn.Module, *, device: str = "auto", precision: Precision = "auto") -> None:
         self.card = card
+        self.may_move = True
         self.device = choose_device(device)
         self.precision = choose_precision(self.device) if precision == "auto" else precision
         self._net = net.eval().to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch lacks it
@@ -59,7 +66,7 @@ class Predictor:
         """Give the probability of belonging to the wanted object.
 
         When the device runs out of memory the batch is halved, down to one patch, and then the CPU
-        takes over; the result stays the same.
+        takes over, see `may_move`; the result stays the same.
 
         Parameters
         ----------
@@ -78,6 +85,8 @@ class Predictor:
         ------
         Stopped
             If a stop was asked for.
+        torch.OutOfMemoryError
+            If not even one patch finds room.
         """
         parts, done = [np.empty((0, *inputs.shape[2:]), np.float32)], 0
         with self._asking(stopped):
@@ -120,7 +129,7 @@ class Predictor:
         logger.warning("%s is out of memory at %d patches at once (%s)", self.device, batch_size, str(error).splitlines()[0])
         if batch_size > 1:
             return batch_size // 2
-        if self.device.type == "cpu":
+        if self.device.type == "cpu" or not self.may_move:
             raise error
         self.device = torch.device("cpu")
         self._net = self._net.to(self.device)

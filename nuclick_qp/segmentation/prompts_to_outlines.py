@@ -69,7 +69,7 @@ def segment_prompts(
         that of two prompts in one object the first gets the outline and the later is a duplicate.
     """
     card = predictor.card
-    refused = {i: _refuse(prompt, slide, patch_px=card.patch_px, scale=card.mpp / mpp) for i, prompt in enumerate(prompts)}
+    refused = {i: refuse_prompt(prompt, slide, patch_px=card.patch_px, scale=card.mpp / mpp) for i, prompt in enumerate(prompts)}
     outlines = {i: outline for i, outline in refused.items() if outline is not None}
     inside = [i for i, outline in refused.items() if outline is None]
     on_done(len(outlines))
@@ -157,7 +157,7 @@ def _duplicate(prompt: Prompt, first: Prompt) -> Outline:
     return Outline(prompt, Status.DUPLICATE, detail=f"the {first.kind} at ({x:.1f}, {y:.1f}) marks the same object")
 
 
-def _refuse(prompt: Prompt, slide: Slide, *, patch_px: int, scale: float) -> Outline | None:
+def refuse_prompt(prompt: Prompt, slide: Slide, *, patch_px: int, scale: float) -> Outline | None:
     """Say why a prompt cannot be segmented on this slide; None when it can."""
     x, y = prompt.anchor
     if not (0 <= x < slide.width and 0 <= y < slide.height):

@@ -96,6 +96,16 @@ class Slide:
         """
         return self.view.arranged(self._read_part(self.view.window_in_box(window)))
 
+    def source_of(self, window: Window) -> tuple[int, Box | None]:
+        """Give the level that `read` takes a window from, and the box of level pixels; None for a window beside the slide."""
+        level, axes = self._axes(self.view.window_in_box(window))
+        if all(axis.is_aligned for axis in axes):
+            spans = [(round(axis.edge(axis.first)), round(axis.edge(axis.first)) + axis.count) for axis in axes]
+        else:
+            spans = [(axis.source(axis.blocks[0])[0], axis.source(axis.blocks[-1])[1]) for axis in axes]
+        (left, right), (top, bottom) = spans
+        return level, _overlap((left, top, right, bottom), self._shown[level])
+
     def close(self) -> None:
         """Close the file."""
         with self._lock:
@@ -111,11 +121,7 @@ class Slide:
 
     def _read_part(self, window: Window) -> NDArray[np.uint8]:
         """Read a window of the part of the file, as it lies in the file."""
-        level = best_level(self.levels, window.scale)
-        x, y = (
-            Axis.of_window(start, count, scale=window.scale, downsample=self.levels[level], origin=origin)
-            for start, count, origin in zip((window.x, window.y), (window.width, window.height), self.bounds_origin, strict=True)
-        )
+        level, (x, y) = self._axes(window)
         with self._lock:
             if not self._is_open:
                 raise ValueError(f"{self.path} was closed; open it anew to read from it")
@@ -125,6 +131,15 @@ class Slide:
             canvas = Image.new("RGB", (x.count, y.count), WHITE)
             self._resample_into(canvas, level, (x, y), (x.blocks, y.blocks))
         return np.array(canvas)
+
+    def _axes(self, window: Window) -> tuple[int, tuple[Axis, Axis]]:
+        """Place a window of the part of the file on the level that it is read from."""
+        level = best_level(self.levels, window.scale)
+        x, y = (
+            Axis.of_window(start, count, scale=window.scale, downsample=self.levels[level], origin=origin)
+            for start, count, origin in zip((window.x, window.y), (window.width, window.height), self.bounds_origin, strict=True)
+        )
+        return level, (x, y)
 
     def _resample_into(self, canvas: Image.Image, level: int, axes: tuple[Axis, Axis], blocks: tuple[range, range]) -> None:
         """Resample a rectangle of blocks; a large one in halves, so that memory stays bounded."""

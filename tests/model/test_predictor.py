@@ -86,6 +86,18 @@ def test_memory_that_is_too_small_for_one_patch_is_an_error() -> None:
         Predictor(make_card(), Greedy(), device="cpu", precision="float32").predict(INPUTS)
 
 
+def test_a_network_that_may_not_move_stays_on_its_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a service: when there is room again it works there as before."""
+    predictor = Predictor(make_card(), _RunsOutOfMemory(), device="cpu", precision="float32")
+    predictor.may_move = False
+    monkeypatch.setattr(predictor, "device", torch.device("cuda"))
+
+    with pytest.raises(torch.OutOfMemoryError):
+        predictor._shrink(1, torch.OutOfMemoryError("no room"))
+
+    assert predictor.device.type == "cuda"
+
+
 @pytest.mark.parametrize("name", ["gpu", "cuda:99", "meta", "", "tpu"])
 def test_devices_that_are_not_there_are_named(name: str) -> None:
     """The error says what to use instead."""

@@ -1,0 +1,218 @@
+"""What is asked of the service and what it answers, field by field; the OpenAPI page shows the same."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Base64Bytes, BaseModel, ConfigDict, Field, FiniteFloat, model_validator
+
+from nuclick_qp.kinds import ObjectKind, PromptKind
+
+MOST_PROMPTS = 1000  # of one request; more belong in several, or in a job
+MOST_CONTEXT = 20_000
+MOST_REGIONS = 256
+LARGEST_SIDE = 2**31 - 1  # px of an image; QuPath counts in ints
+
+Coordinate = Annotated[FiniteFloat, Field(ge=-1e9, le=1e9)]
+XYPair = tuple[Coordinate, Coordinate]
+Count = Annotated[int, Field(ge=1, le=LARGEST_SIDE)]
+Name = Annotated[str, Field(max_length=500)]
+
+
+class _Message(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class RegionBox(_Message):
+    """A rectangle of one pyramid level.
+
+    Attributes
+    ----------
+    level
+        Index into `ImageFacts.levels`.
+    x, y, width, height
+        In whole pixels of that level, from the top left of the image as QuPath shows it.
+    """
+
+    level: Annotated[int, Field(ge=0, le=63)] = 0
+    x: Annotated[int, Field(ge=0, le=LARGEST_SIDE)]
+    y: Annotated[int, Field(ge=0, le=LARGEST_SIDE)]
+    width: Count
+    height: Count
+
+
+class WantedRegion(RegionBox):
+    """Pixels that are needed and did not come with the request; `downsample` is that of the level."""
+
+    downsample: float
+
+
+class PixelRegion(RegionBox):
+    """The pixels of a rectangle.
+
+    Attributes
+    ----------
+    encoding
+        ``png``, ``jpeg``, or ``rgb``: three bytes per pixel, row by row.
+    data
+        In base64.
+    """
+
+    encoding: Literal["png", "jpeg", "rgb"] = "png"
+    data: Base64Bytes
+
+
+class ImageFacts(_Message):
+    """The image that the prompts lie on, as QuPath shows it.
+
+    Attributes
+    ----------
+    levels
+        (width, height) of each pyramid level, level 0 first.
+    mpp
+        Micrometres per level-0 pixel, mean of x and y.
+    """
+
+    levels: Annotated[list[tuple[Count, Count]], Field(min_length=1, max_length=64)]
+    mpp: Annotated[FiniteFloat, Field(ge=0.01, le=100)]
+
+
+class PromptMessage(_Message):
+    """One click, or the strokes of one squiggle, in level-0 pixels; see `nuclick_qp.Prompt`."""
+
+    kind: PromptKind
+    strokes: Annotated[list[Annotated[list[XYPair], Field(min_length=1, max_length=10_000)]], Field(min_length=1, max_length=100)]
+    class_name: Name | None = None
+    z: Annotated[int, Field(ge=0, le=LARGEST_SIDE)] = 0
+    t: Annotated[int, Field(ge=0, le=LARGEST_SIDE)] = 0
+    nested: bool = False
+
+    @model_validator(mode="after")
+    def _fits_its_kind(self) -> "PromptMessage":
+        lengths = [len(stroke) for stroke in self.strokes]
+        if self.kind == "point" and lengths != [1]:
+            raise ValueError("a point has one stroke of one x and y")
+        if self.kind == "line" and min(lengths) < 2:
+            raise ValueError("every stroke of a line has two points or more")
+        return self
+
+
+class StandingOutline(_Message):
+    """The outline that a context prompt got earlier; its pixels are taken.
+
+    Attributes
+    ----------
+    geometry
+        GeoJSON Polygon or MultiPolygon in level-0 pixels.
+    """
+
+    key: Annotated[str, Field(max_length=64)]
+    geometry: dict[str, Any]
+
+
+class NeighbourPlace(_Message):
+    """A place in an object that stands in the image and is not ours."""
+
+    xy: XYPair
+    z: int = 0
+    t: int = 0
+
+
+class SegmentWishes(_Message):
+    """How the prompts are segmented, and what the outlines become; the options of `nuclick-qp run`."""
+
+    kind: ObjectKind = "detection"
+    tta: bool = False
+
+
+class SegmentRequest(_Message):
+    """Prompts of one image, with the pixels round them.
+
+    Attributes
+    ----------
+    prompts
+        To be segmented.
+    context
+        Other prompts of the image: they mark neighbours.
+    standing
+        Outlines of context prompts.
+    pixels
+        What is at hand; the answer says what else is needed.
+    points, lines
+        Models; None is the shipped one.
+    """
+
+    image: ImageFacts
+    prompts: Annotated[list[PromptMessage], Field(min_length=1, max_length=MOST_PROMPTS)]
+    context: Annotated[list[PromptMessage], Field(max_length=MOST_CONTEXT)] = []
+    neighbours: Annotated[list[NeighbourPlace], Field(max_length=MOST_CONTEXT)] = []
+    standing: Annotated[list[StandingOutline], Field(max_length=MOST_CONTEXT)] = []
+    pixels: Annotated[list[PixelRegion], Field(max_length=MOST_REGIONS)] = []
+    points: Name | None = None
+    lines: Name | None = None
+    options: SegmentWishes = SegmentWishes()
+
+
+class PromptResult(_Message):
+    """What became of one prompt.
+
+    Attributes
+    ----------
+    key
+        Of the prompt, as `nuclick-qp run` computes it.
+    status, detail
+        See docs/statuses.md; the detail says why there is no outline.
+    feature
+        The object that `run` would write, as GeoJSON; None without an outline.
+    metadata
+        The object's metadata, which QuPath 0.5 cannot import along with a detection.
+    """
+
+    key: str
+    status: str
+    detail: str = ""
+    probability: float | None = None
+    feature: dict[str, Any] | None = None
+    metadata: dict[str, str] = {}
+
+
+class SegmentAnswer(_Message):
+    """Either one result per prompt, in their order, or the pixels that are wanted first.
+
+    Attributes
+    ----------
+    seconds
+        Time in the service.
+    """
+
+    results: list[PromptResult] = []
+    wanted: list[WantedRegion] = []
+    seconds: float
+
+
+class ModelMessage(_Message):
+    """One model that can be named in a request.
+
+    Attributes
+    ----------
+    mpp, patch_px
+        The network sees `patch_px` squared pixels of `mpp` micrometres round a prompt.
+    is_default
+        Whether it is taken when none is named.
+    """
+
+    name: str
+    prompt: PromptKind
+    description: str
+    sha256: str
+    mpp: float
+    patch_px: int
+    is_default: bool
+
+
+class ServiceHealth(_Message):
+    """What anybody on this machine may know."""
+
+    version: str
+    pid: int
+    device: str
+    models: list[str]
+    busy: int

@@ -1,0 +1,91 @@
+"""Tests of `nuclick_qp.serve.batching`: many threads, one network."""
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from fakes import make_card
+from nuclick_qp.model.predictor import Predictor
+from nuclick_qp.serve.batching import LARGEST_BATCH, SharedPredictor
+
+
+class Gate(nn.Module):
+    """Gives back the red channel once it is let through; notes the sizes of its batches."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_open, self.entered = threading.Event(), threading.Event()
+        self.sizes: list[int] = []
+        self.memory_left = True
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, 5, P, P) to logits (N, 1, P, P)."""
+        self.entered.set()
+        assert self.is_open.wait(20)
+        self.sizes.append(len(x))
+        if not self.memory_left:
+            raise torch.OutOfMemoryError("none left")
+        return torch.logit(x[:, :1])
+
+
+@pytest.fixture
+def gate() -> Gate:
+    """Give a network that waits."""
+    return Gate()
+
+
+@pytest.fixture
+def shared(gate: Gate) -> Iterator[SharedPredictor]:
+    """Give a predictor with a network that waits."""
+    shared = SharedPredictor(Predictor(make_card(patch_px=32), gate, device="cpu", precision="float32"))
+    yield shared
+    gate.is_open.set()
+    shared.close()
+
+
+def patches(value: float, count: int = 1) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+    """Give inputs that all hold one value."""
+    return np.full((count, 5, 32, 32), value, np.float32)
+
+
+def test_requests_that_wait_go_through_the_network_together(gate: Gate, shared: SharedPredictor) -> None:
+    """And each gets its own back."""
+    values = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]
+    with ThreadPoolExecutor(len(values)) as pool:
+        first = pool.submit(shared.predict, patches(values[0]))
+        assert gate.entered.wait(20)  # while it is busy the others gather
+        others = [pool.submit(shared.predict, patches(value, 2)) for value in values[1:]]
+        while shared.waiting < len(others):
+            threading.Event().wait(0.01)
+        gate.is_open.set()
+        done = [future.result(20) for future in (first, *others)]
+
+    assert gate.sizes == [1, 10]
+    for value, probability in zip(values, done, strict=True):
+        np.testing.assert_allclose(probability, value, atol=1e-6)
+
+
+def test_a_large_request_comes_back_in_its_order(gate: Gate, shared: SharedPredictor) -> None:
+    """However many batches it takes."""
+    gate.is_open.set()
+    inputs = np.concatenate([patches(value) for value in np.linspace(0.1, 0.9, 2 * LARGEST_BATCH + 3)])
+
+    np.testing.assert_allclose(shared.predict(inputs), inputs[:, 0], atol=1e-6)
+    assert max(gate.sizes) <= LARGEST_BATCH
+    assert shared.predict(inputs[:0]).shape == (0, 32, 32)
+
+
+def test_an_error_reaches_who_asked_and_the_next_request_is_served(gate: Gate, shared: SharedPredictor) -> None:
+    """On the same device: a service does not move to the CPU for good."""
+    gate.is_open.set()
+    gate.memory_left = False
+    with pytest.raises(torch.OutOfMemoryError):
+        shared.predict(patches(0.5))
+
+    gate.memory_left = True
+    np.testing.assert_allclose(shared.predict(patches(0.5)), 0.5, atol=1e-6)
