@@ -143,11 +143,12 @@ def _done_before(report: "RunReport") -> str:
 
 
 def _image_line(image: "ImageReport") -> str:
-    if image.error is not None:
+    if image.status == "failed":
         return f"{image.image}: failed: {image.error}"
     counts = ", ".join(f"{number} {status}" for status, number in image.statuses.items())
     replaced = f"; {image.removed} earlier results replaced" if image.removed else ""
     pruned = f"; {image.pruned} results whose prompt is gone removed" if image.pruned else ""
     differing = f"; {image.differing} outlines of another model or other options stay, --overwrite replaces them" if image.differing else ""
     orphaned = f"; {image.orphaned} results whose prompt is gone stay, --prune removes them" if image.orphaned else ""
-    return f"{image.image}: {counts or 'no prompts'}{replaced}{differing}{pruned}{orphaned}"
+    later = f"; {image.error}" if image.error else ""
+    return f"{image.image}: {counts or 'no prompts'}{replaced}{differing}{pruned}{orphaned}{later}"

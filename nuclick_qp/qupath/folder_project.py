@@ -8,7 +8,8 @@ import hashlib
 import re
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -26,7 +27,9 @@ from nuclick_qp.qupath.javastream.nodes import collector_paused
 from nuclick_qp.qupath.protocol import ImageEntry
 from nuclick_qp.qupath.qpdata.data_file import Edited
 from nuclick_qp.qupath.qpdata.new_file import new_data_file
+from nuclick_qp.stopping import never
 from nuclick_qp.storage.guarded import content_of, qupath_backup_of, replace_data_file
+from nuclick_qp.storage.locks import hold
 from nuclick_qp.storage.plain_files import is_there
 
 ABSENT = "absent"  # fingerprint of an image that was never saved
@@ -101,6 +104,37 @@ class FolderProject(ABC):
             return ()
         return closed_objects(self.objects_in(data, entry, outlines_of=kinds), entry_id=entry.entry_id, kinds=kinds)
 
+    @contextmanager
+    def hold(self, entry: ImageEntry, *, stopped: Callable[[], bool] = never) -> Iterator[None]:
+        """Keep other runs from an image until the block ends, and wait for one that is at it.
+
+        What was read before may have changed since; `is_as_read` tells.
+
+        Parameters
+        ----------
+        stopped
+            Asked often whether to leave off waiting.
+
+        Raises
+        ------
+        Stopped
+            If it was stopped before the image was free.
+        WriteRefusedError
+            If its data cannot be written.
+        """
+        with hold(self.data_path(entry), name=f"image {entry.name!r}", stopped=stopped):
+            yield
+
+    def is_as_read(self, entry: ImageEntry, fingerprint: str) -> bool:
+        """Tell whether the data of an image are still those with the fingerprint.
+
+        Raises
+        ------
+        UnreadableDataError
+            As `read_data` does.
+        """
+        return fingerprint_of(self.read_data(entry)) == fingerprint
+
     def write(self, entry: ImageEntry, changes: Changes, *, fingerprint: str) -> None:
         """Write results into one image: one write, verified, all or nothing.
 
@@ -111,8 +145,11 @@ class FolderProject(ABC):
             them, the data are not fully understood, or the disk refuses. Every byte on disk is then
             as before.
         """
-        if not changes.add and not changes.remove_keys:
-            return
+        if changes.add or changes.remove_keys:
+            with self.hold(entry):
+                self._write(entry, changes, fingerprint=fingerprint)
+
+    def _write(self, entry: ImageEntry, changes: Changes, *, fingerprint: str) -> None:
         path = self.data_path(entry)
         refuse_changed(self.file, image_name=entry.name)
         try:
@@ -127,7 +164,7 @@ class FolderProject(ABC):
         if new is None or new.data == old:
             return
         refuse_changed(self.file, image_name=entry.name)  # anew: a large image takes seconds
-        replace_data_file(path, new.data, old=old)
+        replace_data_file(path, new.data, old=old, is_free=lambda: not qupath_backup_of(path).exists())
         # Last, and never a reason to fail: the objects are on disk now.
         self.written.add(entry.entry_id)
         add_classes(self.path.parent, [ClassColour(name, colour_of(name)) for name in new.new_classes])

@@ -4,7 +4,8 @@ The engines are `files_engine` (no Java) and `jvm` (paquo). The same prompts, th
 same rules of safety are expected of both.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -13,6 +14,7 @@ from typing import Protocol, Self
 from nuclick_qp.annotations.objects import Changes, ClosedObject, EntryContent
 from nuclick_qp.kinds import OBJECT_KINDS, ObjectKind
 from nuclick_qp.slides.view import Step
+from nuclick_qp.stopping import never
 
 DATA_VERSIONS = frozenset({2, 3})  # of `data.qpdata` that are known: QuPath 0.1.2 to 0.2, and 0.3 to 0.8
 
@@ -117,6 +119,33 @@ class Project(Protocol):
         ----------
         kinds
             Which of the three are wanted.
+
+        Raises
+        ------
+        UnreadableDataError
+            As `read` does.
+        """
+        ...
+
+    def hold(self, entry: ImageEntry, *, stopped: Callable[[], bool] = never) -> AbstractContextManager[None]:
+        """Keep other runs from an image until the block ends, and wait for one that is at it.
+
+        Parameters
+        ----------
+        stopped
+            Asked often whether to leave off waiting.
+
+        Raises
+        ------
+        Stopped
+            If it was stopped before the image was free.
+        WriteRefusedError
+            If its data cannot be written.
+        """
+        ...
+
+    def is_as_read(self, entry: ImageEntry, fingerprint: str) -> bool:
+        """Tell whether the data of an image are still those that `read` gave with this fingerprint.
 
         Raises
         ------

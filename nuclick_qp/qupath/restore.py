@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
@@ -14,8 +15,8 @@ from nuclick_qp.qupath.folder_project import FolderProject, data_content, finger
 from nuclick_qp.qupath.protocol import ImageEntry
 from nuclick_qp.qupath.qpdata.data_file import DataFile, parse_data_file
 from nuclick_qp.qupath.qpdata.found_objects import found_objects
-from nuclick_qp.storage.atomic import write_atomically
-from nuclick_qp.storage.guarded import backup_of, replace_data_file, write_refusal
+from nuclick_qp.storage.atomic import replace_atomically, write_refusal
+from nuclick_qp.storage.guarded import backup_of, qupath_backup_of, replace_data_file
 
 UNDONE_SUFFIX = ".nuclick-undone-"  # and eight digits of the content's SHA-256: restoring twice keeps both
 
@@ -66,7 +67,8 @@ def restore_images(
 
 def _try(project: FolderProject, entry: ImageEntry, *, force: bool, dry_run: bool) -> Restored:
     try:
-        return _restore(project, entry, force=force, dry_run=dry_run)
+        with nullcontext() if dry_run or not backup_of(project.data_path(entry)).exists() else project.hold(entry):
+            return _restore(project, entry, force=force, dry_run=dry_run)
     except NuClickError as err:
         return Restored(entry.name, "failed", detail=str(err))
 
@@ -89,8 +91,8 @@ def _restore(project: FolderProject, entry: ImageEntry, *, force: bool, dry_run:
     undone = None if now is None else path.with_name(f"{path.name}{UNDONE_SUFFIX}{hashlib.sha256(now).hexdigest()[:8]}")
     if not dry_run:
         if undone is not None and now is not None:
-            _keep(undone, now)
-        replace_data_file(path, old, old=now)
+            _keep(undone, now, like=path)
+        replace_data_file(path, old, old=now, is_free=lambda: not qupath_backup_of(path).exists())
         update_summary(path, objects)
     return Restored(entry.name, "restored", len(objects), goes, "" if undone is None else str(undone))
 
@@ -99,8 +101,9 @@ def _all_objects(file: DataFile) -> Iterator[FoundObject]:
     return found_objects(file.root, outlines_of=get_args(FoundKind))
 
 
-def _keep(path: Path, data: bytes) -> None:
+def _keep(path: Path, data: bytes, *, like: Path) -> None:
     try:
-        write_atomically(path, data)
+        with replace_atomically(path, like=like) as file:
+            file.write(data)
     except OSError as err:
         raise WriteRefusedError(write_refusal(path, err)) from err

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from nuclick_qp.annotations.objects import NO_CLASS, Changes, EntryContent, ResultObject
@@ -28,6 +28,7 @@ from nuclick_qp.run.results import standing_object, to_objects
 from nuclick_qp.run.resume import Plan, plan_prompts
 from nuclick_qp.run.run_options import ImageStart, Progress, RunOptions
 from nuclick_qp.slides import resolve_mpp
+from nuclick_qp.stopping import Stopped
 from nuclick_qp.storage.atomic import make_folder
 
 if TYPE_CHECKING:  # importing it loads torch
@@ -111,21 +112,36 @@ def _try_image(job: _Job) -> ImageReport:
     """Work on one image. Any error of it ends here, so that the other images are still done; one of the model does not."""
     since = time.perf_counter()
 
-    def read() -> tuple[EntryContent, Plan]:
-        content = job.project.read(job.entry)
-        return content, plan_prompts(content, job.options, cards=job.models.cards, stated_mpp=job.stated_mpp)
-
-    found = work_or_error(read, image_name=job.entry.name)
+    found = work_or_error(lambda: _read(job), image_name=job.entry.name)
     if isinstance(found, Exception):
         return failed_image(job.entry.name, found, plan=None, since=since)
     content, plan = found
     if plan.todo:
         job.models.load()
-    report = work_or_error(lambda: _work_on_image(job, content, plan, since=since), image_name=job.entry.name)
+    report = work_or_error(lambda: _hold_and_work(job, content, plan, since=since), image_name=job.entry.name)
     if isinstance(report, Exception):
         return failed_image(job.entry.name, report, plan=plan, since=since)
     logger.info("%s: %d of %d prompts ok in %.1f s", job.entry.name, report.ok, report.prompts, report.seconds)
     return report
+
+
+def _read(job: _Job) -> tuple[EntryContent, Plan]:
+    content = job.project.read(job.entry)
+    return content, plan_prompts(content, job.options, cards=job.models.cards, stated_mpp=job.stated_mpp)
+
+
+def _hold_and_work(job: _Job, content: EntryContent, plan: Plan, *, since: float) -> ImageReport:
+    """Work on an image while other runs wait for it, where it will be changed: none does the same work, or loses ours."""
+    if job.options.dry_run or not (plan.todo or plan.turned or (job.options.prune and plan.orphans)):
+        return _work_on_image(job, content, plan, since=since)
+    try:
+        with job.project.hold(job.entry, stopped=job.progress.stopped):
+            if not job.project.is_as_read(job.entry, content.fingerprint):
+                content, plan = _read(job)
+            return _work_on_image(job, content, plan, since=since)
+    except Stopped:
+        idle = replace(job, options=replace(job.options, dry_run=True, prune=False))
+        return _work_on_image(idle, content, plan, since=since)  # it is stopped, and does no more than to say so
 
 
 def _work_on_image(job: _Job, content: EntryContent, plan: Plan, *, since: float) -> ImageReport:
@@ -154,9 +170,8 @@ def _work_on_image(job: _Job, content: EntryContent, plan: Plan, *, since: float
     # A result goes only when its prompt has a new one, or is gone: a prompt that finds nothing this time keeps what it had.
     replaced = {item.key for item in objects}
     pruned: frozenset[str] = plan.orphans if job.options.prune else frozenset()
-    if not job.options.dry_run:
-        standing = frozenset(result.key for result in content.results)
-        _write(job, content, Changes(objects, standing & (replaced | pruned)))
+    standing = frozenset(result.key for result in content.results)
+    later = _write(job, content, Changes(objects, standing & (replaced | pruned)))
     return report_image(
         job.entry.name,
         outlines,
@@ -166,15 +181,19 @@ def _work_on_image(job: _Job, content: EntryContent, plan: Plan, *, since: float
         orphaned=sum(result.key in plan.orphans - pruned for result in content.results),
         differing=plan.differing,
         classes=[prompt.class_name or NO_CLASS for prompt in content.prompts],
+        error=None if later is None else f"the outlines are in the project, but: {later}",
         since=since,
     )
 
 
-def _write(job: _Job, content: EntryContent, changes: Changes) -> None:
-    """Write into the project, and then into the folder for GeoJSON."""
-    if not changes.add and not changes.remove_keys:
-        return
+def _write(job: _Job, content: EntryContent, changes: Changes) -> Exception | None:
+    """Write into the project, and then into the folder for GeoJSON; give the error of what comes after the project."""
+    if job.options.dry_run or not (changes.add or changes.remove_keys):
+        return None
     job.project.write(job.entry, changes, fingerprint=content.fingerprint)
-    if job.options.geojson is not None:
-        path = job.options.geojson / f"{file_stem(job.entry)}.geojson"
-        write_objects(path, changes.add, merge=True, drop_keys=changes.remove_keys)
+    if job.options.geojson is None:
+        return None
+    path = job.options.geojson / f"{file_stem(job.entry)}.geojson"
+    return work_or_error(
+        lambda: write_objects(path, changes.add, merge=True, drop_keys=changes.remove_keys), image_name=job.entry.name
+    )

@@ -1,5 +1,6 @@
 """What a run tells its user: counts for each image and for the project."""
 
+import errno
 import importlib.metadata
 import logging
 import time
@@ -82,8 +83,9 @@ class ImageReport(Counts):
     Attributes
     ----------
     status
-        ``ok``: every prompt has an outline; ``partial``: some have none; ``failed``: the image could
-        not be worked on, `error` says why; ``no-prompts``.
+        ``ok``: every prompt has an outline; ``partial``: some have none, or `error` says what else went
+        wrong after they were written; ``failed``: the image could not be worked on, `error` says why, and
+        nothing was written; ``no-prompts``.
     statuses
         Prompts by exact status.
     removed, pruned
@@ -170,6 +172,7 @@ def report_image(
     orphaned: int = 0,
     differing: int = 0,
     classes: Sequence[str] = (),
+    error: str | None = None,
     since: float,
 ) -> ImageReport:
     """Give the report of an image that was worked on.
@@ -178,13 +181,15 @@ def report_image(
     ----------
     bad_prompts
         One line for each prompt that could not be read.
+    error
+        What went wrong after the outlines were written.
     since
         `time.perf_counter()` at its start.
     """
     counts = count(outlines, bad_prompts=len(bad_prompts))
     missed = [o for o in outlines if o.status in UNSERVED]
     statuses = Counter(str(o.status) for o in outlines)
-    is_partial = missed or bad_prompts or statuses[Status.STOPPED]
+    is_partial = missed or bad_prompts or error or statuses[Status.STOPPED]
     status: ImageStatus = "no-prompts" if not counts.prompts else "partial" if is_partial else "ok"
     statuses[str(Status.FAILED)] += len(bad_prompts)
     unread = tuple(
@@ -195,6 +200,7 @@ def report_image(
         image=encodable(image),
         status=status,
         seconds=round(time.perf_counter() - since, 3),
+        error=None if error is None else encodable(error),
         removed=removed,
         pruned=pruned,
         orphaned=orphaned,
@@ -294,6 +300,8 @@ def write_record(folder: Path, report: RunReport) -> None:
     now = datetime.now(UTC)
     record = report.model_dump_json(indent=2)
     try:
+        if folder.is_symlink():  # of a stranger's project it may lead anywhere
+            raise OSError(errno.ELOOP, "it is a symbolic link")
         folder.mkdir(exist_ok=True)
         write_atomically(folder / f"run-{now:%Y%m%dT%H%M%S.%fZ}.json", (record + "\n").encode())
     except OSError as err:

@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from nuclick_qp.annotations.objects import UNCLASSIFIED
+from nuclick_qp.errors import WriteRefusedError
 from nuclick_qp.storage.atomic import write_atomically
+from nuclick_qp.storage.locks import hold
 from nuclick_qp.storage.plain_files import LARGEST_SMALL_FILE, read_file
 
 logger = logging.getLogger(__name__)
@@ -26,6 +28,8 @@ KIND_NAMES = {
     "tile": "Tiles",
     "tma-core": "TMA cores",
 }
+# Errors of a file that is no list of classes, or no counts: hand-made, damaged, nested without end, or not to be written.
+UNUSABLE = (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError, WriteRefusedError)
 DETECTION_KINDS = frozenset({"detection", "cell", "tile"})
 
 
@@ -68,6 +72,9 @@ def hierarchy_summary(objects: Iterable[tuple[str, str | None]], *, like: Mappin
 def update_summary(data_file: Path, objects: Iterable[tuple[str, str | None]]) -> None:
     """Bring the `summary.json` beside a `data.qpdata` up to date; one that is not there is not made."""
     path = data_file.with_name("summary.json")
+    if path.is_symlink():  # of a stranger's project it may lead to any JSON file of the user
+        logger.warning("%s is a symbolic link and was left as it is; QuPath makes it anew when it saves the image", path)
+        return
     try:
         summary = json.loads(read_file(path, most=LARGEST_SMALL_FILE).decode())
         like = summary.get("hierarchy", {})
@@ -76,7 +83,7 @@ def update_summary(data_file: Path, objects: Iterable[tuple[str, str | None]]) -
         write_atomically(path, json.dumps(new, ensure_ascii=False, separators=(",", ":")).encode())
     except FileNotFoundError:
         return
-    except (OSError, ValueError, TypeError, AttributeError) as err:
+    except UNUSABLE as err:
         logger.warning("%s was not brought up to date (%s); QuPath makes it anew when it saves the image", path, err)
 
 
@@ -91,7 +98,7 @@ def listed_colours(project_folder: Path) -> dict[str, int]:
         read = [_listed_colour(entry) for entry in classes]
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as err:
+    except UNUSABLE as err:
         logger.warning("%s cannot be read (%s); new classes get colours of their own", path, err)
         return {}
     if None in read:
@@ -104,18 +111,22 @@ def add_classes(project_folder: Path, classes: Iterable[ClassColour]) -> None:
 
     A project without a list shows QuPath's default classes; a list made here would hide them.
     """
-    path = _class_list(project_folder)
+    path, wanted = _class_list(project_folder), tuple(classes)
     try:
-        content = json.loads(read_file(path, most=LARGEST_SMALL_FILE).decode())
-        known = {c.get("name") for c in content["pathClasses"]}
-        new = [{"name": c.name, "color": c.colour} for c in classes if c.name not in known]
-        if new:
-            content["pathClasses"] += new
-            write_atomically(path, json.dumps(content, ensure_ascii=False, indent=2).encode())
-    except FileNotFoundError:
-        return
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as err:
+        if wanted and path.exists():
+            with hold(path):  # another run may be adding its own
+                _append_classes(path, wanted)
+    except UNUSABLE as err:
         logger.warning("%s did not get the new classes (%s); add them in QuPath's Annotations tab", path, err)
+
+
+def _append_classes(path: Path, classes: Iterable[ClassColour]) -> None:
+    content = json.loads(read_file(path, most=LARGEST_SMALL_FILE).decode())
+    known = {c.get("name") for c in content["pathClasses"]}
+    new = [{"name": c.name, "color": c.colour} for c in classes if c.name not in known]
+    if new:
+        content["pathClasses"] += new
+        write_atomically(path, json.dumps(content, ensure_ascii=False, indent=2).encode())
 
 
 def _class_list(project_folder: Path) -> Path:
