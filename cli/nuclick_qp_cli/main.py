@@ -14,7 +14,7 @@ from nuclick_qp.plain_text import printable
 from nuclick_qp.stopping import raise_on_all_stops
 from nuclick_qp_cli import doctor, evaluate, export, models, restore, run, segment, serve, train
 from nuclick_qp_cli.shared import OverwriteCommand
-from nuclick_qp_cli.terminal import LineFormatter, complain, say
+from nuclick_qp_cli.terminal import LineFormatter, OutputLostError, complain, give_up_output, say
 
 UsageError: Any = typer.BadParameter.__mro__[1]  # of click, or of the click that newer typer brings along
 EXIT_USAGE = 2
@@ -63,20 +63,28 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):  # image names hold any letter; a Windows pipe does not by itself
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
     try:
-        sys.exit(app(standalone_mode=False))
+        code = _run_command()
+        sys.stdout.flush()
+    except OutputLostError as err:
+        give_up_output()
+        complain(f"not all could be printed ({err}); what was written into files stays")
+        code = EXIT_ERROR
+    sys.exit(code)
+
+
+def _run_command() -> int:
+    """Run the command that the arguments name, and give the exit code."""
+    try:
+        return int(app(standalone_mode=False) or 0)
+    except SystemExit as done:
+        return int(done.code or 0)
     except UsageError as err:
         err.message = printable(err.message)  # it names an argument, and a shell puts file names for a *
         rich_format_error(err)
-        sys.exit(EXIT_USAGE)
-    except OptionError as err:
-        _fail(err, EXIT_USAGE)
+        return EXIT_USAGE
     except NuClickError as err:
-        _fail(err, EXIT_ERROR)
-
-
-def _fail(error: Exception, code: int) -> None:
-    complain(str(error))
-    sys.exit(code)
+        complain(str(err))
+        return EXIT_USAGE if isinstance(err, OptionError) else EXIT_ERROR
 
 
 if __name__ == "__main__":

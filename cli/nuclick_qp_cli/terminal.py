@@ -1,9 +1,39 @@
 """All that is printed: results to stdout, messages to stderr, and nothing in them that a terminal would obey."""
 
+import io
 import logging
+import os
 import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from nuclick_qp.plain_text import one_line, printable, printable_json
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
+
+class OutputLostError(Exception):
+    """What is printed reaches nobody: the disk behind stdout is full, or its reader is gone (`| head`)."""
+
+
+class _Output(io.FileIO):
+    """A stream whose failures can be told from those of all other files."""
+
+    def write(self, data: "ReadableBuffer", /) -> int:
+        """Write, or say that it is in vain."""
+        try:
+            return super().write(data)
+        except OSError as err:
+            raise OutputLostError(err.strerror or str(err)) from err
+
+
+def take_over_streams() -> None:
+    """Print through streams that know when nobody reads; closed ones (`>&-`) print into nothing."""
+    is_for_eyes = sys.stdout is not None and sys.stdout.isatty()
+    sys.stdout = io.TextIOWrapper(io.BufferedWriter(_Output(1, "w", closefd=False)), encoding="utf-8", line_buffering=is_for_eyes)
+    if sys.stderr is None:
+        sys.stderr = io.TextIOWrapper(io.FileIO(2, "w", closefd=False), encoding="utf-8")
 
 
 def say(line: str) -> None:
@@ -16,14 +46,23 @@ def say_json(text: str) -> None:
     print(printable_json(text))
 
 
+def give_up_output() -> None:
+    """Forget what could not be printed; Python would try again at its end, and complain in its own words."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def note(line: str) -> None:
     """Print one line that is no result."""
-    print(printable(line), file=sys.stderr)
+    with suppress(OSError):  # nobody is left to be told
+        print(printable(line), file=sys.stderr)
 
 
 def complain(message: str) -> None:
     """Print one line about what went wrong."""
-    print(f"nuclick-qp: {one_line(message)}", file=sys.stderr)
+    note(f"nuclick-qp: {one_line(message)}")
+
+
 
 
 class LineFormatter(logging.Formatter):

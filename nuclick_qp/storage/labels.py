@@ -32,7 +32,13 @@ def find_pairs(folder: Path, pattern: str = "*") -> list[tuple[Path, Path]]:
     LabelsError
         If no image matches, or one has no label image.
     """
-    images = [p for p in folder.glob(pattern) if p.suffix.lower() in IMAGE_SUFFIXES and not p.stem.endswith(LABEL_ENDING)]
+    if not folder.is_dir():
+        raise LabelsError(f"{folder} {'is no folder' if folder.exists() else 'does not exist'}; give a folder of images with their labels")
+    try:
+        found = list(folder.glob(pattern))
+    except (ValueError, NotImplementedError) as err:
+        raise LabelsError(f"{pattern!r} is no pattern of file names ({err}); give one such as 'slide_7*'") from err
+    images = [p for p in found if p.suffix.lower() in IMAGE_SUFFIXES and not p.stem.endswith(LABEL_ENDING)]
     if not images:
         raise LabelsError(f"{folder} holds no images that match {pattern!r}; give a folder of NAME.png with NAME{LABEL_ENDING}.png")
     return [(image, _labels_of(image)) for image in sorted(images)]

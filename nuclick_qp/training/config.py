@@ -2,6 +2,7 @@
 
 import tomllib
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -12,7 +13,7 @@ from nuclick_qp.storage.plain_files import LARGEST_SMALL_FILE, read_file
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Source(_Strict):
@@ -190,17 +191,17 @@ class TrainingConfig(_Strict):
     licence: str
     sources: Annotated[tuple[Source, ...], Field(min_length=1)]
     touching: TouchingCells | None = None
-    seed: int = 0
-    mpp: float = Field(default=0.25, gt=0)
-    patch_px: int = Field(default=128, gt=0, multiple_of=32)
+    seed: int = Field(default=0, ge=0, lt=2**31)
+    mpp: float = Field(default=0.25, ge=0.01, le=100)
+    patch_px: int = Field(default=128, gt=0, le=2048, multiple_of=32)
     click_radius_px: float = Field(default=0.0, ge=0)
     threshold: float = Field(default=0.5, gt=0, lt=1)
     min_object_px: int = Field(default=50, ge=0)
     max_hole_px: int = Field(default=0, ge=0)
-    width: float = Field(default=0.25, gt=0)
+    width: float = Field(default=0.25, gt=0, le=4)
     ms_blocks: Literal[0, 1, 2, 3, 4] = 3
     steps: int = Field(default=6000, gt=0)
-    batch_size: int = Field(default=32, gt=0)
+    batch_size: int = Field(default=32, gt=0, le=4096)
     learning_rate: float = Field(default=2e-3, gt=0)
     weight_decay: float = Field(default=1e-4, ge=0)
     warmup_steps: int = Field(default=200, ge=0)
@@ -222,6 +223,9 @@ class TrainingConfig(_Strict):
         if self.prompt == "line" and self.click_radius_px:
             raise ValueError("`click_radius_px` is for points; remove it")
         return self
+
+
+_PARTS = (Source, TouchingCells, Augmentation, Loss)
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,8 +269,20 @@ def read_config(path: Path) -> TrainingConfig:
         raise OptionError(f"{path} cannot be read ({err.strerror}); give the path of a training configuration") from err
     except tomllib.TOMLDecodeError as err:
         raise OptionError(f"{path} is not valid TOML: {err}; correct that line") from err
+    except UnicodeDecodeError as err:
+        raise OptionError(f"{path} is not text in UTF-8 (byte {err.start}); save it so") from err
+    except RecursionError as err:
+        raise OptionError(f"{path} nests its values too deeply; give a training configuration") from err
     except ValidationError as err:
-        first = err.errors()[0]
-        key = ".".join(str(part) for part in first["loc"]) or "the file"
-        reason = first["msg"].removeprefix("Value error, ")
-        raise OptionError(f"{path}: {key}: {reason}; correct that key") from err
+        raise OptionError(f"{path}: {_problem(err)}") from err
+
+
+def _problem(error: ValidationError) -> str:
+    """Say which key of a configuration is wrong, why, and what to do."""
+    first = error.errors()[0]
+    key = ".".join(str(part) for part in first["loc"]) or "the file"
+    if first["type"] != "extra_forbidden":
+        return f"{key}: {first['msg'].removeprefix('Value error, ')}; correct that key"
+    known = sorted({name for model in (TrainingConfig, *_PARTS) for name in model.model_fields})
+    meant = get_close_matches(str(first["loc"][-1]), known, n=1)
+    return f"{key}: there is no such key; {f'did you mean `{meant[0]}`?' if meant else 'remove it'}"

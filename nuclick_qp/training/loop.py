@@ -1,6 +1,7 @@
 """The training loop: flat, resumable, the same on CPU and GPU."""
 
 import contextlib
+import logging
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -12,11 +13,13 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from nuclick_qp.errors import OptionError
+from nuclick_qp.errors import OptionError, WriteRefusedError
 from nuclick_qp.model.cards import Card, find_card
 from nuclick_qp.model.checkpoints import load_network
 from nuclick_qp.model.devices import choose_device, choose_precision
+from nuclick_qp.model.network import NuClickNet
 from nuclick_qp.stopping import hold_back_stops, ignore_stops
+from nuclick_qp.storage.atomic import make_folder
 from nuclick_qp.training.augment import augment_colours
 from nuclick_qp.training.config import TrainingConfig, TrainingRun
 from nuclick_qp.training.finish import finish
@@ -27,6 +30,8 @@ from nuclick_qp.training.patches import Batch, draw_batch
 from nuclick_qp.training.rings import draw_rings
 from nuclick_qp.training.sources import load_images
 from nuclick_qp.training.state import TrainingState, move_towards
+
+logger = logging.getLogger(__name__)
 
 VALIDATION_PATCHES = 256
 VALIDATION_SEED = 1_000_003
@@ -56,6 +61,8 @@ def train(
     ------
     OptionError
         If the configuration keeps a share of weights that the run does not start from.
+    WriteRefusedError
+        If the output folder cannot hold files; before any image is read if it is a file.
     LabelsError, TrainingDataError
         Before the first step, if an image or label cannot be read, or not be learned from.
     DeviceError
@@ -68,13 +75,14 @@ def train(
     if config.init_share and run.init is None:
         raise OptionError("`init_share` keeps a share of the weights that a run starts from; name them with --init, or remove that key")
     device = choose_device(run.device)
+    if run.out.exists() and not run.out.is_dir():
+        raise WriteRefusedError(f"{run.out} is a file; choose another folder for --out")
+    start, first = _read_start(run.init, config)
     training, validation = load_images(config, run.data)
-    state, start, first = TrainingState.new(config, device), None, None
-    if run.init is not None:
-        start, weights = find_card(run.init)
-        first = load_network(start, weights)
+    make_folder(run.out, option="--out")
+    state = TrainingState.new(config, device)
+    if first is not None:
         state.begin_with(first)
-    run.out.mkdir(parents=True, exist_ok=True)
     checkpoint = run.out / "checkpoint.pt"
     if checkpoint.exists():
         state.restore(checkpoint)
@@ -88,6 +96,17 @@ def train(
     if first is not None:
         move_towards(state.average, first.to(state.device), share=config.init_share)
     return finish(state.average, config, run.out, start=start)
+
+
+def _read_start(name: str | None, config: TrainingConfig) -> tuple[Card | None, NuClickNet | None]:
+    """Read the model that a run starts from; one for the other kind of prompt is a start, too (`glands` began so), but told."""
+    if name is None:
+        return None, None
+    card, weights = find_card(name)
+    if card.prompt != config.prompt:
+        kinds = card.name, card.prompt, config.name, config.prompt
+        logger.warning("--init %s is a model for %ss; %s, for %ss, only starts from its weights", *kinds)
+    return card, load_network(card, weights)
 
 
 class _Batches(Dataset[Batch]):

@@ -1,8 +1,10 @@
 """The state of a training run, and its checkpoints."""
 
+import json
 import pickle
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -11,6 +13,10 @@ from nuclick_qp.model.network import NuClickNet
 from nuclick_qp.model.network_settings import NetworkSettings
 from nuclick_qp.storage.atomic import replace_atomically
 from nuclick_qp.training.config import TrainingConfig
+
+PARTS = ("net", "average", "optimizer")
+# What reading a damaged file raises, or one that holds something else.
+BROKEN = (OSError, RuntimeError, ValueError, LookupError, TypeError, AttributeError, EOFError, AssertionError, pickle.UnpicklingError)
 
 
 @dataclass(slots=True)
@@ -56,7 +62,7 @@ class TrainingState:
 
     def store(self, path: Path) -> None:
         """Write a checkpoint; a kill at any moment leaves the old one or the new one."""
-        parts = {name: getattr(self, name).state_dict() for name in ("net", "average", "optimizer")}
+        parts = {name: getattr(self, name).state_dict() for name in PARTS}
         with replace_atomically(path) as file:
             torch.save({**parts, "step": self.step, "config": self.config.model_dump_json()}, file)
 
@@ -66,17 +72,29 @@ class TrainingState:
         Raises
         ------
         WeightsError
-            If it comes from another configuration, or is no checkpoint.
+            If it comes from another configuration, or is no checkpoint. More `steps` are no other
+            configuration: the run goes on, with the learning rate of the longer one.
         """
         try:
             stored = torch.load(path, map_location=self.device, weights_only=True)
-        except (OSError, RuntimeError, pickle.UnpicklingError) as err:
-            raise WeightsError(f"{path} is not a checkpoint ({str(err).splitlines()[0]}); remove it to start anew") from err
-        if stored["config"] != self.config.model_dump_json():
-            raise WeightsError(f"{path} comes from another configuration; choose another output folder or remove it")
-        for name in ("net", "average", "optimizer"):
-            getattr(self, name).load_state_dict(stored[name])
-        self.step = stored["step"]
+            config = json.loads(stored["config"])
+            self._refuse_other_run(path, config, step := int(stored["step"]))
+            for name in PARTS:
+                getattr(self, name).load_state_dict(stored[name])
+        except BROKEN as err:
+            reason = (str(err) or type(err).__name__).splitlines()[0]
+            raise WeightsError(f"{path} is not a checkpoint ({reason}); remove it to start anew") from err
+        self.step = step
+
+    def _refuse_other_run(self, path: Path, stored: dict[str, Any], step: int) -> None:
+        """Refuse a checkpoint whose configuration has other values, and name their keys."""
+        ours = self.config.model_dump(mode="json")
+        other = sorted(key for key in ours.keys() | stored.keys() if key != "steps" and ours.get(key) != stored.get(key))
+        if other:
+            remedy = "choose another output folder, or remove it to start anew"
+            raise WeightsError(f"{path} comes from another configuration ({', '.join(other)}); {remedy}")
+        if step > self.config.steps:
+            raise WeightsError(f"{path} has taken {step} steps, the configuration asks for {self.config.steps}; raise `steps`")
 
     def follow(self) -> None:
         """Move the average of weights and batch norm statistics towards the network."""

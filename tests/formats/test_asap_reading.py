@@ -247,3 +247,14 @@ def test_files_that_asap_saved_are_read(name: str, points: int) -> None:
 
     assert [prompt.kind for prompt in prompts] == ["point"] * points
     assert all(prompt.class_name is None for prompt in prompts)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("x", ["NaN", "INF", "-1e39"])
+def test_an_outline_of_ours_without_a_place_is_no_area(tmp_path: Path, x: str) -> None:
+    """A result is there, so its prompt is not done a second time without a word; it stands nowhere."""
+    path = asap_file(tmp_path / "a.xml", annotation("Polygon", (x, 1), (5, 1), (5, 5), (1, 5), name=f"nuclick {KEY} p=0.90"))
+
+    (result,) = read_prompts(path, origin=(0, 0)).results
+
+    assert result.outline is None

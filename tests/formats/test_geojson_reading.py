@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -251,3 +252,16 @@ def test_real_files_are_read(name: str, prompts: int) -> None:
     content = read_prompts(Path(os.environ["NUCLICK_SHARED"]) / "data" / "qupath-geojson" / name)
 
     assert (len(content.prompts), content.bad_prompts) == (prompts, ())
+
+
+def test_damaged_lzma_in_a_zip_is_one_clear_line(tmp_path: Path) -> None:
+    """Its error is of a kind of its own."""
+    path = tmp_path / "prompts.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("a.geojson", json.dumps({"type": "FeatureCollection", "features": [{"x": n} for n in range(99)]}))
+    data = bytearray(path.read_bytes())
+    data[60:90] = b"\xff" * 30
+    path.write_bytes(data)
+
+    with pytest.raises(PromptError, match=r"prompts\.zip"):
+        read_prompts(path)

@@ -225,3 +225,16 @@ def test_a_pipe_is_no_project(tmp_path: Path) -> None:
 
     with pytest.raises(UnreadableProjectError, match="no plain file"):
         read_project_file(find_project_file(tmp_path))
+
+
+@pytest.mark.parametrize("depth", [400, 990, 5000, 100_000])
+def test_servers_in_servers_without_end_are_one_clear_line(tmp_path: Path, depth: int) -> None:
+    """From Python 3.12 on, JSON is read to a depth at which what follows gives up."""
+    builder = '{"builder":' * depth + '{"uri":"file:/a.png"}' + "}" * depth
+    path = tmp_path / "project.qpproj"
+    path.write_text('{"version":"0.5.0","images":[{"entryID":1,"imageName":"a","serverBuilder":' + builder + "}]}")
+
+    try:
+        read_project_file(path)
+    except UnreadableProjectError as err:
+        assert str(path) in str(err)  # noqa: PT017  # what is not too deep may be read

@@ -94,3 +94,40 @@ def test_an_image_too_large_to_hold_is_refused_by_its_header(tmp_path: Path) -> 
 
     with pytest.raises(LabelsError, match="134,217,728 px"):
         read_pair(image, labels)
+
+
+@pytest.mark.parametrize("place", range(8, 200, 4))
+def test_a_damaged_label_tiff_is_one_clear_line(draw_pair: Callable[..., Path], place: int) -> None:
+    """Whatever byte is damaged: it is read all the same, or refused with its name; decoders raise errors of many kinds."""
+    folder = draw_pair("one/discs", [(60.0, 60.0, 12.0), (200.0, 150.0, 12.0)])
+    numbers = np.asarray(Image.open(folder / "discs_label.png"))
+    (folder / "discs_label.png").unlink()
+    path = folder / "discs_label.tif"
+    tifffile.imwrite(path, numbers, compression="zlib")
+    data = bytearray(path.read_bytes())
+    data[-place : -place + 3] = b"\xff\x7f\xff"
+    path.write_bytes(data)
+
+    try:
+        read_pair(folder / "discs.png", path)
+    except LabelsError as err:
+        assert str(path) in str(err)  # noqa: PT017  # an image that can be read in spite of it is well, too
+
+
+@pytest.mark.parametrize("pattern", ["", "/etc/*", "**x"])
+def test_what_is_no_pattern_is_told(draw_pair: Callable[..., Path], pattern: str) -> None:
+    """An empty one, one of a whole path, and two stars inside a name."""
+    folder = draw_pair("one/discs", [(60.0, 60.0, 12.0)])
+
+    with pytest.raises(LabelsError, match=r"match|is no pattern of file names"):
+        find_pairs(folder, pattern)
+
+
+def test_a_folder_that_is_not_there_is_told_as_such(tmp_path: Path) -> None:
+    """It does not "hold no images"; neither does a file."""
+    (tmp_path / "file").touch()
+
+    with pytest.raises(LabelsError, match="gone does not exist"):
+        find_pairs(tmp_path / "gone")
+    with pytest.raises(LabelsError, match="file is no folder"):
+        find_pairs(tmp_path / "file")

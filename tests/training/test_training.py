@@ -3,6 +3,7 @@
 import csv
 import errno
 import importlib.util
+import io
 import os
 import signal
 import subprocess
@@ -18,7 +19,7 @@ from pydantic import ValidationError
 from scipy import ndimage
 from skimage.draw import disk
 
-from nuclick_qp.errors import LabelsError, NuClickError, OptionError, TrainingDataError, WeightsError
+from nuclick_qp.errors import LabelsError, NuClickError, OptionError, TrainingDataError, WeightsError, WriteRefusedError
 from nuclick_qp.model.cards import read_card
 from nuclick_qp.model.checkpoints import load_network
 from nuclick_qp.training import loop
@@ -272,8 +273,8 @@ def test_checkpoint_of_another_configuration_is_refused(data: Path, tmp_path: Pa
     """Going on with other settings would give a model that no configuration describes."""
     train(_config(steps=1), TrainingRun(data, tmp_path / "out", workers=0))
 
-    with pytest.raises(WeightsError, match="another configuration"):
-        train(_config(steps=2), TrainingRun(data, tmp_path / "out", workers=0))
+    with pytest.raises(WeightsError, match=r"another configuration \(seed\)"):
+        train(_config(steps=1, seed=2), TrainingRun(data, tmp_path / "out", workers=0))
 
 
 def _spoil(folder: Path, problem: str) -> None:
@@ -445,3 +446,70 @@ def test_a_broken_checkpoint_is_one_clear_line(data: Path, tmp_path: Path) -> No
         train(_config(), TrainingRun(data, out, workers=0))
     assert "\n" not in str(error.value)
     assert (out / "checkpoint.pt").read_bytes() == b"no checkpoint"
+
+
+def stored(**changes: object) -> bytes:
+    """Give a file as `torch.save` writes it, of a checkpoint with other parts."""
+    file = io.BytesIO()
+    good = {"step": 1, "config": _config().model_dump_json(), "net": {}, "average": {}, "optimizer": {}}
+    torch.save({**good, **changes}, file)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\x80",
+        stored(config=None),
+        stored(config="[]"),
+        stored(config="{"),
+        stored(),
+        stored(net={"x": torch.ones(1)}),
+        stored(step="x"),
+    ],
+    ids=["empty", "one byte", "no configuration", "a list", "no JSON", "no weights", "other weights", "no step"],
+)
+def test_whatever_lies_in_place_of_a_checkpoint_is_one_clear_line(data: Path, tmp_path: Path, content: bytes) -> None:
+    """Also what torch reads without a word, and what it raises odd errors for."""
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "checkpoint.pt").write_bytes(content)
+
+    with pytest.raises(WeightsError, match=r"checkpoint\.pt (is not a checkpoint|comes from another)") as error:
+        train(_config(), TrainingRun(data, out, workers=0))
+
+    assert "\n" not in str(error.value)
+    assert (out / "checkpoint.pt").read_bytes() == content
+
+
+def test_a_finished_training_goes_on_with_more_steps(data: Path, tmp_path: Path) -> None:
+    """From where it was, and other keys may not change; fewer steps than taken are refused, as they cannot be taken back."""
+    out = TrainingRun(data, tmp_path / "out", workers=0)
+    train(_config(), out)
+
+    train(_config(steps=9), out)
+
+    assert [line.split(",")[0] for line in (out.out / "log.csv").read_text().splitlines()] == ["step", "3", "6", "9"]
+    with pytest.raises(WeightsError, match="has taken 9 steps, the configuration asks for 6"):
+        train(_config(), out)
+    with pytest.raises(WeightsError, match=r"another configuration \(learning_rate, seed\)"):
+        train(_config(steps=12, seed=5, learning_rate=1.0), out)
+
+
+def test_a_start_for_the_other_kind_of_prompt_is_told(data: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """It is allowed: the shipped model of glands started from one for nuclei."""
+    train(_config(steps=1), TrainingRun(data, tmp_path / "points", workers=0))
+
+    train(_config(steps=1, prompt="line"), TrainingRun(data, tmp_path / "lines", workers=0, init=str(tmp_path / "points" / "discs.json")))
+
+    assert "is a model for points; discs, for lines, only starts from its weights" in caplog.text
+
+
+def test_an_output_folder_that_is_a_file_is_told_before_images_are_read(tmp_path: Path) -> None:
+    """No image is there at all, and yet the first word is about the folder."""
+    (tmp_path / "out").write_text("mine")
+
+    with pytest.raises(WriteRefusedError, match="choose another folder for --out"):
+        train(_config(), TrainingRun(tmp_path / "nothing", tmp_path / "out", workers=0))
+    assert (tmp_path / "out").read_text() == "mine"

@@ -115,8 +115,9 @@ def _result(
     key: str, parts: Sequence[AsapAnnotation], groups: Mapping[str, AsapGroup], *, origin: tuple[int, int]
 ) -> FoundObject:
     """Put the parts of an earlier outline together; a reshaped one may be no valid area."""
-    polygons = [_polygon(part.xy - origin) for part in parts]
-    outline: BaseGeometry | None = shapely.union_all(polygons) if all(polygon.is_valid for polygon in polygons) else None
+    polygons = [_polygon(part.xy - origin) for part in parts if np.isfinite(part.xy).all()]
+    is_area = len(polygons) == len(parts) and all(polygon.is_valid for polygon in polygons)
+    outline: BaseGeometry | None = shapely.union_all(polygons) if is_area else None
     centre = NOWHERE if outline is None or outline.is_empty else (outline.centroid.x, outline.centroid.y)
     class_name, _ = _meaning(parts[0].group, groups)
     match = RESULT_NAME.fullmatch(parts[0].name)

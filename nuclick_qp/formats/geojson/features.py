@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import lzma
 import re
 import zipfile
 import zlib
@@ -18,7 +19,7 @@ SPACE = re.compile(r"[ \t\n\r]*")
 JSON_SUFFIXES = (".json", ".geojson")
 
 # All that `read_features` may raise beside OSError; RuntimeError is how zipfile tells of passwords and foreign methods.
-BROKEN = (ValueError, EOFError, RuntimeError, zlib.error, zipfile.BadZipFile)
+BROKEN = (ValueError, EOFError, RuntimeError, zlib.error, lzma.LZMAError, zipfile.BadZipFile)
 
 
 def read_features(path: Path, *, others: dict[str, Any] | None = None) -> Generator[tuple[Any, str]]:

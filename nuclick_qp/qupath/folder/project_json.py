@@ -103,7 +103,10 @@ def read_project_file(path: Path) -> ProjectFile:
     images = content.get("images")
     if not isinstance(images, list):
         raise UnreadableProjectError(f"{path} has no list of images; {RESTORE}")
-    pairs = tuple(_image(image, f"{path}: image {number} of {len(images)}") for number, image in enumerate(images, 1))
+    try:
+        pairs = tuple(_image(image, f"{path}: image {number} of {len(images)}") for number, image in enumerate(images, 1))
+    except RecursionError as err:  # the decoder of Python 3.12 and newer goes deeper than what follows here
+        raise UnreadableProjectError(f"{path} nests the servers of an image too deeply; {RESTORE}") from err
     ids = [entry.entry_id for entry, _ in pairs]
     for repeated in sorted({i for i in ids if ids.count(i) > 1} if len(set(ids)) < len(ids) else ()):
         raise UnreadableProjectError(f"{path} has two images with the entryID {repeated}; {RESTORE}")
