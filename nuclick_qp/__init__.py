@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from nuclick_qp.model.predictor import Predictor
     from nuclick_qp.prompts import Outline, Prompt
     from nuclick_qp.qupath.open_project import open_project
+    from nuclick_qp.run.clearing import clear
     from nuclick_qp.run.file import segment_file
     from nuclick_qp.run.in_memory import Outlines, segment
     from nuclick_qp.run.project import segment_project
@@ -31,6 +32,7 @@ _HOMES = {
     "Prompt": "nuclick_qp.prompts",
     "RunOptions": "nuclick_qp.run.run_options",
     "SegmentOptions": "nuclick_qp.segmentation.segment_options",
+    "clear": "nuclick_qp.run.clearing",
     "open_project": "nuclick_qp.qupath.open_project",
     "open_slide": "nuclick_qp.slides",
     "segment": "nuclick_qp.run.in_memory",
@@ -45,6 +47,7 @@ __all__ = [
     "Prompt",
     "RunOptions",
     "SegmentOptions",
+    "clear",
     "open_project",
     "open_slide",
     "segment",

@@ -12,7 +12,7 @@ from nuclick_qp import __version__
 from nuclick_qp.errors import NuClickError, OptionError
 from nuclick_qp.plain_text import printable
 from nuclick_qp.stopping import raise_on_all_stops
-from nuclick_qp_cli import doctor, evaluate, export, models, restore, run, segment, serve, train
+from nuclick_qp_cli import clear, doctor, evaluate, export, models, restore, run, segment, serve, train
 from nuclick_qp_cli.shared import OverwriteCommand
 from nuclick_qp_cli.terminal import LineFormatter, OutputLostError, complain, give_up_output, say
 
@@ -35,6 +35,7 @@ app.command("doctor")(doctor.doctor)
 app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
 app.command("restore")(restore.restore)
+app.command("clear")(clear.clear)
 app.command("serve")(serve.serve)
 
 

@@ -14,12 +14,14 @@ from nuclick_qp_cli.shared import (
     DEFAULTS,
     BatchSizeOption,
     DeviceOption,
+    DryRunOption,
     KindOption,
     LinesOption,
     OverwriteChoice,
     OverwriteOption,
     PointsOption,
     PromptClassesOption,
+    PruneOption,
     ReportJsonOption,
     TtaOption,
     choose_models,
@@ -32,7 +34,7 @@ def segment(
     slide: Annotated[Path, typer.Argument(help="The image file.", show_default=False)],
     prompts: Annotated[Path, typer.Option(help="GeoJSON file, or ASAP file (.xml), with points and lines.", show_default=False)],
     output: Annotated[
-        Path, typer.Option("--output", "-o", help="GeoJSON or ASAP file for the outlines; ASAP files are added to.", show_default=False)
+        Path, typer.Option("--output", "-o", help="GeoJSON or ASAP file for the outlines; it may be there.", show_default=False)
     ],
     classes: PromptClassesOption = DEFAULT_CLASSES,
     points: PointsOption = DEFAULT_MODEL,
@@ -44,6 +46,8 @@ def segment(
     tta: TtaOption = DEFAULTS.segment.tta,
     no_crop: Annotated[bool, typer.Option("--no-crop", help="GeoJSON counts from the whole slide, not from its scanned bounds.")] = False,
     overwrite: OverwriteOption = OverwriteChoice.NONE,
+    prune: PruneOption = DEFAULTS.prune,
+    dry_run: DryRunOption = DEFAULTS.dry_run,
     as_json: ReportJsonOption = False,
 ) -> None:
     """Turn every point and line of a GeoJSON or ASAP file into an outline."""
@@ -57,6 +61,8 @@ def segment(
         kind=kind.value if kind else None,
         mpp=mpp,
         overwrite=overwrite.value,
+        prune=prune,
+        dry_run=dry_run,
         segment=SegmentOptions(batch_size=batch_size, tta=tta),
     )
     with hold_back_stops() as stopped, show_progress(stopped) as progress:

@@ -74,6 +74,8 @@ OverwriteOption = Annotated[
         help="Also segment prompts that have an outline, but for outlines that you edited; with =edited these, too.",
     ),
 ]
+PruneOption = Annotated[bool, typer.Option("--prune", help="Remove outlines of earlier runs whose point or line is gone.")]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Segment and report, but write nothing.")]
 KindOption = Annotated[
     ObjectType | None,
     typer.Option("--as", help="What the outlines become, those of earlier runs as well; new ones detections if you do not say."),

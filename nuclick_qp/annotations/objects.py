@@ -22,6 +22,8 @@ OPTIONS_KEY = "nuclick:options"
 OUTLINE_KEY = "nuclick:outline"
 VERSION_KEY = "nuclick:version"
 
+OWN_PREFIX = "nuclick:"
+
 PROBABILITY = "NuClick: probability"
 PROMPT_IDS = uuid.UUID("7f0f0a5c-6c2b-5d0e-9a54-6f1d3f1f2f10")  # any fixed value does, as long as it stays
 
@@ -47,6 +49,8 @@ class EarlierResult:
         What it is, and where.
     shape
         Its measurements, the probability left out.
+    drawn
+        `shape_digest` of the outline, where the file has it in another frame or form than `outline`.
     """
 
     key: str
@@ -60,6 +64,7 @@ class EarlierResult:
     kind: ObjectKind = "detection"
     plane: Plane = field(default_factory=Plane)
     shape: tuple[tuple[str, float], ...] = field(default=(), compare=False)
+    drawn: str = field(default="", compare=False)
 
     def is_edited(self, class_name: str | None) -> bool:
         """Tell whether the user has changed its shape, or given it a class that is not that of its prompt.
@@ -71,7 +76,7 @@ class EarlierResult:
             would make it.
         """
         written = self.written or outline_digest(self.outline, class_name)  # before there were digests: the class alone tells
-        now = outline_digest(self.outline, self.class_name)
+        now = _digest(self.drawn or shape_digest(self.outline), self.class_name)
         if now[:SHAPE_DIGITS] != written[:SHAPE_DIGITS]:
             return True
         return now != written and not same_class(self.class_name, class_name)
@@ -216,7 +221,11 @@ class Changes:
 
 def outline_digest(outline: BaseGeometry | None, class_name: str | None) -> str:
     """Give a short hash of shape and class that is the same whichever program saved them in between."""
-    return shape_digest(outline).ljust(SHAPE_DIGITS, "-") + hashlib.sha256(_plain(class_name).encode()).hexdigest()[:6]
+    return _digest(shape_digest(outline), class_name)
+
+
+def _digest(shape: str, class_name: str | None) -> str:
+    return shape.ljust(SHAPE_DIGITS, "-") + hashlib.sha256(_plain(class_name).encode()).hexdigest()[:6]
 
 
 def same_class(one: str | None, other: str | None) -> bool:

@@ -45,6 +45,8 @@ class FoundObject:
         QuPath's metadata of the object.
     object_id
         UUID as text; None in files of QuPath 0.3 and before.
+    drawn
+        As in `EarlierResult`.
     nucleus, measurements
         Asked of the kinds whose outlines are wanted; the nucleus is that of a cell. The measurements
         are asked of areas with `PROMPT_KEY` as well.
@@ -63,6 +65,7 @@ class FoundObject:
     object_id: str | None = field(default=None, compare=False)
     nucleus: BaseGeometry | None = field(default=None, compare=False)
     measurements: tuple[tuple[str, float], ...] = field(default=(), compare=False)
+    drawn: str = field(default="", compare=False)
 
 
 def sort_objects(objects: Iterable[FoundObject], *, fingerprint: str) -> EntryContent:
@@ -113,6 +116,7 @@ def _earlier(found: FoundObject, key: str) -> EarlierResult:
         written=found.metadata.get(OUTLINE_KEY, ""),
         kind=found.kind,
         plane=found.plane,
+        drawn=found.drawn,
         shape=tuple((name, value) for name, value in found.measurements if name != PROBABILITY),
     )
 

@@ -11,7 +11,7 @@ from nuclick_qp.export.tables import object_rows
 from nuclick_qp.export.target import Target, Written, write_file
 from nuclick_qp.export.tiles import ImageObjects
 from nuclick_qp.formats.asap.document import DEFAULT_COLOUR, NO_GROUP, AsapGroup
-from nuclick_qp.formats.asap.text import colour_text, file_bytes, group_text, polygons_xml, xml_text
+from nuclick_qp.formats.asap.text import colour_text, file_bytes, group_text, polygons_xml, rings_of, xml_text
 from nuclick_qp.prompts import Plane
 from nuclick_qp.qupath.open_image import open_image
 
@@ -43,7 +43,9 @@ def write_asap(image: ImageObjects, target: Target) -> Iterator[Written[None]]:
         polygon
         for item in items
         for polygon in polygons_xml(
-            shapely.transform(item.outline, view.to_box), name=_name(item), group=groups[_group_name(item.class_name)], origin=origin
+            rings_of(shapely.transform(item.outline, view.to_box), origin=origin),
+            name=_name(item),
+            group=groups[_group_name(item.class_name)],
         )
     )
     file = write_file(target, f"{image.stem}.xml", file_bytes(polygons, groups.values()))

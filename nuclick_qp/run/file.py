@@ -1,23 +1,23 @@
 """One image with GeoJSON or ASAP's XML in and out."""
 
 import time
-from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
-from nuclick_qp.annotations.objects import NO_CLASS, EntryContent, ResultObject
+from nuclick_qp.annotations.objects import Changes, EarlierResult, EntryContent, result_id
 from nuclick_qp.errors import OptionError, PromptError
 from nuclick_qp.formats.asap import reading as asap_reading
 from nuclick_qp.formats.asap import writing as asap_writing
 from nuclick_qp.formats.geojson import reading as geojson_reading
 from nuclick_qp.formats.geojson import writing as geojson_writing
+from nuclick_qp.kinds import Overwrite
 from nuclick_qp.run.models import Models, models_of
 from nuclick_qp.run.report import RunReport, make_report, nothing_to_do, report_image
-from nuclick_qp.run.results import to_objects
+from nuclick_qp.run.results import changes_of, to_objects
 from nuclick_qp.run.resume import plan_prompts
 from nuclick_qp.run.run_options import ImageStart, Progress, RunOptions
-from nuclick_qp.slides import Slide, open_slide, resolve_mpp
+from nuclick_qp.slides import open_slide, resolve_mpp
 from nuclick_qp.storage.plain_files import is_there
 
 if TYPE_CHECKING:  # importing it loads torch
@@ -36,8 +36,9 @@ def segment_file(
 ) -> RunReport:
     """Segment the prompts of a file on one image, and write the outlines into a file.
 
-    Files whose names end in ``.xml`` are ASAP's, all others GeoJSON. ASAP's are added to, and may
-    be the file of prompts itself: what the user drew stays. A new one begins as a copy of the
+    Files whose names end in ``.xml`` are ASAP's, all others GeoJSON. A file that is there already is
+    added to: what others put there stays, and outlines of earlier runs are treated as in a project.
+    The file of prompts itself may be the output if it is ASAP's; a new one begins as a copy of the
     prompts, where these are ASAP's, too.
 
     Parameters
@@ -52,8 +53,8 @@ def segment_file(
     Raises
     ------
     OptionError
-        If the output is the slide, or GeoJSON and the file of prompts itself, or a GeoJSON file that is
-        there already and that the options do not say to overwrite.
+        If the output is the slide, or GeoJSON and the file of prompts itself, or a file that is there
+        already, is no GeoJSON, and that the options do not say to overwrite.
     PromptError
         If the file holds no prompts that the options leave in, or cannot be read.
     SlideError
@@ -68,27 +69,95 @@ def segment_file(
     slide_path, prompts_path, output = Path(slide_path), Path(prompts_path), Path(output)
     since = time.perf_counter()
     _spare_what_is_read(slide_path, prompts_path, output)
-    _spare_what_stands(output, overwrite=options.overwrite != "none")
-    anew = replace(options, overwrite="edited")  # the file of prompts holds no results to resume from
     with open_slide(slide_path, is_cropped=is_cropped) as slide:
-        content = _read_prompts(prompts_path, slide)
-        plan = plan_prompts(content, anew, cards=models.cards, stated_mpp=options.mpp)
+        content = _read_prompts(prompts_path, slide.bounds_origin)
+        target = _Target.of(output, prompts_path, content, origin=slide.bounds_origin, overwrite=options.overwrite)
+        content = replace(content, results=target.standing)
+        asked = options if target.has_kinds else replace(options, kind=None)
+        plan = plan_prompts(content, asked, cards=models.cards, stated_mpp=options.mpp)
         if not (plan.todo or plan.settled or content.bad_prompts):
             raise PromptError(nothing_to_do(prompts_path, 1, options))
-        if asap_reading.is_asap(output):
-            asap_writing.check_output(output, template=_template(prompts_path))
         progress.start_image(ImageStart(slide_path.name, len(plan.todo)))
         mpp = resolve_mpp(project=None, slide=slide.mpp, option=options.mpp, source=str(slide_path))
+        loaded = models.load() if plan.todo else {}
         done = segment_by_plane(
-            plan.todo, slide, content=content, predictors=models.load(), mpp=mpp, options=options.segment, progress=progress
+            plan.todo, slide, content=content, predictors=loaded, mpp=mpp, options=options.segment, progress=progress
         )
     outlines = [*done, *plan.settled]
-    objects = to_objects(outlines, options, cards=models.cards, stated_mpp=options.mpp, mpp=mpp)
-    removed = _write_objects(output, objects, slide, prompts_path=prompts_path)
-    classes = [prompt.class_name or NO_CLASS for prompt in content.prompts]
-    image = report_image(slide_path.name, outlines, bad_prompts=content.bad_prompts, removed=removed, classes=classes, since=since)
+    changes = changes_of(content, plan, to_objects(outlines, options, cards=models.cards, stated_mpp=options.mpp, mpp=mpp), asked)
+    if not options.dry_run:
+        target.write(changes)
+    image = report_image(slide_path.name, outlines, content=content, plan=plan, changes=changes, since=since)
     engine = "asap" if asap_reading.is_asap(prompts_path) else "geojson"
     return make_report(prompts_path, engine, models, options=options, images=[image], since=since)
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """The file that outlines go into.
+
+    Attributes
+    ----------
+    template
+        The ASAP file that a new one begins as a copy of.
+    origin
+        (x, y) of the slide frame on the canvas.
+    standing
+        The outlines of earlier runs that it has.
+    is_kept
+        Whether what is there is added to, and not replaced as a whole.
+    """
+
+    path: Path
+    template: Path | None
+    origin: tuple[int, int]
+    standing: tuple[EarlierResult, ...] = ()
+    is_kept: bool = True
+
+    @classmethod
+    def of(cls, path: Path, prompts_path: Path, prompts: EntryContent, *, origin: tuple[int, int], overwrite: Overwrite) -> Self:
+        """Look at the file before any work is done.
+
+        Raises
+        ------
+        WriteRefusedError
+            If nothing can be added to an ASAP file.
+        OptionError
+            If it holds something else than GeoJSON, and is not to be overwritten.
+        """
+        if asap_reading.is_asap(path):
+            template = prompts_path if asap_reading.is_asap(prompts_path) else None
+            asap_writing.check_output(path, template=template)
+            base = path if is_there(path) else template
+            return cls(path, template, origin, () if base is None else asap_reading.read_prompts(base, origin=origin).results)
+        if not is_there(path):
+            return cls(path, None, origin)
+        keys = {str(result_id(prompt.key)): prompt.key for prompt in prompts.prompts}
+        try:
+            return cls(path, None, origin, geojson_reading.read_prompts(path, keys=keys, must_have_features=False).results)
+        except PromptError as err:
+            if overwrite == "none":
+                raise OptionError(
+                    f"{path} is there already; name another file, or pass --overwrite to replace it with all that it holds, "
+                    f"which is no GeoJSON that outlines could be added to ({err})"
+                ) from err
+            return cls(path, None, origin, is_kept=False)
+
+    @property
+    def has_kinds(self) -> bool:
+        """Tell whether outlines in it are detections, annotations or cells; in ASAP they are polygons."""
+        return not asap_reading.is_asap(self.path)
+
+    def write(self, changes: Changes) -> None:
+        """Write the changes; nothing where there are none, unless the file is new."""
+        if self.is_kept and is_there(self.path) and not changes.add and not changes.remove_keys:
+            return
+        if asap_reading.is_asap(self.path):
+            asap_writing.write_objects(
+                self.path, changes.add, origin=self.origin, template=self.template, drop_keys=changes.remove_keys
+            )
+        else:
+            geojson_writing.write_objects(self.path, changes.add, merge=self.is_kept, drop_keys=changes.remove_keys)
 
 
 def _spare_what_is_read(slide_path: Path, prompts_path: Path, output: Path) -> None:
@@ -99,24 +168,5 @@ def _spare_what_is_read(slide_path: Path, prompts_path: Path, output: Path) -> N
             raise OptionError(f"{output} would be overwritten by its own result; name another file for the outlines")
 
 
-def _spare_what_stands(output: Path, *, overwrite: bool) -> None:
-    """Refuse to replace a file that may hold other people's objects; an ASAP file is added to."""
-    if is_there(output) and not overwrite and not asap_reading.is_asap(output):
-        raise OptionError(f"{output} is there already; name another file, or pass --overwrite to replace it with all that it holds")
-
-
-def _read_prompts(path: Path, slide: Slide) -> EntryContent:
-    return asap_reading.read_prompts(path, origin=slide.bounds_origin) if asap_reading.is_asap(path) else geojson_reading.read_prompts(path)
-
-
-def _write_objects(path: Path, objects: Sequence[ResultObject], slide: Slide, *, prompts_path: Path) -> int:
-    """Write outlines, and give the number of prompts whose earlier outlines were replaced."""
-    if asap_reading.is_asap(path):
-        return asap_writing.write_objects(path, objects, origin=slide.bounds_origin, template=_template(prompts_path))
-    geojson_writing.write_objects(path, objects)
-    return 0
-
-
-def _template(prompts_path: Path) -> Path | None:
-    """Give the file that a new ASAP file begins as a copy of."""
-    return prompts_path if asap_reading.is_asap(prompts_path) else None
+def _read_prompts(path: Path, origin: tuple[int, int]) -> EntryContent:
+    return asap_reading.read_prompts(path, origin=origin) if asap_reading.is_asap(path) else geojson_reading.read_prompts(path)

@@ -5,7 +5,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from nuclick_qp.annotations.objects import NO_CLASS, Changes, EntryContent, ResultObject
+from nuclick_qp.annotations.objects import Changes, EntryContent, ResultObject
 from nuclick_qp.errors import PromptError
 from nuclick_qp.formats.geojson.writing import write_objects
 from nuclick_qp.qupath.choosing import choose_images, file_stem
@@ -24,7 +24,7 @@ from nuclick_qp.run.report import (
     report_image,
     write_record,
 )
-from nuclick_qp.run.results import standing_object, to_objects
+from nuclick_qp.run.results import changes_of, objects_after, to_objects
 from nuclick_qp.run.resume import Plan, plan_prompts
 from nuclick_qp.run.run_options import ImageStart, Progress, RunOptions
 from nuclick_qp.slides import resolve_mpp
@@ -164,36 +164,20 @@ def _work_on_image(job: _Job, content: EntryContent, plan: Plan, *, since: float
                 progress=job.progress,
             )
         objects = to_objects(outlines, job.options, cards=job.models.cards, stated_mpp=job.stated_mpp, mpp=mpp)
-    objects += tuple(
-        item for prompt, result in plan.turned if (item := standing_object(result, prompt=prompt, kind=job.options.kind)) is not None
-    )
-    # A result goes only when its prompt has a new one, or is gone: a prompt that finds nothing this time keeps what it had.
-    replaced = {item.key for item in objects}
-    pruned: frozenset[str] = plan.orphans if job.options.prune else frozenset()
-    standing = frozenset(result.key for result in content.results)
-    later = _write(job, content, Changes(objects, standing & (replaced | pruned)))
-    return report_image(
-        job.entry.name,
-        outlines,
-        bad_prompts=content.bad_prompts,
-        removed=sum(result.key in replaced for result in content.results),
-        pruned=sum(result.key in pruned for result in content.results),
-        orphaned=sum(result.key in plan.orphans - pruned for result in content.results),
-        differing=plan.differing,
-        classes=[prompt.class_name or NO_CLASS for prompt in content.prompts],
-        error=None if later is None else f"the outlines are in the project, but: {later}",
-        since=since,
-    )
+    changes = changes_of(content, plan, objects, job.options)
+    later = None if job.options.dry_run else _write(job, content, changes)
+    error = None if later is None else f"the outlines are in the project, but: {later}"
+    return report_image(job.entry.name, outlines, content=content, plan=plan, changes=changes, error=error, since=since)
 
 
 def _write(job: _Job, content: EntryContent, changes: Changes) -> Exception | None:
-    """Write into the project, and then into the folder for GeoJSON; give the error of what comes after the project."""
-    if job.options.dry_run or not (changes.add or changes.remove_keys):
-        return None
-    job.project.write(job.entry, changes, fingerprint=content.fingerprint)
+    """Write into the project, and then all outlines that the image has now into the folder for GeoJSON; give the error of the latter."""
+    if changes.add or changes.remove_keys:
+        job.project.write(job.entry, changes, fingerprint=content.fingerprint)
     if job.options.geojson is None:
         return None
     path = job.options.geojson / f"{file_stem(job.entry)}.geojson"
-    return work_or_error(
-        lambda: write_objects(path, changes.add, merge=True, drop_keys=changes.remove_keys), image_name=job.entry.name
-    )
+    objects = objects_after(content, changes)
+    if not objects and not path.exists():
+        return None
+    return work_or_error(lambda: write_objects(path, objects, merge=True, drop_keys=None), image_name=job.entry.name)

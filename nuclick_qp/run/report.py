@@ -13,6 +13,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from nuclick_qp import __version__
+from nuclick_qp.annotations.objects import NO_CLASS, Changes, EntryContent
 from nuclick_qp.plain_text import encodable
 from nuclick_qp.prompts import Outline, Status
 from nuclick_qp.run.models import Models
@@ -166,12 +167,9 @@ def report_image(
     image: str,
     outlines: Sequence[Outline],
     *,
-    bad_prompts: Sequence[str],
-    removed: int,
-    pruned: int = 0,
-    orphaned: int = 0,
-    differing: int = 0,
-    classes: Sequence[str] = (),
+    content: EntryContent,
+    plan: Plan,
+    changes: Changes,
     error: str | None = None,
     since: float,
 ) -> ImageReport:
@@ -179,13 +177,15 @@ def report_image(
 
     Parameters
     ----------
-    bad_prompts
-        One line for each prompt that could not be read.
+    content, plan, changes
+        What was read, what was to be done, and what was done to the file.
     error
         What went wrong after the outlines were written.
     since
         `time.perf_counter()` at its start.
     """
+    bad_prompts = content.bad_prompts
+    pruned = changes.remove_keys & plan.orphans
     counts = count(outlines, bad_prompts=len(bad_prompts))
     missed = [o for o in outlines if o.status in UNSERVED]
     statuses = Counter(str(o.status) for o in outlines)
@@ -201,11 +201,11 @@ def report_image(
         status=status,
         seconds=round(time.perf_counter() - since, 3),
         error=None if error is None else encodable(error),
-        removed=removed,
-        pruned=pruned,
-        orphaned=orphaned,
-        differing=differing,
-        classes=tuple(sorted(set(classes))),
+        removed=sum(result.key in changes.remove_keys - pruned for result in content.results),
+        pruned=sum(result.key in pruned for result in content.results),
+        orphaned=sum(result.key in plan.orphans - pruned for result in content.results),
+        differing=plan.differing,
+        classes=tuple(sorted({prompt.class_name or NO_CLASS for prompt in content.prompts})),
         statuses={name: n for name, n in sorted(statuses.items()) if n},
         without_outline=unread + tuple(_report_prompt(o) for o in missed),
     )

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 
-from nuclick_qp.annotations.objects import EarlierResult, ResultObject, outline_digest
+from nuclick_qp.annotations.objects import Changes, EarlierResult, EntryContent, ResultObject, outline_digest
 from nuclick_qp.kinds import ObjectKind, PromptKind
 from nuclick_qp.model.cards import Card
 from nuclick_qp.prompts import Outline, Prompt
-from nuclick_qp.run.resume import options_digest
+from nuclick_qp.run.resume import Plan, options_digest
 from nuclick_qp.run.run_options import RunOptions
 from nuclick_qp.shapes.measure import measure
 from nuclick_qp.shapes.polygons import valid_polygons
@@ -35,6 +35,26 @@ def to_objects(
             digest = options_digest(options, card=card, stated_mpp=stated_mpp)
             made.append(_to_object(outline, kind=options.kind or NEW_KIND, model=card.short_id, digest=digest, mpp=mpp))
     return tuple(made)
+
+
+def changes_of(content: EntryContent, plan: Plan, new: Sequence[ResultObject], options: RunOptions) -> Changes:
+    """Give what a run adds to an image, and the keys of the earlier results that go.
+
+    A result goes only when its prompt has a new one, or is gone and the options say to prune: a prompt
+    that finds nothing this time keeps what it had.
+    """
+    pairs = ((prompt, standing_object(result, prompt=prompt, kind=options.kind)) for prompt, result in plan.turned)
+    add = (*new, *(item for _, item in pairs if item is not None))
+    gone = {item.key for item in add} | (plan.orphans if options.prune else frozenset())
+    return Changes(add, frozenset(result.key for result in content.results if result.key in gone))
+
+
+def objects_after(content: EntryContent, changes: Changes) -> tuple[ResultObject, ...]:
+    """Give all outlines of an image after changes, one for each prompt: those that stay, as they stand, and the new ones."""
+    prompts = {prompt.key: prompt for prompt in content.prompts}
+    staying = {result.key: result for result in content.results if result.key not in changes.remove_keys}
+    objects = (standing_object(result, prompt=prompts.get(key)) for key, result in staying.items())
+    return (*(item for item in objects if item is not None), *changes.add)
 
 
 def standing_object(result: EarlierResult, *, prompt: Prompt | None = None, kind: ObjectKind | None = None) -> ResultObject | None:

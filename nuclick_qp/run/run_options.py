@@ -37,7 +37,8 @@ class RunOptions:
     dry_run
         Segment, but write nothing into the project.
     geojson
-        Folder for one GeoJSON file per image: outlines of this run, added to those of earlier runs.
+        Folder for one GeoJSON file per image: all outlines that it has after the run. Features of
+        others in such a file stay.
     segment
         Batches, tiles, exclusion, test-time augmentation.
     """

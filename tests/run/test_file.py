@@ -100,7 +100,7 @@ def test_file_of_prompts_takes_its_own_outlines(draw_discs: DrawDiscs, predictor
     once = path.read_bytes()
     second = _segment(slide, path, path, predictors)
 
-    assert (first.images[0].removed, second.images[0].removed) == (0, 2)
+    assert (first.images[0].removed, second.images[0].statuses) == (0, {"unchanged": 2})
     assert second.prompts == first.prompts == 2
     assert path.read_bytes() == once
     assert once.startswith(before[: before.index(b"</Annotations>")])

@@ -14,6 +14,7 @@ from fixture_projects import snapshot
 from nuclick_qp.errors import DeviceError
 from nuclick_qp.model.predictor import Predictor, Predictors
 from nuclick_qp.qupath.open_project import open_project
+from nuclick_qp.run.clearing import clear
 from nuclick_qp.run.models import name_models
 from nuclick_qp.run.project import segment_project
 from nuclick_qp.segmentation.segment_options import SegmentOptions
@@ -187,6 +188,49 @@ def test_geojson_of_several_runs_adds_up(make_project: MakeProject, predictors: 
     (path,) = (tmp_path / "out").iterdir()
     names = [feature["properties"]["classification"]["name"] for feature in json.loads(path.read_text())["features"]]
     assert sorted(names) == ["Stroma", "Tumor", "Tumor"]
+
+
+def test_geojson_holds_all_outlines_of_the_image(make_project: MakeProject, predictors: Predictors, tmp_path: Path) -> None:
+    """Also when nothing was new, and as the user has changed them; not those that are gone, but what others put there."""
+    project = make_project(*ALL)
+    run_on(project, predictors, classes=("Tumor",))
+    edit_outline(project, 0, class_name="Mitosis")
+
+    run_on(project, predictors, geojson=tmp_path / "out")
+
+    (path,) = (tmp_path / "out").iterdir()
+    collection = json.loads(path.read_text())
+    names = [(feature["properties"].get("classification") or {}).get("name") for feature in collection["features"]]
+    assert sorted(map(str, names)) == ["Mitosis", "None", "Stroma", "Tumor"]
+    shapes = {feature["id"]: feature["geometry"] for feature in collection["features"]}
+    path.unlink()
+    assert run_on(project, predictors, geojson=tmp_path / "out").ok == 0
+    assert {feature["id"]: feature["geometry"] for feature in json.loads(path.read_text())["features"]} == shapes
+    theirs = {"type": "Feature", "geometry": {"type": "Point", "coordinates": [1, 2]}, "properties": {}}
+    path.write_text(json.dumps({"type": "FeatureCollection", "features": [*collection["features"], theirs]}))
+    clear(project, edited=True)
+    run_on(project, predictors, geojson=tmp_path / "out", classes=("Stroma",))
+    left = json.loads(path.read_text())["features"]
+    assert [feature["properties"].get("classification", {}).get("name") for feature in left] == ["Stroma", None]
+    assert left[1] == theirs
+
+
+def test_clearing_leaves_what_users_drew(make_project: MakeProject, predictors: Predictors, command_line: Callable[..., int]) -> None:
+    """The file is what it was before the run, to the byte, but for an edited outline until it is named."""
+    project = make_project(*ALL)
+    data = project.parent / "data/1/data.qpdata"
+    before = data.read_bytes()
+    run_on(project, predictors)
+    edit_outline(project, 0, outline=box(55, 55, 65, 66.5))
+    worked = snapshot(project.parent)
+
+    assert command_line("clear", project, "--dry-run", "--images", "discs*") == 0
+    assert snapshot(project.parent) == worked
+    assert command_line("clear", project) == 0
+    assert len(ours_of(project)) == 1
+    assert command_line("clear", project.parent, "--edited") == 0
+    assert data.read_bytes() == before
+    assert command_line("clear", project) == 0
 
 
 def _move_point(project: Path, old: float, new: float) -> None:

@@ -4,7 +4,7 @@ The bytes let a writer add to the file without touching what is there. A documen
 before anything in it is looked at: ASAP writes none, and entities are what XML attacks are made of.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -66,11 +66,12 @@ class AsapAnnotation:
 
 @dataclass(frozen=True, slots=True)
 class AsapGroup:
-    """One group; `parent` is the name of the group that it lies in, None for none."""
+    """One group; `parent` is the name of the group that it lies in, None for none; `span` that in a file."""
 
     name: str
     parent: str | None
     colour: str = DEFAULT_COLOUR
+    span: Span | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +155,7 @@ class _Target:
             attributes = element.attributes
             parent = attributes.get("PartOfGroup") or NO_GROUP
             colour = attributes.get("Color") or DEFAULT_COLOUR
-            self._groups.append(AsapGroup(attributes.get("Name", ""), None if parent == NO_GROUP else parent, colour))
+            self._groups.append(AsapGroup(attributes.get("Name", ""), None if parent == NO_GROUP else parent, colour, self._span(element)))
         elif self._path in (ROOT, ANNOTATIONS, GROUPS):
             self._spans.setdefault(tag, self._span(element))
         self._path.pop()

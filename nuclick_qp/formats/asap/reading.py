@@ -15,10 +15,11 @@ import shapely
 from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
-from nuclick_qp.annotations.objects import PROBABILITY, PROMPT_KEY, EntryContent
+from nuclick_qp.annotations.objects import OWN_PREFIX, PROBABILITY, EntryContent
 from nuclick_qp.annotations.sorting import NOWHERE, FoundObject, sort_objects
 from nuclick_qp.errors import PromptError
 from nuclick_qp.formats.asap.document import AsapAnnotation, AsapGroup, parse
+from nuclick_qp.shapes.identity import shape_digest
 from nuclick_qp.storage.plain_files import read_file
 
 OWN_GROUPS = "nuclick:"  # groups whose names begin so say what lies in them, and never are its class
@@ -28,7 +29,9 @@ LINE_TYPES = ("measurement",)
 AREA_TYPES = ("polygon", "spline", "rectangle")
 NOT_DRAWN = "none"
 # ASAP has no place for a key but the name. Who renames an outline makes it their own.
-RESULT_NAME = re.compile(r"nuclick ([0-9a-f]{20})(?: p=([01]\.\d\d))?")
+RESULT_NAME = re.compile(
+    r"nuclick (?P<prompt>[0-9a-f]{20})(?: p=(?P<p>[01]\.\d\d))?(?: s=(?P<outline>\S+))?(?: o=(?P<options>\S+))?(?: m=(?P<model>.+))?"
+)
 # Given by ASAP, and given again after something was deleted: no sign that two strokes belong together.
 NAME_OF_ASAP = re.compile(r"Annotation \d+")
 
@@ -74,7 +77,7 @@ def read_prompts(path: Path, *, origin: tuple[int, int]) -> EntryContent:
         elif kind != NOT_DRAWN:
             what = f"of type {annotation.kind!r}" if len(annotation.xy) else "without coordinates"
             unknown.append(f"annotation {annotation.name!r} {what} is nothing that ASAP draws; draw it anew")
-    objects += [_result(key, group, groups, origin=origin) for key, group in parts.items()]
+    objects += [_result(group, groups, origin=origin) for group in parts.values()]
     content = sort_objects(objects, fingerprint="")
     return replace(content, bad_prompts=(*content.bad_prompts, *unknown))
 
@@ -82,7 +85,7 @@ def read_prompts(path: Path, *, origin: tuple[int, int]) -> EntryContent:
 def earlier_key(annotation: AsapAnnotation) -> str | None:
     """Give the key of the prompt that an outline of ours was made for; None for all else."""
     match = RESULT_NAME.fullmatch(annotation.name)
-    return match[1] if match and annotation.kind == "Polygon" else None
+    return match["prompt"] if match and annotation.kind == "Polygon" else None
 
 
 def _found(annotation: AsapAnnotation, groups: Mapping[str, AsapGroup], *, origin: tuple[int, int]) -> FoundObject:
@@ -107,22 +110,25 @@ def _meaning(group: str | None, groups: Mapping[str, AsapGroup]) -> tuple[str | 
     return next(classes, None), any(name.strip().lower() == LINE_GROUP for name in chain)
 
 
-def _polygon(xy: NDArray[np.float64]) -> shapely.Polygon:
-    return shapely.Polygon(xy) if len(xy) > 2 else shapely.Polygon()
+def drawn_area(rings: Sequence[NDArray[np.float64]]) -> BaseGeometry | None:
+    """Put the parts of an outline together; None where a reshaped one is no valid area."""
+    if not all(np.isfinite(ring).all() for ring in rings):
+        return None
+    polygons = [shapely.Polygon(ring) if len(ring) > 2 else shapely.Polygon() for ring in rings]
+    return shapely.union_all(polygons) if all(polygon.is_valid for polygon in polygons) else None
 
 
 def _result(
-    key: str, parts: Sequence[AsapAnnotation], groups: Mapping[str, AsapGroup], *, origin: tuple[int, int]
+    parts: Sequence[AsapAnnotation], groups: Mapping[str, AsapGroup], *, origin: tuple[int, int]
 ) -> FoundObject:
-    """Put the parts of an earlier outline together; a reshaped one may be no valid area."""
-    polygons = [_polygon(part.xy - origin) for part in parts if np.isfinite(part.xy).all()]
-    is_area = len(polygons) == len(parts) and all(polygon.is_valid for polygon in polygons)
-    outline: BaseGeometry | None = shapely.union_all(polygons) if is_area else None
+    outline = drawn_area([part.xy - origin for part in parts])
     centre = NOWHERE if outline is None or outline.is_empty else (outline.centroid.x, outline.centroid.y)
     class_name, _ = _meaning(parts[0].group, groups)
     match = RESULT_NAME.fullmatch(parts[0].name)
-    told = ((PROBABILITY, float(match[2])),) if match and match[2] else ()
-    metadata = {PROMPT_KEY: key}
+    told = ((PROBABILITY, float(match["p"])),) if match and match["p"] else ()
+    marks = {} if match is None else match.groupdict()
+    metadata = {f"{OWN_PREFIX}{name}": text for name, text in marks.items() if text and name != "p"}
     return FoundObject(
-        "annotation", "area", centroid=centre, outline=outline, class_name=class_name, metadata=metadata, measurements=told
+        "annotation", "area", centroid=centre, outline=outline, class_name=class_name, metadata=metadata, measurements=told,
+        drawn=shape_digest(drawn_area([part.xy for part in parts])),
     )

@@ -6,12 +6,14 @@ from itertools import chain
 from xml.sax.saxutils import escape
 
 import numpy as np
+from numpy.typing import NDArray
 from shapely import MultiPolygon, Polygon
 
 from nuclick_qp.formats.asap.document import ANNOTATIONS, GROUPS, NO_GROUP, ROOT, AsapGroup
 from nuclick_qp.formats.asap.slits import without_holes
 
 NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # what no XML file can hold
+COORDINATE_DIGITS = 4
 QUOTES = {'"': "&quot;", "\t": "&#9;", "\n": "&#10;", "\r": "&#13;"}
 
 
@@ -36,8 +38,8 @@ def colour_text(argb: int) -> str:
     return f"#{argb & 0xFFFFFF:06X}"
 
 
-def polygons_xml(outline: Polygon | MultiPolygon, *, name: str, group: AsapGroup, origin: tuple[int, int]) -> Iterator[str]:
-    """Write an outline as Polygons of one name, one for each part, in a group and in its colour.
+def rings_of(outline: Polygon | MultiPolygon, *, origin: tuple[int, int]) -> list[NDArray[np.float64]]:
+    """Give the (N, 2) rings of an outline on the canvas, as ASAP has them: without holes, not closed by the first point.
 
     Parameters
     ----------
@@ -46,9 +48,15 @@ def polygons_xml(outline: Polygon | MultiPolygon, *, name: str, group: AsapGroup
     origin
         (x, y) of that part on the canvas, `Slide.bounds_origin`.
     """
+    rings = (np.asarray(polygon.exterior.coords, np.float64)[:-1] + origin for polygon in without_holes(outline))
+    return [np.round(ring, COORDINATE_DIGITS) for ring in rings]
+
+
+def polygons_xml(rings: Iterable[NDArray[np.float64]], *, name: str, group: AsapGroup) -> Iterator[str]:
+    """Write an outline as Polygons of one name, one for each ring, in a group and in its colour."""
     head = f'Name={_quoted(name)} Type="Polygon" PartOfGroup={_quoted(group.name)} Color={_quoted(group.colour)}'
-    for polygon in without_holes(outline):
-        coordinates = _coordinates_xml(polygon, origin)
+    for ring in rings:
+        coordinates = _coordinates_xml(ring)
         yield f"\n\t\t<Annotation {head}>\n\t\t\t<Coordinates>{coordinates}\n\t\t\t</Coordinates>\n\t\t</Annotation>"
 
 
@@ -71,11 +79,9 @@ def ascii_bytes(text: str) -> bytes:
     return text.encode("ascii", "xmlcharrefreplace")
 
 
-def _coordinates_xml(polygon: Polygon, origin: tuple[int, int]) -> str:
-    """Write a ring; ASAP closes it without the first point at the end."""
-    ring = np.asarray(polygon.exterior.coords, np.float64)[:-1] + origin
-    lines = (f'\n\t\t\t\t<Coordinate Order="{n}" X="{x:.4f}" Y="{y:.4f}" />' for n, (x, y) in enumerate(ring.tolist()))
-    return "".join(lines)
+def _coordinates_xml(ring: NDArray[np.float64]) -> str:
+    texts = ((f"{x:.{COORDINATE_DIGITS}f}", f"{y:.{COORDINATE_DIGITS}f}") for x, y in ring.tolist())
+    return "".join(f'\n\t\t\t\t<Coordinate Order="{n}" X="{x}" Y="{y}" />' for n, (x, y) in enumerate(texts))
 
 
 def _quoted(text: str) -> str:

@@ -1,14 +1,17 @@
 """Outlines into an ASAP file, beside all that the user drew in it."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from nuclick_qp.annotations.colours import colour_of
-from nuclick_qp.annotations.objects import ResultObject
+from nuclick_qp.annotations.objects import ResultObject, outline_digest
 from nuclick_qp.errors import PromptError, WriteRefusedError
 from nuclick_qp.formats.asap.document import ANNOTATIONS, DEFAULT_COLOUR, GROUPS, NO_GROUP, ROOT, AsapDocument, AsapGroup, Span, parse
-from nuclick_qp.formats.asap.reading import OWN_GROUPS, earlier_key
-from nuclick_qp.formats.asap.text import ascii_bytes, colour_text, file_bytes, group_text, group_xml, polygons_xml, xml_text
+from nuclick_qp.formats.asap.reading import OWN_GROUPS, drawn_area, earlier_key
+from nuclick_qp.formats.asap.text import ascii_bytes, colour_text, file_bytes, group_text, group_xml, polygons_xml, rings_of, xml_text
 from nuclick_qp.prompts import Plane
 from nuclick_qp.storage.guarded import content_of, replace_data_file
 from nuclick_qp.storage.plain_files import read_file
@@ -28,13 +31,21 @@ def check_output(path: Path, *, template: Path | None) -> None:
     _base(path, template)
 
 
-def write_objects(path: Path, objects: Sequence[ResultObject], *, origin: tuple[int, int], template: Path | None = None) -> int:
+def write_objects(
+    path: Path,
+    objects: Sequence[ResultObject],
+    *,
+    origin: tuple[int, int],
+    template: Path | None = None,
+    drop_keys: Collection[str] = (),
+) -> int:
     """Add outlines to an ASAP file, which is made when it is not there.
 
-    Every outline becomes a Polygon named ``nuclick KEY p=PROBABILITY`` in the group
-    ``nuclick:outlines CLASS`` inside the group of its class, and has that group's colour. Several
-    parts have one name; holes are opened by a slit. Outlines of an earlier run for the same prompts
-    go; every other byte of the file stays. A group that the file refers to and lacks is added, as
+    Every outline becomes a Polygon in the group ``nuclick:outlines CLASS`` inside the group of its
+    class, and has that group's colour. Its name begins with ``nuclick KEY p=PROBABILITY`` and says what
+    made it, see `result_name`. Several parts have one name; holes are opened by a slit. Outlines of an
+    earlier run for the same prompts go, and groups of ours that are empty then; every other byte of the
+    file stays. A group that the file refers to and lacks is added, as
     ASAP rejects such a file. A backup of the first touch is kept beside the file.
 
     Parameters
@@ -43,11 +54,13 @@ def write_objects(path: Path, objects: Sequence[ResultObject], *, origin: tuple[
         (x, y) of the slide frame on the canvas, `Slide.bounds_origin`.
     template
         The ASAP file whose content a new file begins with.
+    drop_keys
+        Prompt keys whose outlines go without new ones.
 
     Returns
     -------
     int
-        Prompts whose earlier outlines were replaced.
+        Prompts whose earlier outlines went.
 
     Raises
     ------
@@ -58,10 +71,11 @@ def write_objects(path: Path, objects: Sequence[ResultObject], *, origin: tuple[
     if any(result.plane != Plane() for result in objects):
         raise WriteRefusedError(f"{path} cannot hold outlines of stacks, as ASAP has no planes; write them as GeoJSON")
     document, old = _base(path, template)
-    keys = {result.key for result in objects}
+    added = {result.key for result in objects}
+    keys = added | set(drop_keys)
     replaced = {key for annotation in document.annotations if (key := earlier_key(annotation)) in keys}
-    new = _merged(document, objects, origin=origin)
-    _verify(document, new, keys=keys, source=path)
+    new = _merged(document, objects, gone=keys, origin=origin)
+    _verify(document, new, gone=keys, added=added, source=path)
     replace_data_file(path, new, old=old)
     return len(replaced)
 
@@ -113,12 +127,12 @@ def _fault(document: AsapDocument) -> str | None:
     return None
 
 
-def _merged(document: AsapDocument, objects: Sequence[ResultObject], *, origin: tuple[int, int]) -> bytes:
+def _merged(document: AsapDocument, objects: Sequence[ResultObject], *, gone: Collection[str], origin: tuple[int, int]) -> bytes:
     new_groups = _new_groups(document, objects)
     groups = {group.name: group for group in (*document.groups, *new_groups)}
-    keys = {result.key for result in objects}
-    gone = [annotation.span for annotation in document.annotations if earlier_key(annotation) in keys]
-    edits: list[Edit] = [(_before_space(document.data, span.start), span.end, "") for span in gone]
+    spans = [annotation.span for annotation in document.annotations if earlier_key(annotation) in gone]
+    spans += [group.span for group in _emptied(document, objects, gone) if group.span is not None]
+    edits: list[Edit] = [(_before_space(document.data, span.start), span.end, "") for span in spans]
     lists = (
         (document.annotations_span, ANNOTATIONS[-1], "".join(_annotations_xml(objects, groups, origin=origin))),
         (document.groups_span, GROUPS[-1], "".join(map(group_xml, new_groups))),
@@ -132,6 +146,14 @@ def _merged(document: AsapDocument, objects: Sequence[ResultObject], *, origin: 
     if missing:
         edits.append(_append(document.data, document.root, ROOT[0], missing, indent="\n"))
     return _edited(document.data, edits)
+
+
+def _emptied(document: AsapDocument, objects: Sequence[ResultObject], gone: Collection[str]) -> list[AsapGroup]:
+    """List the groups of ours that nothing lies in any more."""
+    left = {annotation.group for annotation in document.annotations if earlier_key(annotation) not in gone}
+    before = {annotation.group for annotation in document.annotations} - left
+    used = left | {_result_group(result.class_name) for result in objects} | {group.parent for group in document.groups}
+    return [group for group in document.groups if group.name.startswith(RESULT_GROUP) and group.name in before - used]
 
 
 def _new_groups(document: AsapDocument, objects: Sequence[ResultObject]) -> list[AsapGroup]:
@@ -157,8 +179,25 @@ def _result_group(class_name: str | None) -> str:
 
 def _annotations_xml(objects: Iterable[ResultObject], groups: Mapping[str, AsapGroup], *, origin: tuple[int, int]) -> Iterable[str]:
     for result in objects:
-        name = f"nuclick {result.key}" + ("" if result.probability is None else f" p={result.probability:.2f}")
-        yield from polygons_xml(result.outline, name=name, group=groups[_result_group(result.class_name)], origin=origin)
+        rings = rings_of(result.outline, origin=origin)
+        name = result_name(result, rings)
+        yield from polygons_xml(rings, name=name, group=groups[_result_group(result.class_name)])
+
+
+def result_name(result: ResultObject, rings: Sequence[NDArray[np.float64]]) -> str:
+    """Give the name that marks an outline as ours, with its probability, and what tells later runs how it was made.
+
+    The digest of the outline is that of what ASAP holds: 32-bit numbers on the canvas, without holes.
+    """
+    class_name = None if result.class_name == NO_GROUP else result.class_name
+    held = drawn_area([np.asarray(ring, np.float32).astype(np.float64) for ring in rings])
+    told = {
+        "p": "" if result.probability is None else f"{result.probability:.2f}",
+        "s": outline_digest(held, class_name) if result.written else "",
+        "o": result.options,
+        "m": xml_text(result.model),
+    }
+    return " ".join([f"nuclick {result.key}", *(f"{mark}={text}" for mark, text in told.items() if text)])
 
 
 def _append(data: bytes, span: Span, tag: str, content: str, *, indent: str) -> Edit:
@@ -187,13 +226,15 @@ def _edited(data: bytes, edits: Iterable[Edit]) -> bytes:
     return b"".join([*pieces, data[done:]])
 
 
-def _verify(document: AsapDocument, new: bytes, *, keys: set[str], source: Path) -> None:
+def _verify(document: AsapDocument, new: bytes, *, gone: set[str], added: set[str], source: Path) -> None:
     """Parse what would be written, and find in it all that has to be there, unchanged."""
     after = _loadable(new, source=source)
-    old = [document.data[a.span.start : a.span.end] for a in document.annotations if earlier_key(a) not in keys]
-    kept = [new[a.span.start : a.span.end] for a in after.annotations if earlier_key(a) not in keys]
+    old = [document.data[a.span.start : a.span.end] for a in document.annotations if earlier_key(a) not in gone]
+    kept = [new[a.span.start : a.span.end] for a in after.annotations if earlier_key(a) not in gone]
     names = {group.name for group in after.groups}
     asked = {annotation.group for annotation in after.annotations} | {group.parent for group in after.groups}
-    added = {earlier_key(annotation) for annotation in after.annotations}
-    if old != kept or after.groups[: len(document.groups)] != document.groups or not asked - {None} <= names or not keys <= added:
+    found = {earlier_key(annotation) for annotation in after.annotations}
+    staying = [group for group in document.groups if group.name in names or not group.name.startswith(RESULT_GROUP)]
+    is_whole = old == kept and list(after.groups[: len(staying)]) == staying and asked - {None} <= names
+    if not is_whole or not added <= found or (gone - added) & found:
         raise WriteRefusedError(f"{source} is written in a way that nothing can be added to safely; save it in ASAP, and run again")

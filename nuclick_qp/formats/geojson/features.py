@@ -15,6 +15,7 @@ from nuclick_qp.storage.plain_files import open_file
 
 PIECE = 1 << 20  # characters read at once
 LONGEST = 1 << 28  # characters of one feature; more is no annotation, but perhaps a small .gz that unpacks without end
+OWN_MEMBER = "nuclick"  # of the properties of our features; QuPath leaves it alone, where 0.5 fails on metadata of detections
 SPACE = re.compile(r"[ \t\n\r]*")
 JSON_SUFFIXES = (".json", ".geojson")
 
@@ -59,6 +60,12 @@ def read_features(path: Path, *, others: dict[str, Any] | None = None) -> Genera
                 yield text.value()
         if text.next_character():
             raise ValueError(f"more text after the end, at character {text.place}")
+
+
+def own_mark(properties: Any) -> dict[str, Any]:
+    """Give what marks a feature as ours, as `writing` writes it; nothing for all others."""
+    mark = properties.get(OWN_MEMBER) if isinstance(properties, dict) else None
+    return mark if isinstance(mark, dict) else {}
 
 
 def _members(text: "_Text", others: dict[str, Any]) -> Iterator[tuple[Any, str]]:

@@ -1,7 +1,7 @@
 """GeoJSON as QuPath writes it: the prompts of single images."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,10 @@ from shapely import MultiPolygon, Polygon
 from shapely.errors import ShapelyError
 from shapely.geometry.base import BaseGeometry
 
-from nuclick_qp.annotations.objects import PROMPT_KEY, EntryContent
+from nuclick_qp.annotations.objects import OWN_PREFIX, PROMPT_KEY, EntryContent
 from nuclick_qp.annotations.sorting import NOWHERE, FoundKind, FoundObject, Shape, sort_objects
 from nuclick_qp.errors import PromptError
-from nuclick_qp.formats.geojson.features import BROKEN, read_features
+from nuclick_qp.formats.geojson.features import BROKEN, own_mark, read_features
 from nuclick_qp.prompts import Plane
 
 # QuPath's names since 0.4, of 0.3, and of 0.2; whatever is none of them is an annotation to QuPath, too.
@@ -35,12 +35,20 @@ ROOTS = frozenset({"root", "PathRootObject"})
 INVALID = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError, ShapelyError)
 
 
-def read_prompts(path: Path) -> EntryContent:
+def read_prompts(path: Path, *, keys: Mapping[str, str] | None = None, must_have_features: bool = True) -> EntryContent:
     """Read the prompts of one image from a GeoJSON file, feature by feature.
 
     Takes what QuPath exports: a FeatureCollection, an array of features, one feature, a bare geometry
     or a hierarchy; children nested in ``childObjects``; bare NaN tokens; packed files. Of a
     GeometryCollection the parts of the highest dimension count, as they do to QuPath.
+
+    Parameters
+    ----------
+    keys
+        Prompt keys by the ids of their outlines, for outlines that have lost all else that marks them:
+        QuPath leaves out what it does not know.
+    must_have_features
+        Whether a file without any is refused.
 
     Raises
     ------
@@ -49,26 +57,29 @@ def read_prompts(path: Path) -> EntryContent:
     """
     try:
         with closing(read_features(path)) as elements:
-            return sort_objects(_objects(elements, path), fingerprint="")
+            objects = _objects(elements, path, keys=keys or {}, must_have_features=must_have_features)
+            return sort_objects(objects, fingerprint="")
     except OSError as err:
         raise PromptError(f"{path} cannot be read ({err.strerror or err}); give the GeoJSON file that QuPath exported") from err
     except BROKEN as err:
         raise PromptError(f"{path} is not GeoJSON ({err}); export the annotations from QuPath again") from err
 
 
-def _objects(elements: Iterator[tuple[Any, str]], path: Path) -> Iterator[FoundObject]:
-    """Give the objects of a file; it must have features."""
+def _objects(
+    elements: Iterator[tuple[Any, str]], path: Path, *, keys: Mapping[str, str], must_have_features: bool
+) -> Iterator[FoundObject]:
+    """Give the objects of a file."""
     features = 0
     for number, (element, _) in enumerate(elements, start=1):
         try:
-            objects = [_found(feature, nested=nested) for feature, nested in _walk(element)]
+            objects = [_found(feature, nested=nested, keys=keys) for feature, nested in _walk(element)]
         except INVALID as err:
             raise PromptError(
                 f"{path} holds a feature that is not valid GeoJSON (number {number}: {err!r}); export the annotations from QuPath again"
             ) from err
         features += len(objects)
         yield from (found for found in objects if found is not None)
-    if not features:
+    if must_have_features and not features:
         raise PromptError(f"{path} holds no GeoJSON features; export the annotations from QuPath as GeoJSON")
 
 
@@ -94,13 +105,16 @@ def _walk(element: Any) -> Iterator[tuple[dict[str, Any], bool]]:
             waiting.append((part.get("root"), nested))  # a hierarchy
 
 
-def _found(feature: dict[str, Any], *, nested: bool) -> FoundObject | None:
+def _found(feature: dict[str, Any], *, nested: bool, keys: Mapping[str, str]) -> FoundObject | None:
     """Turn a feature into an object; None for one without geometry, as a root has."""
     geometry, properties = feature.get("geometry"), feature.get("properties") or {}
     named = _type_name(feature, properties)
     if not geometry or named in ROOTS:
         return None
     metadata = {key: text for key, value in (properties.get("metadata") or {}).items() if (text := _text(value)) is not None}
+    metadata |= {f"{OWN_PREFIX}{key}": text for key, value in own_mark(properties).items() if (text := _text(value)) is not None}
+    if (key := keys.get(str(feature.get("id")))) is not None:
+        metadata.setdefault(PROMPT_KEY, key)
     form, strokes, outline = _drawn(geometry)
     middle = None if outline is None or outline.is_empty else outline.centroid
     return FoundObject(

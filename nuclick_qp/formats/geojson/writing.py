@@ -17,9 +17,9 @@ import numpy as np
 import shapely
 from shapely import MultiPolygon, Polygon
 
-from nuclick_qp.annotations.objects import ClosedObject, ResultObject, result_id
+from nuclick_qp.annotations.objects import OWN_PREFIX, ClosedObject, ResultObject, result_id
 from nuclick_qp.errors import WriteRefusedError
-from nuclick_qp.formats.geojson.features import BROKEN, read_features
+from nuclick_qp.formats.geojson.features import BROKEN, OWN_MEMBER, own_mark, read_features
 from nuclick_qp.prompts import Plane
 from nuclick_qp.shapes.polygons import snap_outline
 from nuclick_qp.storage.atomic import replace_atomically
@@ -28,13 +28,16 @@ from nuclick_qp.storage.plain_files import is_there
 logger = logging.getLogger(__name__)
 
 
-def write_objects(path: Path, objects: Iterable[ResultObject], *, merge: bool = False, drop_keys: Collection[str] = ()) -> None:
+def write_objects(
+    path: Path, objects: Iterable[ResultObject], *, merge: bool = False, drop_keys: Collection[str] | None = ()
+) -> None:
     """Write outlines as a FeatureCollection that QuPath 0.4 and newer import.
 
     Packed when the name ends in ``.gz`` or ``.zip``. Memory does not grow with the outlines, but for 16
     bytes of the id of each. Ids follow from the prompts, so that the same prompts give the same file.
     Outlines are made valid and put on QuPath's grid of 0.01 px; one that has no area there is left out,
-    with a warning. Metadata are left out: QuPath 0.5 and older fail on metadata of detections.
+    with a warning. What marks an outline as ours is the member ``nuclick`` of its properties: QuPath 0.5
+    and older fail on metadata of detections.
 
     Parameters
     ----------
@@ -43,7 +46,7 @@ def write_objects(path: Path, objects: Iterable[ResultObject], *, merge: bool = 
     merge
         Keep the features of an older file, as they stand there, but for those of the same prompts.
     drop_keys
-        Prompt keys whose features are not kept either.
+        Prompt keys whose features are not kept either; None for all features of ours.
 
     Raises
     ------
@@ -79,7 +82,9 @@ def _closed_feature(item: ClosedObject) -> str | None:
     return _feature_text(item.object_id, _geometry(outline, item.plane), _properties(item), inner)
 
 
-def _write_collection(out: IO[bytes], objects: Iterable[ResultObject], path: Path, *, merge: bool, drop_keys: Collection[str]) -> None:
+def _write_collection(
+    out: IO[bytes], objects: Iterable[ResultObject], path: Path, *, merge: bool, drop_keys: Collection[str] | None
+) -> None:
     """Write the new features, then those of the older file that none of them replaces."""
     ids = array("Q")  # two of 64 bits for each id
     separator = b'{"type":"FeatureCollection","features":[\n'
@@ -93,7 +98,7 @@ def _write_collection(out: IO[bytes], objects: Iterable[ResultObject], path: Pat
     others: dict[str, Any] = {}
     if merge and is_there(path):
         new = {str(uuid.UUID(int=(first << 64) | second)) for first, second in halves.tolist()}
-        for text in _standing_features(path, new | {str(result_id(key)) for key in drop_keys}, others):
+        for text in _standing_features(path, new | {str(result_id(key)) for key in drop_keys or ()}, drop_keys, others):
             out.write(separator + text.encode())
             separator = b",\n"
     others.pop("type", None)
@@ -101,17 +106,19 @@ def _write_collection(out: IO[bytes], objects: Iterable[ResultObject], path: Pat
     out.write((b"" if separator == b",\n" else separator) + f"\n]{rest}}}\n".encode())
 
 
-def _standing_features(path: Path, replaced: set[str], others: dict[str, Any]) -> Iterator[str]:
-    """Give the text of each feature of a file that this module wrote but for those replaced."""
+def _standing_features(path: Path, replaced: set[str], drop_keys: Collection[str] | None, others: dict[str, Any]) -> Iterator[str]:
+    """Give the text of each feature of a file but for those replaced or dropped."""
     try:
         with closing(read_features(path, others=others)) as features:
             for feature, text in features:
-                if not text or feature["type"] != "Feature":
+                if feature["type"] != "Feature" or "geometry" not in feature:
                     raise ValueError("it is no list of features")
-                if feature["id"] not in replaced:  # an id each, or it is not ours
-                    yield text
+                key = own_mark(feature.get("properties")).get("prompt")
+                is_dropped = key is not None if drop_keys is None else key in drop_keys
+                if feature.get("id") not in replaced and not is_dropped:
+                    yield text or json.dumps(feature)  # a file may be one feature, which QuPath writes for one object
     except (OSError, *BROKEN, LookupError, TypeError) as err:
-        raise WriteRefusedError(f"{path} is there and holds no outlines of an earlier run ({err}); move it away") from err
+        raise WriteRefusedError(f"{path} is there and holds nothing that outlines can be added to ({err}); move it away") from err
 
 
 @contextmanager
@@ -174,7 +181,9 @@ def _properties(result: ResultObject | ClosedObject) -> str:
         properties["classification"] = {**({"name": names[0]} if len(names) == 1 else {"names": names}), "color": None}
     # A measurement that is not there is NaN to QuPath.
     measured = [f"{json.dumps(name)}:{_number(value)}" for name, value in dict(result.measurements).items() if not math.isnan(value)]
-    return f'{json.dumps(properties, separators=(",", ":"))[:-1]},"measurements":{{{",".join(measured)}}}}}'
+    own = {name.removeprefix(OWN_PREFIX): text for name, text in result.metadata} if isinstance(result, ResultObject) else {}
+    mark = f',"{OWN_MEMBER}":{json.dumps(own, separators=(",", ":"))}' if own else ""
+    return f'{json.dumps(properties, separators=(",", ":"))[:-1]},"measurements":{{{",".join(measured)}}}{mark}}}'
 
 
 def _class_names(full_name: str) -> list[str]:
