@@ -1,5 +1,6 @@
 """How far a run or a training is, on stderr: a bar in a terminal, elsewhere one line a minute."""
 
+import json
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -18,6 +19,7 @@ if TYPE_CHECKING:  # importing it loads torch
     from nuclick_qp.training.loop import TrainingProgress
 
 SECONDS_BETWEEN_LINES = 60.0
+SECONDS_BETWEEN_EVENTS = 0.25
 STOPPING = "stopping: what is done is being written; Ctrl-C again stops at once"
 
 
@@ -70,10 +72,17 @@ class RunCourse:
 
 
 class Lines:
-    """Says something now and then, where there is no terminal."""
+    """Says something now and then, where there is no terminal.
 
-    def __init__(self) -> None:
-        self._told_at = -SECONDS_BETWEEN_LINES
+    Parameters
+    ----------
+    apart_s
+        Seconds between two lines.
+    """
+
+    def __init__(self, apart_s: float = SECONDS_BETWEEN_LINES) -> None:
+        self._apart_s = apart_s
+        self._told_at = -apart_s
 
     def say(self, text: str) -> None:
         """Print a line to stderr; that nobody reads it any more is no reason to end the work."""
@@ -81,24 +90,26 @@ class Lines:
             note(text)
             sys.stderr.flush()
 
-    def say_each_minute(self, text: Callable[[], str]) -> None:
-        """Print a line unless one was printed less than a minute ago."""
-        if time.monotonic() - self._told_at >= SECONDS_BETWEEN_LINES:
+    def say_now_and_then(self, text: Callable[[], str]) -> None:
+        """Print a line unless one was printed a moment ago."""
+        if time.monotonic() - self._told_at >= self._apart_s:
             self._told_at = time.monotonic()
             self.say(text())
 
 
 @contextmanager
-def show_progress(stopped: Callable[[], bool]) -> Iterator[RunProgress]:
+def show_progress(stopped: Callable[[], bool], *, as_json: bool = False) -> Iterator[RunProgress]:
     """Give what a run calls, and show how far it is while it lasts.
 
     Parameters
     ----------
     stopped
         Whether the user asked for a stop; that it was noticed is told.
+    as_json
+        Tell it to a program, see `_events`.
     """
     console = Console(stderr=True)
-    with _bar(console) if console.is_terminal else _lines() as (course, show, say):
+    with _events() if as_json else _bar(console) if console.is_terminal else _lines() as (course, show, say):
         has_told = False
 
         def start_image(image: ImageStart) -> None:
@@ -144,7 +155,27 @@ def _lines() -> Iterator[Shown]:
 
     def show() -> None:
         if course.image.prompts:
-            lines.say_each_minute(line)
+            lines.say_now_and_then(line)
+
+    yield course, show, lines.say
+
+
+@contextmanager
+def _events() -> Iterator[Shown]:
+    """Tell how far a run is as JSON objects, at most a few each second, but the first of each image at once."""
+    lines, course = Lines(SECONDS_BETWEEN_EVENTS), RunCourse()
+
+    def event() -> str:
+        at, left = course.image, course.seconds_left
+        where = {"image": at.name, "number": at.number, "images": at.images, "prompts": at.prompts, "done": course.done_here}
+        pace = {"clicks_per_second": round(course.clicks_per_second, 2), "seconds_left": None if left is None else round(left, 1)}
+        return json.dumps(where | pace)
+
+    def show() -> None:
+        if course.done_here in (0, course.image.prompts):
+            lines.say(event())
+        else:
+            lines.say_now_and_then(event)
 
     yield course, show, lines.say
 
@@ -169,7 +200,7 @@ def _training_lines() -> "Callable[[TrainingProgress], None]":
         nonlocal first
         first = first or at.step
         each = (time.monotonic() - since) / (at.step - first + 1)
-        lines.say_each_minute(lambda: f"step {at.step} of {at.steps}, {_losses(at)}, {about(each * (at.steps - at.step))} left")
+        lines.say_now_and_then(lambda: f"step {at.step} of {at.steps}, {_losses(at)}, {about(each * (at.steps - at.step))} left")
 
     return show
 

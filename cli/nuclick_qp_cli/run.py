@@ -17,6 +17,7 @@ from nuclick_qp_cli.shared import (
     DryRunOption,
     Engine,
     EngineOption,
+    EventsOption,
     ImageRootOption,
     ImagesOption,
     KindOption,
@@ -53,6 +54,7 @@ def run(
     dry_run: DryRunOption = DEFAULTS.dry_run,
     geojson: Annotated[Path | None, typer.Option(help="Folder for one GeoJSON file of outlines per image.")] = DEFAULTS.geojson,
     as_json: ReportJsonOption = False,
+    events: EventsOption = False,
 ) -> None:
     """Turn every point and line of a QuPath project into an outline, and write it back."""
     from nuclick_qp.qupath.open_project import open_project
@@ -73,6 +75,10 @@ def run(
         geojson=geojson,
         segment=SegmentOptions(batch_size=batch_size, tta=tta),
     )
-    with hold_back_stops() as stopped, open_project(project, engine=engine.value) as opened, show_progress(stopped) as progress:
+    with (
+        hold_back_stops() as stopped,
+        open_project(project, engine=engine.value) as opened,
+        show_progress(stopped, as_json=events) as progress,
+    ):
         report = segment_project(opened, models, options=options, progress=progress)
     end_with(report, as_json=as_json)

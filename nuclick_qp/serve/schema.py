@@ -1,10 +1,11 @@
 """What is asked of the service and what it answers, field by field; the OpenAPI page shows the same."""
 
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Base64Bytes, BaseModel, ConfigDict, Field, FiniteFloat, model_validator
+from pydantic import Base64Bytes, BaseModel, ConfigDict, Field, FiniteFloat, field_validator, model_validator
 
-from nuclick_qp.kinds import ObjectKind, PromptKind
+from nuclick_qp.kinds import ObjectKind, Overwrite, PromptKind
 
 MOST_PROMPTS = 1000  # of one request; more belong in several, or in a job
 MOST_CONTEXT = 20_000
@@ -208,6 +209,58 @@ class ModelMessage(_Message):
     is_default: bool
 
 
+class JobRequest(_Message):
+    """A run of a whole project, as `nuclick-qp run` does it; the only request that names a file.
+
+    Attributes
+    ----------
+    project
+        Absolute path of the project, on the machine of the service.
+    """
+
+    project: Path
+    images: Name | None = None
+    classes: Annotated[list[Name], Field(max_length=100)] = []
+    points: Name | None = None
+    lines: Name | None = None
+    kind: ObjectKind | None = None
+    mpp: Annotated[FiniteFloat, Field(ge=0.01, le=100)] | None = None
+    tta: bool = False
+    overwrite: Overwrite = "none"
+    prune: bool = False
+    dry_run: bool = False
+
+    @field_validator("project")
+    @classmethod
+    def _is_absolute(cls, project: Path) -> Path:
+        if not project.is_absolute() or "\0" in str(project):
+            raise ValueError("give the absolute path of the project")
+        return project
+
+
+class JobState(_Message):
+    """How far a job is.
+
+    Attributes
+    ----------
+    progress
+        What ``run --events`` said last: image, prompts, clicks per second, seconds left.
+    exit_code
+        Of the process; None while it runs.
+    report
+        What ``run --json`` printed.
+    detail
+        The last messages of a job that did not end well.
+    """
+
+    job_id: str
+    state: Literal["running", "done", "cancelled", "failed"]
+    progress: dict[str, Any] | None = None
+    exit_code: int | None = None
+    report: dict[str, Any] | None = None
+    detail: str = ""
+
+
 class ServiceHealth(_Message):
     """What anybody on this machine may know."""
 
@@ -216,3 +269,4 @@ class ServiceHealth(_Message):
     device: str
     models: list[str]
     busy: int
+    jobs: int

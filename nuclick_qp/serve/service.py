@@ -18,6 +18,7 @@ from nuclick_qp import __version__
 from nuclick_qp.errors import OptionError, ServiceError
 from nuclick_qp.serve.announcement import Announcement, announce, find_running, read_announcement, runtime_folder, withdraw
 from nuclick_qp.serve.app import Activity, make_app
+from nuclick_qp.serve.jobs import Jobs
 from nuclick_qp.serve.serve_options import ServeOptions
 from nuclick_qp.serve.session import Session
 from nuclick_qp.stopping import STOPS
@@ -83,14 +84,15 @@ def _run(options: ServeOptions, listener: socket.socket, announcement: Announcem
     """Serve on a socket until a signal, the parent's end or idleness stops it."""
     activity = Activity()
     session = Session(device=options.device)
-    app = make_app(session, token=announcement.token, activity=activity, host_names=[options.host])
+    jobs = Jobs(device=options.device)
+    app = make_app(session, token=announcement.token, jobs=jobs, activity=activity, host_names=[options.host])
 
     def on_started() -> None:
         announce(announcement)
         on_ready()
 
     server = _Server(uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=5), on_started)
-    threading.Thread(target=_watch, args=(server, activity, options), daemon=True, name="watch").start()
+    threading.Thread(target=_watch, args=(server, activity, jobs, options), daemon=True, name="watch").start()
     threading.Thread(target=session.warm_up, args=("point",), daemon=True, name="warm-up").start()
     for number in STOPS:  # the server stops at either, and hands it on to whom it found here
         signal.signal(number, lambda *_: None)
@@ -100,7 +102,7 @@ def _run(options: ServeOptions, listener: socket.socket, announcement: Announcem
         withdraw(announcement.pid)
 
 
-def _watch(server: uvicorn.Server, activity: Activity, options: ServeOptions) -> None:
+def _watch(server: uvicorn.Server, activity: Activity, jobs: Jobs, options: ServeOptions) -> None:
     """Stop a server that nobody has used for long enough."""
     parent = threading.Event()
     if options.follow_parent:
@@ -108,7 +110,7 @@ def _watch(server: uvicorn.Server, activity: Activity, options: ServeOptions) ->
     while not server.should_exit:
         time.sleep(LOOK_EVERY_S)
         limit = LEFT_ALONE_S if parent.is_set() else options.idle_minutes * 60
-        if activity.idle_seconds > limit:
+        if activity.idle_seconds > limit and not jobs.running:
             logger.info("nobody has asked for %.0f s; the service ends", limit)
             server.should_exit = True
 

@@ -21,6 +21,7 @@ from nuclick_qp import __version__
 from nuclick_qp.serve import service
 from nuclick_qp.serve.announcement import announcement_path, find_running
 from nuclick_qp.serve.app import Activity
+from nuclick_qp.serve.jobs import Jobs
 from nuclick_qp.serve.serve_options import ServeOptions
 from service_requests import ask, click, whole
 
@@ -142,7 +143,7 @@ def test_a_service_that_follows_its_parent_ends_with_it(monkeypatch: pytest.Monk
     server = uvicorn.Server(uvicorn.Config("no:app"))
     with os.fdopen(reading) as stdin:
         monkeypatch.setattr(sys, "stdin", stdin)
-        watch = threading.Thread(target=service._watch, args=(server, Activity(), ServeOptions(follow_parent=True)))
+        watch = threading.Thread(target=service._watch, args=(server, Activity(), Jobs(device="cpu"), ServeOptions(follow_parent=True)))
         watch.start()
         watch.join(1.5)
         assert not server.should_exit

@@ -12,10 +12,11 @@ from PIL import Image
 from shapely.geometry import shape
 
 import nuclick_qp
-from drawn_projects import DISCS
+from drawn_projects import DISCS, MakeProject, points_at, run_on
 from fakes import DarkIsObject, make_card
 from nuclick_qp.errors import ModelNotFoundError, OptionError, PromptError, UnreadableSlideError
 from nuclick_qp.model.predictor import Predictor
+from nuclick_qp.qupath.files_engine import open_files_project
 from nuclick_qp.serve.schema import SegmentRequest
 from nuclick_qp.serve.session import Session
 from service_requests import click, make_request, region, whole
@@ -53,6 +54,25 @@ def test_a_request_gives_what_the_library_gives(
     assert [result.feature for result in answer.results] == expected["features"]
     assert [result.metadata["nuclick:prompt"] for result in answer.results] == [result.key for result in answer.results]
     assert answer.wanted == []
+
+
+def test_a_live_click_is_unchanged_for_a_run(
+    session: Session, image: NDArray[np.uint8], dark_predictor: Predictor, make_project: MakeProject
+) -> None:
+    """Outline and metadata are those that a run writes, by which it knows what is done."""
+    path = make_project(points_at((X, Y)))
+    run_on(path, {"point": dark_predictor})
+    with open_files_project(path) as project:
+        [written] = project.read(project.images()[0]).results
+
+    [result] = session.segment(make_request(image, click(X, Y, class_name="Tumor"), pixels=[whole(image)])).results
+
+    assert result.feature is not None
+    assert written.outline is not None
+    assert written.outline.equals(shape(result.feature["geometry"]))
+    assert result.probability == pytest.approx(written.probability)
+    told = {"nuclick:prompt": written.key, "nuclick:model": written.model, "nuclick:options": written.options}
+    assert told | {"nuclick:outline": written.written} == {k: v for k, v in result.metadata.items() if k != "nuclick:version"}
 
 
 def test_a_request_without_pixels_is_told_which_it_takes(session: Session, image: NDArray[np.uint8]) -> None:

@@ -1,0 +1,114 @@
+"""Tests of `nuclick_qp.serve.jobs`: whole projects, run as the command line."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+from pydantic import ValidationError
+
+from drawn_projects import MakeProject, points_at
+from nuclick_qp.errors import OptionError
+from nuclick_qp.model.predictor import Predictor
+from nuclick_qp.qupath.files_engine import open_files_project
+from nuclick_qp.serve import jobs as jobs_module
+from nuclick_qp.serve.app import make_app
+from nuclick_qp.serve.jobs import Job, Jobs, command_of
+from nuclick_qp.serve.schema import JobRequest, JobState
+from nuclick_qp.serve.session import Session
+
+
+@pytest.fixture
+def jobs() -> Iterator[Jobs]:
+    """Give a place for jobs; all have ended when the test has."""
+    jobs = Jobs(device="cpu")
+    yield jobs
+    jobs.close()
+
+
+def last_state(job: Job) -> JobState:
+    """Wait for the end of a job."""
+    *_, last = [state for state in job.states() if state is not None]
+    return last
+
+
+def test_a_job_does_what_run_does(jobs: Jobs, make_project: MakeProject) -> None:
+    """Its report is that of the run, and the outlines stand in the project."""
+    path = make_project(points_at((60, 60)))
+
+    state = last_state(jobs.start(JobRequest(project=path, points="nuclei", lines="none")))
+
+    assert state.state == "done", state.detail
+    assert state.report is not None
+    assert state.report["prompts"] == 1
+    assert state.exit_code == (0 if state.report["ok"] else 1)
+    assert state.progress is not None
+    assert (state.progress["number"], state.progress["images"], state.progress["prompts"]) == (1, 1, 1)
+    with open_files_project(path) as project:
+        content = project.read(project.images()[0])
+    assert len(content.results) == state.report["ok"]
+
+
+def test_a_job_that_cannot_begin_says_why(jobs: Jobs, tmp_path: Path) -> None:
+    """With the line that the command line prints."""
+    state = last_state(jobs.start(JobRequest(project=tmp_path / "none.qpproj")))
+
+    assert (state.state, state.exit_code, state.report) == ("failed", 3, None)
+    assert "none.qpproj" in state.detail
+
+
+def test_a_cancelled_job_ends_and_says_so(jobs: Jobs, make_project: MakeProject) -> None:
+    """Whenever it is cancelled: here before it has begun."""
+    job = jobs.start(JobRequest(project=make_project(points_at((60, 60)))))
+    job.cancel()
+
+    assert last_state(job).state == "cancelled"
+    assert jobs.running == 0
+
+
+def test_too_many_jobs_at_once_are_refused(jobs: Jobs, make_project: MakeProject, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each loads a network."""
+    monkeypatch.setattr(jobs_module, "MOST_JOBS", 0)
+
+    with pytest.raises(OptionError, match="0 jobs run already"):
+        jobs.start(JobRequest(project=make_project(points_at((60, 60)))))
+
+
+def test_the_command_line_of_a_job_takes_values_as_values(tmp_path: Path) -> None:
+    """A name that looks like an option is a name."""
+    request = JobRequest(
+        project=tmp_path, images="--dry-run", classes=["-v", "Tumor"], kind="cell", mpp=0.5, tta=True, prune=True, overwrite="edited"
+    )
+
+    command = command_of(request, device="cpu")
+
+    assert command[5:] == [
+        *("--json", "--events", "--device", "cpu"),
+        *("--images=--dry-run", "--as=cell", "--mpp=0.5", "--classes=-v,Tumor", "--tta", "--prune", "--overwrite=edited"),
+    ]
+
+
+@pytest.mark.parametrize("project", ["project.qpproj", "--help", "", "/a\0b"])
+def test_a_project_is_named_by_its_absolute_path(project: str) -> None:
+    """The service has no folder that a name could be relative to."""
+    with pytest.raises(ValidationError, match="absolute path"):
+        JobRequest.model_validate({"project": project})
+
+
+def test_the_service_tells_how_far_a_job_is(dark_predictor: Predictor, make_project: MakeProject) -> None:
+    """As server-sent events, the last of which has the report; a job that is not there is a 404."""
+    path = make_project(points_at((60, 60)))
+    app = make_app(Session(device="cpu", ready={"point": dark_predictor}), token="t" * 20)
+    with TestClient(app, base_url="http://localhost", headers={"Authorization": f"Bearer {'t' * 20}"}) as client:
+        job_id = client.post("/jobs", json={"project": str(path)}).json()["job_id"]
+        assert client.get("/health").json()["jobs"] == 1
+        with client.stream("GET", f"/jobs/{job_id}/events") as answer:
+            states = [json.loads(line.removeprefix("data: ")) for line in answer.iter_lines() if line.startswith("data: ")]
+
+        assert (states[0]["state"], states[-1]["state"]) == ("running", "done")
+        assert states[-1]["report"]["prompts"] == 1
+        assert client.get(f"/jobs/{job_id}").json() == states[-1]
+        assert client.delete(f"/jobs/{job_id}").json()["state"] == "done"
+        for method, tail in (("GET", ""), ("GET", "/events"), ("DELETE", "")):
+            assert client.request(method, f"/jobs/nothing{tail}").status_code == 404
