@@ -15,7 +15,7 @@ DEFAULTS = EvaluationOptions()
 
 def evaluate(
     data: Annotated[list[Path], typer.Argument(help="Folders of NAME.png|jpg with NAME_label.png|tif.", show_default=False)],
-    model: Annotated[str, typer.Option(help="Name of the model.")] = "nuclei",
+    model: Annotated[str, typer.Option(help="Name of the model, or path of its card, weights or folder.")] = "nuclei",
     pattern: Annotated[str, typer.Option(help="Only images that match this glob.")] = DEFAULTS.pattern,
     mpp: Annotated[float | None, typer.Option(help="um per pixel of the images; default: that of the model.", min=1e-3)] = DEFAULTS.mpp,
     jitter: Annotated[

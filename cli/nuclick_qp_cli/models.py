@@ -31,7 +31,7 @@ def list_models(as_json: Annotated[bool, typer.Option("--json", help="Print the 
 
 @app.command("import")
 def import_model(
-    file: Annotated[Path, typer.Argument(help="State dict of tiatoolbox's or nuclick_torch's NuClick network.", show_default=False)],
+    file: Annotated[Path, typer.Argument(help="State dict of tiatoolbox or nuclick_torch, or a model of ours.", show_default=False)],
     name: Annotated[str | None, typer.Option(help="Name of the model; by default that of the file.")] = DEFAULTS.name,
     licence: Annotated[str, typer.Option(help="Licence of the weights, for the card.")] = DEFAULTS.licence,
     mpp: Annotated[float, typer.Option(help="um per pixel that it was trained at.")] = DEFAULTS.mpp,
@@ -41,11 +41,11 @@ def import_model(
     ] = DEFAULTS.threshold,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a model of that name.")] = DEFAULTS.overwrite,
 ) -> None:
-    """Make a model of your own from a checkpoint of a PyTorch port; code in the file is never run."""
+    """Put a checkpoint of a PyTorch port, or a model that was trained here, among your own; code in the file is never run."""
     from nuclick_qp.model.cards import user_models_folder
     from nuclick_qp.model.foreign import import_checkpoint
 
     options = ImportOptions(name=name, licence=licence, mpp=mpp, patch_px=patch, threshold=threshold, overwrite=overwrite)
     card = import_checkpoint(file, options)
     say(f"{user_models_folder() / card.name}.json ({card.parameters:,} parameters, sha256 {card.sha256[:12]})")
-    say(f"use it: nuclick-qp run PROJECT --points {card.name}")
+    say(f"use it: nuclick-qp run PROJECT --{card.prompt}s {card.name}")

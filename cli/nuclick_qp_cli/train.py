@@ -17,7 +17,7 @@ def train(
     config: Annotated[Path, typer.Argument(help="TOML file; see examples/training.", show_default=False)],
     data: Annotated[Path, typer.Option(help="Folder that the folders in the configuration are relative to.", show_default=False)],
     out: Annotated[Path, typer.Option(help="Folder for checkpoint, log and weights; a stopped run in it continues.", show_default=False)],
-    init: Annotated[str | None, typer.Option(help="Model to start from: its name, or the path of its card (NAME.json).")] = DEFAULTS.init,
+    init: Annotated[str | None, typer.Option(help="Model to start from: name, or path of its card, weights or folder.")] = DEFAULTS.init,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
     workers: Annotated[int, typer.Option(help="Processes that make training patches.", min=0)] = 1,
 ) -> None:

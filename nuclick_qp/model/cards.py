@@ -1,6 +1,7 @@
 """A model's facts: what it is for, at which resolution, where it comes from, how good it is."""
 
 import importlib.resources
+import logging
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -11,8 +12,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from nuclick_qp.errors import ModelNotFoundError, OptionError, WeightsError
 from nuclick_qp.model.network_settings import NetworkSettings
-from nuclick_qp.storage.plain_files import LARGEST_SMALL_FILE, is_file, read_file
+from nuclick_qp.plain_text import listed
+from nuclick_qp.storage.plain_files import LARGEST_SMALL_FILE, is_file, is_folder, read_file
 
+logger = logging.getLogger(__name__)
+
+WEIGHTS_SUFFIX = ".safetensors"
 FOLDER_VARIABLE = "NUCLICK_MODELS"  # environment variable: where the user's own models are
 
 
@@ -37,15 +42,15 @@ class Card(BaseModel):
         Steps, seed, data and commit of the training; figures on test data, by data set.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     card_version: Literal[1] = 1
     name: str
     description: str
     prompt: Literal["point", "line"]
-    mpp: float = Field(gt=0)
-    patch_px: int = Field(gt=0, multiple_of=32)
-    click_radius_px: float = Field(default=0.0, ge=0)
+    mpp: float = Field(ge=0.01, le=100)
+    patch_px: int = Field(gt=0, le=2048, multiple_of=32)
+    click_radius_px: float = Field(default=0.0, ge=0, le=2048)
     threshold: float = Field(default=0.5, gt=0, lt=1)
     min_object_px: int = Field(default=50, ge=0)
     max_hole_px: int = Field(default=0, ge=0)
@@ -100,8 +105,14 @@ def list_card_paths(folder: Path | None = None) -> list[Path]:
 
 
 def list_cards(folder: Path | None = None) -> list[Card]:
-    """Read all cards of a folder, by name (default: those of the package, then the user's)."""
-    return [read_card(path) for path in list_card_paths(folder)]
+    """Read all cards of a folder, by name (default: those of the package, then the user's); what is none is told and skipped."""
+    cards = []
+    for path in list_card_paths(folder):
+        try:
+            cards.append(read_card(path))
+        except WeightsError as err:
+            logger.warning("%s", err)
+    return cards
 
 
 def find_card(name: str, folder: Path | None = None) -> tuple[Card, Path]:
@@ -110,8 +121,8 @@ def find_card(name: str, folder: Path | None = None) -> tuple[Card, Path]:
     Parameters
     ----------
     name
-        Name of a model in the folder, or the path of a card (``runs/mine/NAME.json``) that has its
-        weights beside it.
+        Name of a model in the folder; or the path of its card (``runs/mine/NAME.json``), of the weights
+        beside it (``NAME.safetensors``), or of a folder that holds one model.
     folder
         Where to look; by default in the package, and then in the user's folder.
 
@@ -121,13 +132,31 @@ def find_card(name: str, folder: Path | None = None) -> tuple[Card, Path]:
         If no model has this name; the message lists those that there are.
     """
     folders = _folders(folder)
-    places = [Path(name)] if name.endswith(".json") else [place / f"{Path(name).name}.json" for place in folders]
-    path = next((place for place in places if is_file(place)), None)
+    named = [place / f"{name}.json" for place in folders] if Path(name).name == name else []
+    path = next((place for place in named if is_file(place)), None) or card_at(Path(name))
     if path is None:
-        known = ", ".join(card.stem for card in list_card_paths(folder)) or "none"
+        known = listed([card.stem for card in list_card_paths(folder)]) if list_card_paths(folder) else "none"
         where = " or ".join(map(str, folders))
-        raise ModelNotFoundError(f"there is no model {name!r} in {where}; choose one of: {known}, or give the path of a card (NAME.json)")
-    return read_card(path), path.with_suffix(".safetensors")
+        remedy = "or give the path of a model: its card (NAME.json), its weights (NAME.safetensors) or its folder"
+        raise ModelNotFoundError(f"there is no model {name!r} in {where}; choose one of: {known}, {remedy}")
+    return read_card(path), path.with_suffix(WEIGHTS_SUFFIX)
+
+
+def card_at(path: Path) -> Path | None:
+    """Give the card of the model that a path means: a card, the weights beside one, or the folder of one; None where there is none.
+
+    Raises
+    ------
+    ModelNotFoundError
+        If the folder holds several models; the message lists them.
+    """
+    if is_folder(path):
+        cards = [card for card in sorted(path.glob("*.json")) if is_file(card.with_suffix(WEIGHTS_SUFFIX))]
+        if len(cards) > 1:
+            raise ModelNotFoundError(f"{path} holds {len(cards)} models; name the card of one of them: {listed([c.name for c in cards])}")
+        return cards[0] if cards else None
+    card = path.with_suffix(".json") if path.suffix == WEIGHTS_SUFFIX else path
+    return card if card.suffix == ".json" and is_file(card) else None
 
 
 def read_card(path: Path) -> Card:

@@ -1,6 +1,7 @@
 """Weights on disk: safetensors with a checksum in the card. Loading never runs code from a file."""
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor
 from nuclick_qp.errors import WeightsError
 from nuclick_qp.model.cards import Card
 from nuclick_qp.model.network import NuClickNet
+from nuclick_qp.plain_text import listed
 from nuclick_qp.storage.atomic import write_atomically
 from nuclick_qp.storage.plain_files import read_file
 
@@ -50,16 +52,26 @@ def load_network(card: Card, path: Path) -> NuClickNet:
     found = hashlib.sha256(data).hexdigest()
     if found != card.sha256:
         raise WeightsError(f"{path} has checksum {found[:12]}, its card says {card.sha256[:12]}; {REMEDY}")
-    net = NuClickNet(card.network)
     try:
-        tensors = {key: tensor.float() for key, tensor in load(data).items()}
-        missing, unexpected = net.load_state_dict(tensors, strict=False)
+        tensors = load(data)
     except (SafetensorError, RuntimeError) as err:
         raise WeightsError(f"{path} does not hold the network of its card ({err}); {REMEDY}") from err
-    missing = [key for key in missing if not key.endswith("num_batches_tracked")]
-    if missing or unexpected:
-        raise WeightsError(f"{path} does not hold the network of its card (missing {missing[:3]}, unexpected {unexpected[:3]})")
+    _refuse_other_network(card, path, tensors)
+    net = NuClickNet(card.network)
+    net.load_state_dict({key: tensor.float() for key, tensor in tensors.items()}, strict=False)
     return net.eval()
+
+
+def _refuse_other_network(card: Card, path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Compare tensors with those of a network that takes no memory: a card can ask for many gigabytes."""
+    with torch.device("meta"):
+        wanted = {key: tensor.shape for key, tensor in NuClickNet(card.network).state_dict().items()}
+    found = {key: tensor.shape for key, tensor in tensors.items()}
+    other = {key for key in wanted.keys() | found.keys() if wanted.get(key) != found.get(key)}
+    other = {key for key in other if not key.endswith("num_batches_tracked")}
+    if other:
+        what = f"{listed(sorted(other), most=3)}: missing, superfluous or of another shape"
+        raise WeightsError(f"{path} does not hold the network of its card ({what}); {REMEDY}")
 
 
 def _fits_half(tensor: Tensor) -> bool:

@@ -21,8 +21,17 @@ from safetensors.torch import load as load_safetensors
 from torch import Tensor
 
 from nuclick_qp.errors import OptionError, WeightsError
-from nuclick_qp.model.cards import Card, list_card_paths, user_models_folder, weights_folder
-from nuclick_qp.model.checkpoints import save_weights
+from nuclick_qp.model.cards import (
+    FOLDER_VARIABLE,
+    WEIGHTS_SUFFIX,
+    Card,
+    card_at,
+    list_card_paths,
+    read_card,
+    user_models_folder,
+    weights_folder,
+)
+from nuclick_qp.model.checkpoints import load_network, save_weights
 from nuclick_qp.model.import_options import ImportOptions
 from nuclick_qp.model.network import NuClickNet, count_parameters
 from nuclick_qp.model.network_settings import NetworkSettings
@@ -32,6 +41,7 @@ from nuclick_qp.storage.plain_files import is_there, read_file
 PORTS = "tiatoolbox and nuclick_torch"
 PORTS_MS3_DILATION: Literal[2] = 2
 PORTS_MIN_OBJECT_PX, PORTS_MAX_HOLE_PX = 10, 30  # of their post-processing
+STATED_BY_CARDS = {"licence": "licence", "mpp": "mpp", "patch": "patch_px", "threshold": "threshold"}  # options, and their fields
 WRAPPERS = ("state_dict", "model_state_dict", "model", "net")  # keys under which training scripts put a state dict
 PARALLEL_PREFIX = "module."  # of torch.nn.DataParallel
 
@@ -74,22 +84,25 @@ def import_checkpoint(path: Path, options: ImportOptions | None = None, *, folde
     ----------
     path
         State dict stored by ``torch.save`` or as safetensors; it may lie under one of `WRAPPERS` and
-        its keys may start with ``module.``.
+        its keys may start with ``module.``. Or a model of ours: its card, its weights or its folder.
     folder
         Where NAME.json and NAME.safetensors go; by default the folder of the user's models.
 
     Raises
     ------
     OptionError
-        If the name is taken, or is none.
+        If the name is taken, or is none, or options contradict the card of a model of ours.
     WeightsError
         If the file cannot be read, is damaged, holds more than tensors or another network, or if the
         folder cannot be written.
     """
     options = options or ImportOptions()
-    options = replace(options, name=path.stem) if options.name is None else options
+    own = card_at(path)
+    options = replace(options, name=(own or path).stem) if options.name is None else options
     target = (folder or user_models_folder()) / f"{options.name}.safetensors"
-    _check_free(target, path, overwrite=options.overwrite)
+    _check_free(target, own.with_suffix(WEIGHTS_SUFFIX) if own else path, overwrite=options.overwrite)
+    if own is not None:
+        return _copy_own(own, target, options)
     try:
         data = read_file(path)
     except OSError as err:
@@ -207,6 +220,22 @@ def _take(tensor: Tensor, shape: torch.Size, key: str, source: Path) -> Tensor:
     return tensor.float()
 
 
+def _copy_own(path: Path, target: Path, options: ImportOptions) -> Card:
+    """Copy a model of ours: its card already says what the options say about one of others."""
+    stated = [f"--{name}" for name, told in STATED_BY_CARDS.items() if getattr(options, told) != getattr(ImportOptions(), told)]
+    if stated:
+        raise OptionError(f"{path} states what {' and '.join(stated)} would say; leave {'it' if len(stated) == 1 else 'them'} out")
+    card = read_card(path).model_copy(update={"name": target.stem})
+    load_network(card, path.with_suffix(WEIGHTS_SUFFIX))  # they are whole, and those of the card
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(target, read_file(path.with_suffix(WEIGHTS_SUFFIX)))
+        write_atomically(target.with_suffix(".json"), (card.model_dump_json(indent=2) + "\n").encode())
+    except OSError as err:
+        raise _unwritable(target, err) from err
+    return card
+
+
 def _store(net: NuClickNet, target: Path, options: ImportOptions, origin: dict[str, str]) -> Card:
     """Write weights, then card: a card without its weights never comes to be."""
     try:
@@ -228,5 +257,9 @@ def _store(net: NuClickNet, target: Path, options: ImportOptions, origin: dict[s
         )
         write_atomically(target.with_suffix(".json"), (card.model_dump_json(indent=2) + "\n").encode())
     except OSError as err:
-        raise WeightsError(f"{target} cannot be written ({err.strerror}); name another folder with NUCLICK_MODELS") from err
+        raise _unwritable(target, err) from err
     return card
+
+
+def _unwritable(target: Path, err: OSError) -> WeightsError:
+    return WeightsError(f"{target} cannot be written ({err.strerror}); name another folder with {FOLDER_VARIABLE}")

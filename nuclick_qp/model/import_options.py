@@ -1,6 +1,5 @@
 """What only the user can say about a checkpoint that others made."""
 
-import math
 import re
 from dataclasses import dataclass
 
@@ -45,10 +44,10 @@ class ImportOptions:
     def __post_init__(self) -> None:
         if self.name is not None:
             _check_name(self.name)
-        if not (math.isfinite(self.mpp) and self.mpp > 0):
-            raise OptionError(f"a model works at some um per pixel above 0, not at {self.mpp:g}; correct --mpp")
-        if self.patch_px <= 0 or self.patch_px % 32:
-            raise OptionError(f"the side of a patch is a multiple of 32 px, not {self.patch_px}; correct --patch")
+        if not 0.01 <= self.mpp <= 100:
+            raise OptionError(f"a model works at 0.01 to 100 um per pixel, not at {self.mpp:g}; correct --mpp")
+        if not 0 < self.patch_px <= 2048 or self.patch_px % 32:
+            raise OptionError(f"the side of a patch is a multiple of 32 px up to 2048, not {self.patch_px}; correct --patch")
         if not 0 < self.threshold < 1:
             raise OptionError(f"a threshold lies between 0 and 1, not at {self.threshold:g}; correct --threshold")
 

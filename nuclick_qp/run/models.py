@@ -63,7 +63,7 @@ def name_models(
     Parameters
     ----------
     points, lines
-        Names of models, or paths of cards; None is the shipped one.
+        Names of models, or paths of their cards, weights or folders; None is the shipped one.
     device
         ``auto``, ``cpu``, ``cuda``, ``cuda:1`` or ``mps``.
     left_out

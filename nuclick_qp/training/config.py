@@ -243,8 +243,8 @@ class TrainingRun:
     workers
         Processes that make batches beside the training.
     init
-        Model whose weights the run starts from: its name, or the path of its card (NAME.json); None
-        starts from random ones.
+        Model whose weights the run starts from: its name, or the path of its card, weights or folder;
+        None starts from random ones.
     """
 
     data: Path

@@ -20,6 +20,7 @@ from nuclick_qp.model.devices import choose_device, choose_precision
 from nuclick_qp.model.network import NuClickNet
 from nuclick_qp.stopping import hold_back_stops, ignore_stops
 from nuclick_qp.storage.atomic import make_folder
+from nuclick_qp.storage.locks import hold
 from nuclick_qp.training.augment import augment_colours
 from nuclick_qp.training.config import TrainingConfig, TrainingRun
 from nuclick_qp.training.finish import finish
@@ -84,18 +85,19 @@ def train(
     if first is not None:
         state.begin_with(first)
     checkpoint = run.out / "checkpoint.pt"
-    if checkpoint.exists():
-        state.restore(checkpoint)
-    log = TrainingLog(run.out, name=config.name)
-    log.drop_after(state.step)
-    with hold_back_stops() as stopped:
-        _run_steps(state, run, (training, validation), log=log, on_step=on_step, stopped=stopped)
-        state.store(checkpoint)
-    if stopped():
-        raise KeyboardInterrupt
-    if first is not None:
-        move_towards(state.average, first.to(state.device), share=config.init_share)
-    return finish(state.average, config, run.out, start=start)
+    with hold(checkpoint, name=f"the training in {run.out}"):  # two in one folder would mix their checkpoints
+        if checkpoint.exists():
+            state.restore(checkpoint)
+        log = TrainingLog(run.out, name=config.name)
+        log.drop_after(state.step)
+        with hold_back_stops() as stopped:
+            _run_steps(state, run, (training, validation), log=log, on_step=on_step, stopped=stopped)
+            state.store(checkpoint)
+        if stopped():
+            raise KeyboardInterrupt
+        if first is not None:
+            move_towards(state.average, first.to(state.device), share=config.init_share)
+        return finish(state.average, config, run.out, start=start)
 
 
 def _read_start(name: str | None, config: TrainingConfig) -> tuple[Card | None, NuClickNet | None]:

@@ -1,6 +1,7 @@
 """Tests of `nuclick_qp.model.cards` and `nuclick_qp.model.checkpoints`."""
 
 import hashlib
+import json
 import os
 import pickle
 import re
@@ -109,7 +110,7 @@ def test_unknown_model_lists_those_there_are(stored: tuple[NuClickNet, Card, Pat
     folder = stored[2].parent
 
     assert find_card("small", folder)[0].name == "small"
-    with pytest.raises(ModelNotFoundError, match="choose one of: small"):
+    with pytest.raises(ModelNotFoundError, match="choose one of: 'small'"):
         find_card("smal", folder)
 
 
@@ -212,3 +213,73 @@ def test_a_name_that_no_file_can_have_is_an_unknown_model() -> None:
     """As any other name that is mistyped."""
     with pytest.raises(ModelNotFoundError, match="there is no model"):
         find_card("n" * 300)
+
+
+@pytest.mark.parametrize("named", ["small.json", "small.safetensors", ""])
+def test_a_model_goes_by_its_card_its_weights_or_its_folder(stored: tuple[NuClickNet, Card, Path], named: str) -> None:
+    """Whichever of them a user points at; other JSON files in the folder are none."""
+    _, card, path = stored
+    (path.parent / "notes.json").write_text("{}")
+
+    assert find_card(str(path.parent / named)) == (card, path)
+
+
+def test_a_folder_of_several_models_is_told_with_their_names(stored: tuple[NuClickNet, Card, Path]) -> None:
+    """Which is meant, only the user knows."""
+    _, _, path = stored
+    for suffix in (".json", ".safetensors"):
+        path.with_name(f"other{suffix}").write_bytes(path.with_suffix(suffix).read_bytes())
+
+    with pytest.raises(ModelNotFoundError, match=r"holds 2 models.*'other\.json', 'small\.json'"):
+        find_card(str(path.parent))
+
+
+def test_a_name_is_looked_up_before_a_folder_of_that_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder `nuclei` in the place where somebody works changes nothing; the way to a model that is not there is no name."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "nuclei").mkdir()
+
+    assert find_card("nuclei")[1].parent == weights_folder()
+    with pytest.raises(ModelNotFoundError, match="its folder"):
+        find_card("gone/nuclei")
+
+
+def test_one_broken_card_hides_no_other_model(
+    own_models: Path, stored: tuple[NuClickNet, Card, Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is told, and all others can be listed and used."""
+    card = stored[1]
+    own_models.mkdir()
+    (own_models / "broken.json").write_text("{")
+    (own_models / "small.json").write_text(card.model_dump_json())
+
+    assert "small" in [one.name for one in list_cards()]
+    assert "broken.json is not a model card" in caplog.text
+    assert find_card("small")[0] == card
+
+
+@pytest.mark.parametrize(
+    "change", [{"mpp": 1e308}, {"mpp": 1e-9}, {"patch_px": 32 * 10**9}, {"click_radius_px": 1e9}, {"network": {"width": 0}}]
+)
+def test_cards_that_no_network_can_follow_are_refused(tmp_path: Path, change: dict[str, object]) -> None:
+    """Before anything is computed from them."""
+    content = json.loads(make_card().model_dump_json())
+    for key, value in change.items():
+        content[key] = {**content[key], **value} if isinstance(value, dict) else value
+    (tmp_path / "odd.json").write_text(json.dumps(content))
+
+    with pytest.raises(WeightsError, match=r"odd\.json is not a model card"):
+        read_card(tmp_path / "odd.json")
+
+
+def test_a_card_of_a_huge_network_takes_no_memory(stored: tuple[NuClickNet, Card, Path]) -> None:
+    """Width 4 would be a thousand million parameters; the weights beside it tell before one of them is made."""
+    resource = pytest.importorskip("resource")
+    _, card, path = stored
+    huge = card.model_copy(update={"network": card.network.model_copy(update={"width": 4.0})})
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+    with pytest.raises(WeightsError, match="does not hold the network of its card"):
+        load_network(huge, path)
+
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000  # kB; the network has 4,000,000

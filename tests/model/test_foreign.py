@@ -15,9 +15,10 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from fakes import make_card
 from nuclick_qp.errors import OptionError, WeightsError
-from nuclick_qp.model.cards import Card, find_card, list_cards
-from nuclick_qp.model.checkpoints import load_network
+from nuclick_qp.model.cards import Card, find_card, list_cards, read_card
+from nuclick_qp.model.checkpoints import load_network, save_weights
 from nuclick_qp.model.foreign import BLOCKS, convert, foreign_key, import_checkpoint, read_tensors
 from nuclick_qp.model.import_options import ImportOptions
 from nuclick_qp.model.network import NuClickNet
@@ -339,3 +340,40 @@ def test_command_refuses_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert (code, out, err.count("\n")) == (3, "", 1)
     assert str(tmp_path / "bad.pth") in err
     assert not (tmp_path / "mark").exists()
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    """Store a small model of ours, as a training does, and give its card."""
+    net = NuClickNet(NetworkSettings(width=0.07)).eval()
+    path = tmp_path / "run" / "mine.json"
+    path.parent.mkdir()
+    card = make_card(name="mine", mpp=0.5, prompt="line", network=net.settings, sha256=save_weights(net, path.with_suffix(".safetensors")))
+    path.write_text(card.model_dump_json())
+    return path
+
+
+@pytest.mark.parametrize("named", ["mine.json", "mine.safetensors", ""])
+def test_a_model_of_ours_is_imported_as_it_is(own: Path, tmp_path: Path, named: str) -> None:
+    """Card and weights are copied, whichever is named; only the name may be another."""
+    card = import_checkpoint(own.parent / named, ImportOptions(name="again"), folder=tmp_path / "models")
+
+    assert card == read_card(own).model_copy(update={"name": "again"})
+    assert find_card("again", tmp_path / "models")[0] == card
+    load_network(card, tmp_path / "models" / "again.safetensors")
+    assert import_checkpoint(own.parent / named, folder=tmp_path / "models").name == "mine"
+
+
+def test_what_the_card_of_a_model_of_ours_states_is_not_stated_again(own: Path, tmp_path: Path) -> None:
+    """Nothing that a user says is passed over."""
+    with pytest.raises(OptionError, match="--licence and --mpp would say; leave them out"):
+        import_checkpoint(own, ImportOptions(mpp=0.4, licence="mine"), folder=tmp_path / "models")
+
+
+def test_a_damaged_model_of_ours_is_not_imported(own: Path, tmp_path: Path) -> None:
+    """And nothing is written."""
+    own.with_suffix(".safetensors").write_bytes(b"damaged")
+
+    with pytest.raises(WeightsError, match="checksum"):
+        import_checkpoint(own, folder=tmp_path / "models")
+    assert not (tmp_path / "models").exists()

@@ -8,6 +8,8 @@ import os
 import signal
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from skimage.draw import disk
 from nuclick_qp.errors import LabelsError, NuClickError, OptionError, TrainingDataError, WeightsError, WriteRefusedError
 from nuclick_qp.model.cards import read_card
 from nuclick_qp.model.checkpoints import load_network
+from nuclick_qp.storage.locks import hold
 from nuclick_qp.training import loop
 from nuclick_qp.training.augment import augment_colours
 from nuclick_qp.training.config import Augmentation, TrainingConfig, TrainingRun, read_config
@@ -513,3 +516,17 @@ def test_an_output_folder_that_is_a_file_is_told_before_images_are_read(tmp_path
     with pytest.raises(WriteRefusedError, match="choose another folder for --out"):
         train(_config(), TrainingRun(tmp_path / "nothing", tmp_path / "out", workers=0))
     assert (tmp_path / "out").read_text() == "mine"
+
+
+def test_two_trainings_in_one_folder_wait_for_each_other(data: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The second goes on from what the first has left, and says what it waits for."""
+    run = TrainingRun(data, tmp_path / "out", workers=0)
+    run.out.mkdir()
+    with ThreadPoolExecutor() as pool, hold(run.out / "checkpoint.pt"):
+        second = pool.submit(train, _config(), run)
+        until = time.monotonic() + 120
+        while "waiting for" not in caplog.text and not second.done() and time.monotonic() < until:
+            time.sleep(0.05)
+        assert "waiting for another run on the training in" in caplog.text
+        assert not (run.out / "log.csv").exists()
+    assert second.result(timeout=300).name == "discs"
