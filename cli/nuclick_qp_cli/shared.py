@@ -60,7 +60,7 @@ DEFAULT_CLASSES = ",".join(DEFAULTS.classes)
 ProjectArgument = Annotated[Path, typer.Argument(help="The project.qpproj file, or its folder.", show_default=False)]
 ImagesOption = Annotated[str, typer.Option(help="Only images whose name matches this glob.")]
 PromptClassesOption = Annotated[str, typer.Option(help="Only prompts of these classes, separated by commas.")]
-PointsOption = Annotated[str, typer.Option(help="Model for points: its name, or the path of its card, weights or folder; 'none' leaves them out.")]
+PointsOption = Annotated[str, typer.Option(help="Model for points: name, or path of its card, weights or folder; 'none' leaves them out.")]
 LinesOption = Annotated[str, typer.Option(help="Model for lines, named as for points; 'none' leaves them out.")]
 EngineOption = Annotated[Engine, typer.Option(help="What reads and writes the project.")]
 ImageRootOption = Annotated[Path | None, typer.Option(help="Folder to search for slides that have moved.")]
