@@ -10,6 +10,7 @@ NuClickError
 │   ├── SlideNotFoundError           (also FileNotFoundError)
 │   ├── UnreadableSlideError
 │   ├── SlideSizeMismatchError       the file is not the image that the project describes
+│   ├── FluorescenceError            not what the models are for
 │   └── NoPixelSizeError
 ├── PromptError                      points or lines that cannot be used (NaN, broken GeoJSON)
 ├── ModelError
@@ -64,6 +65,10 @@ class UnreadableSlideError(SlideError):
 
 class SlideSizeMismatchError(SlideError):
     """Width or height of the file differ from those in the project."""
+
+
+class FluorescenceError(SlideError):
+    """The image is, or looks like, fluorescence."""
 
 
 class NoPixelSizeError(SlideError):

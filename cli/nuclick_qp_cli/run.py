@@ -18,6 +18,7 @@ from nuclick_qp_cli.shared import (
     Engine,
     EngineOption,
     EventsOption,
+    ForceOption,
     ImageRootOption,
     ImagesOption,
     KindOption,
@@ -46,6 +47,7 @@ def run(
     engine: EngineOption = Engine.AUTO,
     image_root: ImageRootOption = DEFAULTS.image_root,
     mpp: Annotated[float | None, typer.Option(help="um per pixel where neither project nor slide say it.", min=1e-3)] = DEFAULTS.mpp,
+    force: ForceOption = DEFAULTS.force,
     device: DeviceOption = "auto",
     batch_size: BatchSizeOption = DEFAULTS.segment.batch_size,
     tta: TtaOption = DEFAULTS.segment.tta,
@@ -63,18 +65,10 @@ def run(
 
     models, left_out = choose_models(points=points, lines=lines, device=device)
     options = RunOptions(
-        images=images,
-        classes=split_names(classes),
-        left_out=left_out,
-        kind=kind.value if kind else None,
-        image_root=image_root,
-        mpp=mpp,
-        overwrite=overwrite.value,
-        prune=prune,
-        dry_run=dry_run,
-        geojson=geojson,
+        images=images, classes=split_names(classes), left_out=left_out, kind=kind.value if kind else None, image_root=image_root,
+        mpp=mpp, force=force, overwrite=overwrite.value, prune=prune, dry_run=dry_run, geojson=geojson,
         segment=SegmentOptions(batch_size=batch_size, tta=tta),
-    )
+    )  # fmt: skip
     with (
         hold_back_stops() as stopped,
         open_project(project, engine=engine.value) as opened,

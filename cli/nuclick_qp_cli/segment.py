@@ -15,6 +15,7 @@ from nuclick_qp_cli.shared import (
     BatchSizeOption,
     DeviceOption,
     DryRunOption,
+    ForceOption,
     KindOption,
     LinesOption,
     OverwriteChoice,
@@ -41,6 +42,7 @@ def segment(
     lines: LinesOption = DEFAULT_MODEL,
     kind: KindOption = None,
     mpp: Annotated[float | None, typer.Option(help="um per pixel, where the file does not say it.", min=1e-3)] = DEFAULTS.mpp,
+    force: ForceOption = DEFAULTS.force,
     device: DeviceOption = "auto",
     batch_size: BatchSizeOption = DEFAULTS.segment.batch_size,
     tta: TtaOption = DEFAULTS.segment.tta,
@@ -56,15 +58,9 @@ def segment(
 
     models, left_out = choose_models(points=points, lines=lines, device=device)
     options = RunOptions(
-        classes=split_names(classes),
-        left_out=left_out,
-        kind=kind.value if kind else None,
-        mpp=mpp,
-        overwrite=overwrite.value,
-        prune=prune,
-        dry_run=dry_run,
-        segment=SegmentOptions(batch_size=batch_size, tta=tta),
-    )
+        classes=split_names(classes), left_out=left_out, kind=kind.value if kind else None, mpp=mpp, force=force,
+        overwrite=overwrite.value, prune=prune, dry_run=dry_run, segment=SegmentOptions(batch_size=batch_size, tta=tta),
+    )  # fmt: skip
     with hold_back_stops() as stopped, show_progress(stopped) as progress:
         report = segment_file(
             slide, prompts, output, predictors=models, options=options, progress=progress, is_cropped=not no_crop

@@ -84,6 +84,7 @@ TtaOption = Annotated[
     bool, typer.Option("--tta", help="Average over several views of each patch: better, and four to five times the work.")
 ]
 EventsOption = Annotated[bool, typer.Option("--events", help="Tell progress as lines of JSON on stderr, for programs.")]
+ForceOption = Annotated[bool, typer.Option("--force", help="Segment images that are, or look like, fluorescence, too.")]
 ReportJsonOption = Annotated[bool, typer.Option("--json", help="Print the report as one JSON object.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 

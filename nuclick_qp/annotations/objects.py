@@ -99,6 +99,8 @@ class EntryContent:
         Centroids of the detections and cells that are not ours, with their planes.
     fingerprint
         Identity of the files as they were read; `write` refuses when they have changed since.
+    image_type
+        What QuPath was told of the stain, ``FLUORESCENCE`` and the like; None when nothing is said.
     """
 
     prompts: tuple[Prompt, ...]
@@ -106,6 +108,7 @@ class EntryContent:
     results: tuple[EarlierResult, ...] = ()
     neighbours: tuple[tuple[XY, Plane], ...] = ()
     fingerprint: str = ""
+    image_type: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -26,6 +26,7 @@ from nuclick_qp.qupath.folder.side_files import ClassColour, add_classes, listed
 from nuclick_qp.qupath.javastream.nodes import collector_paused
 from nuclick_qp.qupath.protocol import ImageEntry
 from nuclick_qp.qupath.qpdata.data_file import Edited
+from nuclick_qp.qupath.qpdata.image_type import image_type_in
 from nuclick_qp.qupath.qpdata.new_file import new_data_file
 from nuclick_qp.stopping import never
 from nuclick_qp.storage.guarded import content_of, qupath_backup_of, replace_data_file
@@ -89,7 +90,8 @@ class FolderProject(ABC):
         if data is None:
             return EntryContent((), fingerprint=fingerprint_of(None))
         with collector_paused():
-            return sort_objects(self.objects_in(data, entry), fingerprint=fingerprint_of(data))
+            content = sort_objects(self.objects_in(data, entry), fingerprint=fingerprint_of(data))
+        return replace(content, image_type=image_type_in(data))
 
     def read_closed_objects(self, entry: ImageEntry, kinds: Collection[ObjectKind] = OBJECT_KINDS) -> tuple[ClosedObject, ...]:
         """Read closed annotations, detections and cells of one image; none when it was never saved.

@@ -12,6 +12,7 @@ from nuclick_qp.formats.asap import writing as asap_writing
 from nuclick_qp.formats.geojson import reading as geojson_reading
 from nuclick_qp.formats.geojson import writing as geojson_writing
 from nuclick_qp.kinds import Overwrite
+from nuclick_qp.run.fluorescence import refuse_fluorescence
 from nuclick_qp.run.models import Models, models_of
 from nuclick_qp.run.report import RunReport, make_report, nothing_to_do, report_image
 from nuclick_qp.run.results import changes_of, to_objects
@@ -58,7 +59,7 @@ def segment_file(
     PromptError
         If the file holds no prompts that the options leave in, or cannot be read.
     SlideError
-        If the image cannot be read or has no pixel size.
+        If the image cannot be read, has no pixel size, or is fluorescence.
     WriteRefusedError
         If the output cannot be written.
     """
@@ -79,6 +80,8 @@ def segment_file(
             raise PromptError(nothing_to_do(prompts_path, 1, options))
         progress.start_image(ImageStart(slide_path.name, len(plan.todo)))
         mpp = resolve_mpp(project=None, slide=slide.mpp, option=options.mpp, source=str(slide_path))
+        if not options.force:
+            refuse_fluorescence(slide, plan.todo, mpp=mpp, image_type=content.image_type)
         loaded = models.load() if plan.todo else {}
         done = segment_by_plane(
             plan.todo, slide, content=content, predictors=loaded, mpp=mpp, options=options.segment, progress=progress

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 from nuclick_qp.annotations.objects import Changes, EntryContent, ResultObject
 from nuclick_qp.errors import PromptError
 from nuclick_qp.formats.geojson.writing import write_objects
+from nuclick_qp.prompts import Outline
 from nuclick_qp.qupath.choosing import choose_images, file_stem
 from nuclick_qp.qupath.image_by_image import work_or_error
 from nuclick_qp.qupath.locate import SlidePlaces
 from nuclick_qp.qupath.open_image import open_image
 from nuclick_qp.qupath.protocol import ImageEntry, Project
+from nuclick_qp.run.fluorescence import refuse_fluorescence
 from nuclick_qp.run.models import Models, models_of
 from nuclick_qp.run.report import (
     RECORD_FOLDER,
@@ -150,24 +152,33 @@ def _work_on_image(job: _Job, content: EntryContent, plan: Plan, *, since: float
     outlines = list(plan.settled)
     objects: tuple[ResultObject, ...] = ()
     if plan.todo:
-        from nuclick_qp.run.image import segment_by_plane  # noqa: PLC0415  # loads torch: nothing to do, nothing to load
-
-        with open_image(job.entry, job.places) as slide:
-            mpp = resolve_mpp(project=job.entry.mpp, slide=slide.mpp, option=job.options.mpp, source=str(slide.path))
-            outlines += segment_by_plane(
-                plan.todo,
-                slide,
-                content=content,
-                predictors=job.models.load(),
-                mpp=mpp,
-                options=job.options.segment,
-                progress=job.progress,
-            )
+        found, mpp = _segment(job, content, plan)
+        outlines += found
         objects = to_objects(outlines, job.options, cards=job.models.cards, stated_mpp=job.stated_mpp, mpp=mpp)
     changes = changes_of(content, plan, objects, job.options)
     later = None if job.options.dry_run else _write(job, content, changes)
     error = None if later is None else f"the outlines are in the project, but: {later}"
     return report_image(job.entry.name, outlines, content=content, plan=plan, changes=changes, error=error, since=since)
+
+
+def _segment(job: _Job, content: EntryContent, plan: Plan) -> tuple[list[Outline], float]:
+    """Segment what is to be done in one image; give the outlines, and the pixel size that held."""
+    from nuclick_qp.run.image import segment_by_plane  # noqa: PLC0415  # loads torch: nothing to do, nothing to load
+
+    with open_image(job.entry, job.places) as slide:
+        mpp = resolve_mpp(project=job.entry.mpp, slide=slide.mpp, option=job.options.mpp, source=str(slide.path))
+        if not job.options.force:
+            refuse_fluorescence(slide, plan.todo, mpp=mpp, image_type=content.image_type)
+        done = segment_by_plane(
+            plan.todo,
+            slide,
+            content=content,
+            predictors=job.models.load(),
+            mpp=mpp,
+            options=job.options.segment,
+            progress=job.progress,
+        )
+    return done, mpp
 
 
 def _write(job: _Job, content: EntryContent, changes: Changes) -> Exception | None:

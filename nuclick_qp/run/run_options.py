@@ -29,6 +29,8 @@ class RunOptions:
         Folder to search for slides that are not where the project says.
     mpp
         Micrometres per pixel of images for which neither project nor file say it.
+    force
+        Segment images that are, or look like, fluorescence, too.
     overwrite
         ``unedited`` segments prompts anew that have an outline of an earlier run, whatever made it;
         ``edited`` also those whose outline the user has changed.
@@ -49,6 +51,7 @@ class RunOptions:
     kind: ObjectKind | None = None
     image_root: Path | None = None
     mpp: float | None = None
+    force: bool = False
     overwrite: Overwrite = "none"
     prune: bool = False
     dry_run: bool = False
