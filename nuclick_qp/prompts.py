@@ -13,6 +13,7 @@ from nuclick_qp.errors import PromptError
 from nuclick_qp.kinds import PromptKind
 
 XY = tuple[float, float]
+IGNORED_ENDING = "*"  # QuPath's mark of classes that are no objects, such as Ignore* and Region*
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -76,6 +77,11 @@ class Prompt:
             ",".join(f"{x:.2f} {y:.2f}" for x, y in stroke) for stroke in strokes
         )
         return hashlib.sha256(text.encode()).hexdigest()[:20]
+
+    @property
+    def is_background(self) -> bool:
+        """Whether it marks what is not wanted: it has one of the classes that QuPath ignores, such as ``Ignore*``."""
+        return (self.class_name or "").endswith(IGNORED_ENDING)
 
     @property
     def anchor(self) -> XY:

@@ -90,7 +90,8 @@ class EntryContent:
     ----------
     prompts
         In the order of the hierarchy; each point of a multi-point annotation is one prompt, lines
-        that share a non-empty name and class on one plane are one prompt with several strokes.
+        that share a non-empty name and class on one plane are one prompt with several strokes. Clicks
+        on the background (`Prompt.is_background`) are among them.
     bad_prompts
         One line of text for each point or line that cannot be a prompt (NaN coordinates).
     results

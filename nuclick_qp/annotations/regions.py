@@ -11,10 +11,10 @@ from shapely import MultiPolygon, Polygon
 
 from nuclick_qp.errors import ProjectError
 from nuclick_qp.geometry import Window
+from nuclick_qp.prompts import IGNORED_ENDING
 
 Part = Literal["Training", "Validation"]
 REGION_CLASSES: tuple[Part, Part] = ("Training", "Validation")
-IGNORED_ENDING = "*"  # QuPath's mark of classes that are no objects, such as Ignore* and Region*
 LARGEST_REGION_PX = 50_000_000  # 150 MB of pixels and 200 MB of labels
 RECTANGLE_TOLERANCE = 1e-3  # share of its bounding box that a rectangle may lack, for rounding
 

@@ -40,7 +40,7 @@ class Plan:
 
 
 def plan_prompts(content: EntryContent, options: RunOptions, *, cards: Mapping[PromptKind, Card], stated_mpp: float | None) -> Plan:
-    """Sort the prompts of an image; those the user left out are in neither part.
+    """Sort the prompts of an image; those the user left out, and clicks on the background, are in neither part.
 
     A prompt is settled when no model is there for its kind, when another prompt at the same place
     came first, or when an outline of an earlier run stands for it. That stays, whatever model and
@@ -62,7 +62,8 @@ def plan_prompts(content: EntryContent, options: RunOptions, *, cards: Mapping[P
     turned: list[tuple[Prompt, EarlierResult]] = []
     differing = 0
     seen: set[str] = set()
-    for prompt in content.prompts:
+    wanted = [prompt for prompt in content.prompts if not prompt.is_background]
+    for prompt in wanted:
         key = prompt.key  # a hash, made anew at each call
         results = standing.get(key, ())
         if not _is_wanted(prompt, options):
@@ -80,7 +81,7 @@ def plan_prompts(content: EntryContent, options: RunOptions, *, cards: Mapping[P
             turned += [(prompt, result) for result in results[:1] if options.kind not in (None, result.kind)]
             differing += any((result.model, result.options) != ways[prompt.kind] for result in results)
         seen.add(key)
-    orphans = standing.keys() - {prompt.key for prompt in content.prompts}
+    orphans = standing.keys() - {prompt.key for prompt in wanted}
     return Plan(tuple(todo), tuple(settled), frozenset(orphans), tuple(turned), differing)
 
 

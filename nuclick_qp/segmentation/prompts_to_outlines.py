@@ -89,7 +89,7 @@ def _segment_each_object_once(
 ) -> dict[int, Outline]:
     """Give the outlines of the prompts of a scene, up to a stop; of prompts that mean one object the later ones are duplicates."""
     prompts, count = scene.prompts, len(scene.prompts)
-    everyone = [*prompts, *context]
+    everyone = [*prompts, *(prompt for prompt in context if not prompt.is_background)]
     pairs = close_pairs(everyone, within=CLOSE_SHARE * scene.predictor.card.patch_px * scene.scale)
     outlines = {
         pair.first: _duplicate(prompts[pair.first], everyone[pair.later])

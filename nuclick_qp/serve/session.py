@@ -158,6 +158,8 @@ class _Scene:
     @classmethod
     def of(cls, request: SegmentRequest) -> "_Scene":
         prompts = tuple(map(_to_prompt, request.prompts))
+        if any(prompt.is_background for prompt in prompts):
+            raise PromptError("a click on the background (class Ignore*) gets no outline; send it as context")
         chosen = {prompt.key for prompt in prompts}
         context = [prompt for prompt in map(_to_prompt, request.context) if prompt.key not in chosen]
         content = EntryContent(

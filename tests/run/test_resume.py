@@ -177,6 +177,13 @@ def test_classes_choose_prompts() -> None:
     assert _plan(TUMOR, STROMA, PLAIN, options=replace(OPTIONS, classes=("",))) == Plan((PLAIN,), ())
 
 
+def test_clicks_on_the_background_ask_for_no_outline() -> None:
+    """A point that became one leaves its outline behind, as a point that was deleted does."""
+    ignored = replace(STROMA, class_name="Ignore*")
+
+    assert _plan(TUMOR, ignored, results=(_done(STROMA),)) == Plan((TUMOR,), (), frozenset({STROMA.key}))
+
+
 def test_lines_without_a_model_are_reported_unless_left_out() -> None:
     """Nothing is dropped silently: only `none` makes a kind of prompt disappear."""
     plan = _plan(TUMOR, LINE)

@@ -187,6 +187,15 @@ def test_neighbours_and_context_are_excluded(draw_discs: DrawDiscs, recorder: tu
     assert _exclusion(net).tolist() == [[0, 34, 22], [0, 52, 42]]
 
 
+def test_click_on_the_background_is_excluded_however_near_it_is(draw_discs: DrawDiscs, recorder: tuple[_Recorder, Predictor]) -> None:
+    """It cuts off what an outline got too much of; a click of another class there could mean the same object."""
+    net, predictor = recorder
+    with open_slide(draw_discs(DISCS)) as slide:
+        segment_prompts([click_at(60, 60)], slide, predictor=predictor, mpp=0.25, context=[click_at(62, 60, class_name="Ignore*")])
+
+    assert _exclusion(net).tolist() == [[0, 32, 34]]
+
+
 def test_detection_under_the_click_is_no_neighbour(draw_discs: DrawDiscs, recorder: tuple[_Recorder, Predictor]) -> None:
     """A detection within 3 um of a click is an older outline of the same object."""
     net, predictor = recorder

@@ -161,6 +161,15 @@ def test_the_outline_of_a_standing_prompt_is_not_taken_again(session: Session, d
     assert shape(result.feature["geometry"]).intersection(shape(standing)).area < 1
 
 
+def test_a_click_on_the_background_is_context(session: Session, image: NDArray[np.uint8]) -> None:
+    """It gets no outline, so it is no prompt."""
+    ignored = click(X + 1, Y, class_name="Ignore*")
+
+    with pytest.raises(PromptError, match="send it as context"):
+        session.segment(make_request(image, ignored, pixels=[whole(image)]))
+    assert len(session.segment(make_request(image, click(X, Y), context=[ignored], pixels=[whole(image)])).results) == 1
+
+
 def test_class_kind_and_plane_of_a_prompt_are_those_of_its_object(session: Session, image: NDArray[np.uint8]) -> None:
     """As in a run."""
     request = make_request(
