@@ -15,6 +15,7 @@ from nuclick_qp.prompts import XY, Plane, Prompt
 
 Shape = Literal["points", "lines", "area"]
 FoundKind = Literal["annotation", "detection", "cell", "tile", "tma-core"]
+LONGEST_STROKE = 100_000  # points of a line; nobody's hand makes as many
 NOWHERE: XY = (math.nan, math.nan)  # centroid of what has none, or is not asked for it
 
 
@@ -137,6 +138,8 @@ def _add_lines(found: FoundObject, prompts: list[Prompt], bad: list[str], squigg
     for stroke in found.strokes:
         if len(stroke) < 2:
             bad.append(f"line {_label(found)} has {len(stroke)} point(s) and needs 2; delete it and draw it anew")
+        elif len(stroke) > LONGEST_STROKE:
+            bad.append(f"line {_label(found)} has {len(stroke):,} points, and {LONGEST_STROKE:,} are the most; draw it anew")
         elif not np.isfinite(stroke).all():
             bad.append(f"line {_label(found)} has a coordinate that is NaN or infinite; delete it and draw it anew")
         else:

@@ -5,6 +5,7 @@ from pathlib import Path
 from nuclick_qp.errors import SlideNotFoundError, UnreadableSlideError
 from nuclick_qp.slides.image_reader import ImageReader
 from nuclick_qp.slides.openslide_reader import OpenSlideReader, openslide_vendor
+from nuclick_qp.slides.probe import openslide_survives
 from nuclick_qp.slides.reader import Reader
 from nuclick_qp.slides.slide import Slide
 from nuclick_qp.slides.tiff_layout import MAGIC, Route, tiff_route
@@ -67,7 +68,7 @@ def _open_reader(path: Path, series: int, *, is_cropped: bool) -> Reader:
     with path.open("rb") as file:
         is_tiff = file.read(4) in MAGIC
     vendor = openslide_vendor(path)
-    other_route: Route = "openslide" if vendor else "pillow"
+    other_route: Route = "probe" if vendor else "pillow"
     route = tiff_route(path, series=series, vendor=vendor) if is_tiff else other_route
     if route == "tifffile":
         return TiffReader.open(path, series=series)
@@ -75,6 +76,8 @@ def _open_reader(path: Path, series: int, *, is_cropped: bool) -> Reader:
         raise UnreadableSlideError(f"{path} is read as one image, there is no series {series}; export that one as RGB OME-TIFF")
     if route == "pillow":
         return ImageReader.open(path)
+    if route == "probe" and not openslide_survives(path):
+        raise UnreadableSlideError(f"{path} is damaged in a way that OpenSlide does not survive; copy the slide anew")
     try:
         return OpenSlideReader.open(path, is_cropped=is_cropped)
     except UnreadableSlideError:

@@ -8,6 +8,7 @@ from nuclick_qp.errors import NoPixelSizeError, OptionError
 logger = logging.getLogger(__name__)
 
 SMALLEST_MPP, LARGEST_MPP = 0.05, 50.0  # um per px; a 100x oil lens with a fine camera, and a macro scan
+POSSIBLE_MPP = (0.01, 100.0)  # um per px that a project, a slide or an option may state; beyond it memory would not do
 NOTABLE_DIFFERENCE = 0.02  # relative; scanners round their pixel size by less
 
 # OME-XML length units, in micrometres (Open Microscopy Environment, UnitsLength 2016-06).
@@ -35,14 +36,19 @@ def resolve_mpp(
     Raises
     ------
     NoPixelSizeError
-        If none is known; a pixel size is never guessed.
+        If none is known; a pixel size is never guessed. Or if that of the project or the slide is
+        smaller or larger than any microscope's, 0.01 to 100 um.
     OptionError
-        If the option is not a positive number.
+        If the option is no number in this range.
     """
-    if option is not None and not _is_positive(option):
-        raise OptionError(f"{option_name} {option} is not a pixel size; give micrometres per pixel, such as 0.25")
+    if option is not None and not _is_possible(option):
+        raise OptionError(f"{option_name} {option} is not a pixel size; give micrometres per pixel from 0.01 to 100, such as 0.25")
     for value, place in ((project, "the project"), (slide, "the slide")):
         if value is not None and _is_positive(value):
+            if not _is_possible(value):
+                raise NoPixelSizeError(
+                    f"{source} has {value:.4g} um per pixel in {place}, and 0.01 to 100 are possible; correct it in the Image tab of QuPath"
+                )
             if option is not None and abs(option - value) > NOTABLE_DIFFERENCE * value:
                 logger.warning("%s has %.4g um per pixel in %s; %s %.4g is not used", source, value, place, option_name, option)
             return value
@@ -61,6 +67,10 @@ def mean_mpp(x: float | None, y: float | None) -> float | None:
     if not given or not all(SMALLEST_MPP <= v <= LARGEST_MPP for v in given):
         return None
     return sum(given) / len(given)
+
+
+def _is_possible(value: float) -> bool:
+    return POSSIBLE_MPP[0] <= value <= POSSIBLE_MPP[1]
 
 
 def _is_positive(value: float) -> bool:

@@ -7,12 +7,13 @@ from typing import Literal
 import tifffile
 
 from nuclick_qp.errors import UnreadableSlideError
-from nuclick_qp.storage.damaged_images import DAMAGED
+from nuclick_qp.storage.damaged_images import DAMAGED, endless_parts
 
-Route = Literal["tifffile", "openslide", "pillow"]
+Route = Literal["tifffile", "openslide", "probe", "pillow"]  # probe: OpenSlide, if it survives the file
 
 MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # TIFF and BigTIFF, both byte orders
 REMEDY = "nuclick-qp reads brightfield RGB; export the image from QuPath as RGB OME-TIFF"
+CHECKED_VENDORS = frozenset({"aperio", "generic-tiff"})  # whose pages OpenSlide reads by tiles, or not at all
 LARGEST_TILE = 2**26  # px; OpenSlide ends the whole process when a damaged file asks for more memory than there is
 
 
@@ -97,21 +98,30 @@ def tiff_route(path: Path, *, series: int, vendor: str | None) -> Route:
     """
     try:
         with tifffile.TiffFile(path) as file:
+            if (reason := endless_parts(file)) is not None:
+                raise UnreadableSlideError(f"{path} holds {reason}; {REMEDY}")
             if file.is_ome:
                 return "tifffile"
+            is_safe = all(page.tilewidth * page.tilelength <= LARGEST_TILE for page in file.pages)
             if vendor not in {None, "generic-tiff"}:
-                return "openslide"
+                return "openslide" if is_safe and vendor in CHECKED_VENDORS else "probe"
             image = pick_series(path, file, series)
             layout = layout_of(path, image)
             direct = is_direct(image.keyframe) and layout.bits
-            safe = image.keyframe.tilewidth * image.keyframe.tilelength <= LARGEST_TILE
     except DAMAGED:
-        return "openslide" if vendor else "tifffile"  # which says what is wrong
+        return "probe" if vendor else "tifffile"  # which says what is wrong
     if not direct:
         if series:
             raise UnreadableSlideError(f"{path}: series {series} has a palette, CMYK or other indirect colours; {REMEDY}")
         return "pillow"
-    return "openslide" if vendor and safe and layout.bits == 8 and series == 0 else "tifffile"
+    return "openslide" if vendor and is_safe and layout.bits == 8 and series == 0 else "tifffile"
+
+
+def segment_bytes(page: tifffile.TiffPage) -> int:
+    """Give the size of the largest tile or strip of a page once it is decoded."""
+    across, down = (page.tilewidth, page.tilelength) if page.is_tiled else (page.imagewidth, min(page.rowsperstrip, page.imagelength))
+    samples = page.samplesperpixel if page.planarconfig == tifffile.PLANARCONFIG.CONTIG else 1
+    return int(across * down * samples * page.bitspersample // 8)
 
 
 def is_direct(page: tifffile.TiffPage) -> bool:

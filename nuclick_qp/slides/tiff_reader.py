@@ -14,9 +14,10 @@ from nuclick_qp.slides.colour import to_eight_bits, to_rgb, warn_of_sixteen_bits
 from nuclick_qp.slides.ome import OmeImage, read_ome
 from nuclick_qp.slides.pixel_size import MICROMETRES, mean_mpp
 from nuclick_qp.slides.reader import Box
-from nuclick_qp.slides.tiff_layout import REMEDY, Layout, is_direct, layout_of, pick_series
+from nuclick_qp.slides.tiff_layout import REMEDY, Layout, is_direct, layout_of, pick_series, segment_bytes
 from nuclick_qp.storage.damaged_images import DAMAGED
 
+LARGEST_SEGMENT = 600_000_000  # bytes of one decoded tile or strip; an image of 200 megapixels may be one
 CACHE_BYTES = 2**27  # decoded segments that are kept; neighbouring windows share them
 
 
@@ -166,10 +167,10 @@ class TiffReader:
         if size == 0:
             return None
         handle = page.parent.filehandle
+        if page.dataoffsets[index] + size > handle.size:
+            raise ValueError(f"it ends {page.dataoffsets[index] + size - handle.size} bytes too early")
         handle.seek(page.dataoffsets[index])
         data = handle.read(size)
-        if len(data) != size:
-            raise ValueError(f"it ends {size - len(data)} bytes too early")
         samples, (_, _, row, col, _), shape = image.keyframe.decode(data, index, jpegtables=page.jpegtables)
         assert samples is not None  # only for segments without data
         short = min(shape[1], image.keyframe.imagelength - row) - samples.shape[1]
@@ -185,6 +186,9 @@ def _checked_layout(path: Path, levels: tuple[tifffile.TiffPageSeries, ...]) -> 
         raise UnreadableSlideError(f"{path} has pixels of type {levels[0].dtype}; {REMEDY}, 8 bits a channel")
     if not is_direct(levels[0].keyframe):
         raise UnreadableSlideError(f"{path} has colours of kind {levels[0].keyframe.photometric!s}; {REMEDY}")
+    for page in (level.keyframe for level in levels):
+        if segment_bytes(page) > LARGEST_SEGMENT:
+            raise UnreadableSlideError(f"{path} holds {segment_bytes(page):,} bytes in one tile or strip; {REMEDY}, in tiles")
     if any(layout_of(path, level) != layout for level in levels[1:]):
         raise UnreadableSlideError(f"{path} changes its channels from one pyramid level to the next; {REMEDY}")
     return layout

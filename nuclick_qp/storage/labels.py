@@ -11,7 +11,7 @@ from PIL import Image
 from scipy import ndimage
 
 from nuclick_qp.errors import LabelsError
-from nuclick_qp.storage.damaged_images import DAMAGED
+from nuclick_qp.storage.damaged_images import DAMAGED, endless_parts
 from nuclick_qp.storage.plain_files import is_there, open_file
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff"})
@@ -114,6 +114,8 @@ def _read_labels(path: Path) -> NDArray[Any]:
         return _read(path, None)
     try:
         with open_file(path) as file, tifffile.TiffFile(file) as tiff:
+            if (reason := endless_parts(tiff)) is not None:
+                raise LabelsError(f"{path} holds {reason}; export it anew")
             series = tiff.series[0]
             _refuse_large(path, series.size)
             numbers: NDArray[Any] = series.asarray()

@@ -147,3 +147,11 @@ def test_results_of_ours_are_told_from_neighbours() -> None:
     assert content.results == (EarlierResult("k", "m", "o", (1, 2)), EarlierResult("l", "", "", (3, 4), kind="annotation"))
     assert content.neighbours == (((5, 6), Plane(1, 0)), ((7, 8), Plane()))
     assert (content.prompts, content.fingerprint) == ((), "f")
+
+
+def test_a_line_of_more_points_than_a_hand_makes_is_bad() -> None:
+    """Drawing a million points took 3 GB; a line of a hundred thousand is still read."""
+    content = sort_objects([line(*[(1.0, 2.0), (3.0, 4.0)] * 50_001), line(*[(1.0, 2.0), (3.0, 4.0)] * 50_000)], fingerprint="")
+
+    assert len(content.prompts) == 1
+    assert "has 100,002 points, and 100,000 are the most" in content.bad_prompts[0]

@@ -149,3 +149,25 @@ def test_file_that_unpacks_without_end_is_refused(tmp_path: Path, monkeypatch: p
     assert _peak(path) < 20_000_000
     with pytest.raises(ValueError, match="more than 1000000 characters in one feature"):
         list(read_features(path))
+
+
+@pytest.mark.parametrize("item", ["{},", "[],", '{"":0},'])
+def test_a_feature_that_unfolds_is_refused_before_it_is_decoded(tmp_path: Path, item: str) -> None:
+    """Empty lists and mappings take twenty times the memory of their text."""
+    path = tmp_path / "bomb.geojson.gz"
+    with gzip.open(path, "wb", compresslevel=1) as file:
+        file.write(b'[{"a":[')
+        for _ in range(100):
+            file.write(item.encode() * 160_000)
+
+    with pytest.raises(ValueError, match="MB of lists and numbers in one feature"):
+        list(read_features(path))
+
+
+def test_a_collection_has_no_more_members_than_programs_write(tmp_path: Path) -> None:
+    """They are kept until the end, so they have a limit of their own."""
+    path = tmp_path / "members.geojson"
+    path.write_text("{" + '"a":0,' * 10_001)
+
+    with pytest.raises(ValueError, match="more than 10000 members"):
+        list(read_features(path))

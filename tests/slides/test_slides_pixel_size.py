@@ -102,3 +102,12 @@ def test_resolution_of_plain_images_is_not_believed(tmp_path: Path, name: str) -
     Image.fromarray(PIXELS).save(tmp_path / name, dpi=(25_400, 25_400))
 
     assert mpp_of(tmp_path / name) is None
+
+
+@pytest.mark.parametrize("mpp", [1e-9, 5e-5, 0.0099, 100.1, 1e300])
+def test_a_pixel_size_that_no_microscope_has_is_refused(mpp: float) -> None:
+    """Of a project, a slide or an option: windows of that scale would fill the memory."""
+    with pytest.raises(NoPixelSizeError, match="um per pixel in the project, and"):
+        resolve_mpp(project=mpp, slide=0.25, option=None, source="a.svs")
+    with pytest.raises(OptionError, match="is not a pixel size"):
+        resolve_mpp(project=None, slide=None, option=mpp, source="a.svs")

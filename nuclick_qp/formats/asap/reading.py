@@ -24,6 +24,7 @@ from nuclick_qp.storage.plain_files import read_file
 
 OWN_GROUPS = "nuclick:"  # groups whose names begin so say what lies in them, and never are its class
 LINE_GROUP = f"{OWN_GROUPS}line"
+DEEPEST_GROUP = 1000  # groups in groups that are looked through
 POINT_TYPES = ("dot", "pointset")
 LINE_TYPES = ("measurement",)
 AREA_TYPES = ("polygon", "spline", "rectangle")
@@ -102,9 +103,9 @@ def _found(annotation: AsapAnnotation, groups: Mapping[str, AsapGroup], *, origi
 
 def _meaning(group: str | None, groups: Mapping[str, AsapGroup]) -> tuple[str | None, bool]:
     """Give the class that a group stands for, and whether what lies in it are strokes."""
-    chain: list[str] = []
-    while group and group not in chain:
-        chain.append(group)
+    chain: dict[str, None] = {}  # in order, and quick to be asked
+    while group and group not in chain and len(chain) < DEEPEST_GROUP:
+        chain[group] = None
         group = groups[group].parent if group in groups else None
     classes = (name for name in chain if not name.lower().startswith(OWN_GROUPS))
     return next(classes, None), any(name.strip().lower() == LINE_GROUP for name in chain)

@@ -13,9 +13,13 @@ from typing import IO, Any, TextIO
 
 from nuclick_qp.storage.plain_files import open_file
 
+MOST_MEMBERS = 10_000  # of a collection, beside its features
 PIECE = 1 << 20  # characters read at once
-LONGEST = 1 << 28  # characters of one feature; more is no annotation, but perhaps a small .gz that unpacks without end
 OWN_MEMBER = "nuclick"  # of the properties of our features; QuPath leaves it alone, where 0.5 fails on metadata of detections
+LONGEST = 1 << 26  # characters of one feature; more is no annotation, but perhaps a small .gz that unpacks without end
+# Bytes of memory that each of these characters begins, of lists, mappings and numbers; a feature may take so much in all.
+COSTS = {"[": 64, "{": 240, ",": 32}
+LARGEST_FEATURE = 3 << 28
 SPACE = re.compile(r"[ \t\n\r]*")
 JSON_SUFFIXES = (".json", ".geojson")
 
@@ -77,6 +81,8 @@ def _members(text: "_Text", others: dict[str, Any]) -> Iterator[tuple[Any, str]]
         if text.next_character() != '"':
             raise ValueError(f"a name in quotation marks expected at character {text.place}")
         name, _ = text.value()
+        if len(pairs) == MOST_MEMBERS:
+            raise ValueError(f"more than {MOST_MEMBERS} members of one object, before character {text.place}")
         text.take(":")
         if name == "features" and text.next_character() == "[":
             found_features = True
@@ -151,6 +157,7 @@ class _Text:
         """Go past one value of any kind, and give it with its text."""
         self.next_character()
         while True:
+            self._refuse_costly()
             try:
                 value, end = _DECODER.raw_decode(self._text, self._at)
             except json.JSONDecodeError as err:
@@ -176,13 +183,22 @@ class _Text:
     def _read_on(self) -> bool:
         """Drop what was used and read as much again as is left, so that all rereading stays in proportion."""
         left = len(self._text) - self._at
-        if left > LONGEST:
+        if left >= LONGEST:
             raise ValueError(f"more than {LONGEST} characters in one feature, from character {self.place}")
-        piece = self._file.read(max(PIECE, left))
+        piece = self._file.read(min(max(PIECE, left), LONGEST - left))
         if piece:
             self._before += self._at
             self._text, self._at = self._text[self._at :] + piece, 0
         return bool(piece)
+
+
+    def _refuse_costly(self) -> None:
+        """Refuse, before it is decoded, what takes much more memory than its text."""
+        if len(self._text) - self._at <= 2 * PIECE:  # more than one feature, mostly
+            return
+        cost = sum(self._text.count(character, self._at) * size for character, size in COSTS.items())
+        if cost > LARGEST_FEATURE:
+            raise ValueError(f"more than {LARGEST_FEATURE >> 20} MB of lists and numbers in one feature, from character {self.place}")
 
 
 def _merge_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -30,6 +30,7 @@ KINDS: dict[str, FoundKind] = {
     "PathTileObject": "tile",
     "TMACoreObject": "tma-core",
 }
+MOST_EMPTY = 100_000  # features without a geometry; only the root of a hierarchy has none
 ROOTS = frozenset({"root", "PathRootObject"})
 # What a feature that is no valid GeoJSON may raise while it is taken apart.
 INVALID = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError, ShapelyError)
@@ -69,7 +70,7 @@ def _objects(
     elements: Iterator[tuple[Any, str]], path: Path, *, keys: Mapping[str, str], must_have_features: bool
 ) -> Iterator[FoundObject]:
     """Give the objects of a file."""
-    features = 0
+    features = empty = 0
     for number, (element, _) in enumerate(elements, start=1):
         try:
             objects = [_found(feature, nested=nested, keys=keys) for feature, nested in _walk(element)]
@@ -78,6 +79,9 @@ def _objects(
                 f"{path} holds a feature that is not valid GeoJSON (number {number}: {err!r}); export the annotations from QuPath again"
             ) from err
         features += len(objects)
+        empty += not any(objects)
+        if empty > MOST_EMPTY:
+            raise PromptError(f"{path} holds more than {MOST_EMPTY:,} features without a geometry; export it from QuPath again")
         yield from (found for found in objects if found is not None)
     if must_have_features and not features:
         raise PromptError(f"{path} holds no GeoJSON features; export the annotations from QuPath as GeoJSON")

@@ -68,7 +68,7 @@ def _fixed() -> Iterator[Case]:
     }
     for name, uri in odd.items():
         yield Case(f"slide at a place that is {name}", _at(uri), (RUN,))
-        yield Case(f"slide at a place that is {name}, searched for", _at(uri), (SEARCH,), check=_found)
+        yield Case(f"slide at a place that is {name}, searched for", _at(uri), (SEARCH,), check=_found, is_quick=name == "locked")
     yield Case("folder of slides that is locked", _locked_root, (SEARCH,))
     yield Case("slide with a name of 300 bytes", _at(lambda _: "file:///x/" + "a" * 300), (SEARCH,))
     yield Case("project in a locked folder", _locked_project, (RUN, ("run", "project/project.qpproj"), ("restore", "project")))
