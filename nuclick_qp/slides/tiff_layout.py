@@ -102,7 +102,7 @@ def tiff_route(path: Path, *, series: int, vendor: str | None) -> Route:
                 raise UnreadableSlideError(f"{path} holds {reason}; {REMEDY}")
             if file.is_ome:
                 return "tifffile"
-            is_safe = all(page.tilewidth * page.tilelength <= LARGEST_TILE for page in file.pages)
+            is_safe = all(page.keyframe.tilewidth * page.keyframe.tilelength <= LARGEST_TILE for page in file.pages)
             if vendor not in {None, "generic-tiff"}:
                 return "openslide" if is_safe and vendor in CHECKED_VENDORS else "probe"
             image = pick_series(path, file, series)
