@@ -102,7 +102,7 @@ def tiff_route(path: Path, *, series: int, vendor: str | None) -> Route:
                 raise UnreadableSlideError(f"{path} holds {reason}; {REMEDY}")
             if file.is_ome:
                 return "tifffile"
-            is_safe = all(page.keyframe.tilewidth * page.keyframe.tilelength <= LARGEST_TILE for page in file.pages)
+            is_safe = all(page.tilewidth * page.tilelength <= LARGEST_TILE for page in _full_pages(file))
             if vendor not in {None, "generic-tiff"}:
                 return "openslide" if is_safe and vendor in CHECKED_VENDORS else "probe"
             image = pick_series(path, file, series)
@@ -115,6 +115,11 @@ def tiff_route(path: Path, *, series: int, vendor: str | None) -> Route:
             raise UnreadableSlideError(f"{path}: series {series} has a palette, CMYK or other indirect colours; {REMEDY}")
         return "pillow"
     return "openslide" if vendor and is_safe and layout.bits == 8 and series == 0 else "tifffile"
+
+
+def _full_pages(file: tifffile.TiffFile) -> list[tifffile.TiffPage]:
+    """Give the pages that state their layout; others share that of one of them."""
+    return [page.keyframe for page in file.pages if page.keyframe is not None]
 
 
 def segment_bytes(page: tifffile.TiffPage) -> int:
