@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nuclick_qp.export.export_options import ExportOptions, kinds_named
+from nuclick_qp.plain_text import listed
 from nuclick_qp_cli.shared import Engine, EngineOption, ImageRootOption, ImagesOption, ProjectArgument, ReportJsonOption, split_names
 from nuclick_qp_cli.terminal import say, say_json
 
@@ -80,7 +81,7 @@ def print_export(report: "ExportReport", folder: Path, *, as_json: bool) -> None
     for image in report.images:
         say(_export_line(image))
     for name in report.unknown_classes:
-        say(f"no object has the class {name!r}; correct --classes")
+        say(f"no object has the class {name!r}; correct --classes: there are {listed(report.classes) or 'none'}")
     if report.quoted_cells:
         say(f"{report.quoted_cells:,} cells of the table begin with an apostrophe: a spreadsheet would execute them as formulas")
     say(f"{sum(image.objects for image in report.images)} objects exported into {folder}")

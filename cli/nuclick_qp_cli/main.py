@@ -6,6 +6,7 @@ import sys
 from typing import Annotated, Any
 
 import typer
+from typer.main import get_command
 from typer.rich_utils import rich_format_error
 
 from nuclick_qp import __version__
@@ -57,6 +58,19 @@ def options(
     logging.basicConfig(handlers=[to_stderr], level=levels[min(verbose, 2)], force=True)
 
 
+def _command() -> Any:
+    """Give the command line with switches that say nothing of a value: newer Typer writes `--tta <bool>` into the help."""
+    command = get_command(app)
+    commands = [command]
+    for group in commands:  # grows meanwhile
+        commands += getattr(group, "commands", {}).values()
+    for one in commands:
+        for option in (*one.params, one.get_help_option(typer.Context(one))):
+            if getattr(option, "is_flag", False) or getattr(option, "count", False):
+                option.metavar = ""  # type: ignore[union-attr]  # an argument is no flag
+    return command
+
+
 def main() -> None:
     """Run the command line; errors of ours become one line on stderr and an exit code."""
     raise_on_all_stops()
@@ -76,7 +90,7 @@ def main() -> None:
 def _run_command() -> int:
     """Run the command that the arguments name, and give the exit code."""
     try:
-        return int(app(standalone_mode=False) or 0)
+        return int(_command()(standalone_mode=False) or 0)
     except SystemExit as done:
         return int(done.code or 0)
     except UsageError as err:

@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperCommand
 
 from nuclick_qp.kinds import PromptKind
-from nuclick_qp.plain_text import first_lines
+from nuclick_qp.plain_text import first_lines, listed
 from nuclick_qp.run.run_options import RunOptions
 from nuclick_qp_cli.terminal import note, say, say_json
 
@@ -125,8 +125,9 @@ def print_report(report: "RunReport", *, as_json: bool) -> None:
         say(_image_line(image))
         for line in first_lines([_prompt_line(prompt) for prompt in image.without_outline], rest="--json lists all"):
             say(f"  {line}")
+    there = listed(sorted({name for image in report.images for name in image.classes})) or "none"
     for name in report.unknown_classes:
-        say(f"no prompt has the class {name!r}; correct --classes")
+        say(f"no prompt has the class {name!r}; correct --classes: there are {there}")
     done = "would be written" if report.dry_run else "written"
     by = f" ({report.device}, {report.precision})" if report.device != "none" else ""
     say(f"{report.ok} of {report.prompts} prompts {done} in {report.seconds:.1f} s{by}")

@@ -16,7 +16,7 @@ from nuclick_qp.export.record import ExportReport, ImageExport, TileReport, prep
 from nuclick_qp.export.tables import summarise_table, write_geojson, write_nothing_more, write_rows
 from nuclick_qp.export.target import Summarised, Target, Written
 from nuclick_qp.export.tiles import ExportTile, ImageObjects, read_image
-from nuclick_qp.plain_text import encodable
+from nuclick_qp.plain_text import encodable, listed
 from nuclick_qp.qupath.choosing import choose_images
 from nuclick_qp.qupath.image_by_image import work_or_error
 from nuclick_qp.qupath.locate import SlidePlaces
@@ -69,7 +69,7 @@ def export_project(project: Project, folder: Path, options: ExportOptions | None
         case "asap":
             report = _export(job, write_asap, write_nothing_more)
     if not report.files and report.all_ok:
-        raise ProjectError(_nothing_to_export(project, len(entries), options))
+        raise ProjectError(_nothing_to_export(project, len(entries), options, classes=report.classes))
     return report
 
 
@@ -156,6 +156,7 @@ def _report(job: _Job, done: _Done[RowT], *, kept: Sequence[str]) -> ExportRepor
         format=options.format,
         options=json_value(options),
         unknown_classes=tuple(name for name in options.classes if name not in done.classes) if done.is_complete else (),
+        classes=tuple(sorted(done.classes)),
         images=tuple(done.images),
         files=(*done.files, *kept),
         quoted_cells=done.quoted_cells,
@@ -167,12 +168,12 @@ def _report_tile(tile: ExportTile) -> TileReport:
     return TileReport(name=tile.name, x=w.x, y=w.y, width=w.width, height=w.height, downsample=w.scale, mpp=tile.mpp)
 
 
-def _nothing_to_export(project: Project, images: int, options: ExportOptions) -> str:
+def _nothing_to_export(project: Project, images: int, options: ExportOptions, *, classes: Sequence[str]) -> str:
     """Say that nothing was found, and what to do."""
     what = " or ".join(f"{kind}s" for kind in options.kinds)
     of_classes = f" of the classes {', '.join(map(repr, options.classes))}" if options.classes else ""
     inside = "" if options.regions is None else f" in a rectangle of class {options.regions!r}"
     return (
         f"{project.path} has no closed {what}{of_classes}{inside} in its {images} image(s) that match; "
-        "correct --kinds, --classes or --regions, or outline objects first"
+        f"correct --kinds, --classes or --regions, or outline objects first; there are objects of the classes {listed(classes) or 'none'}"
     )

@@ -68,6 +68,8 @@ class ExportReport(_Frozen):
     ----------
     unknown_classes
         Classes that were asked for and that no object has: most likely a typing error.
+    classes
+        Full class names of all objects, of those left out too; an empty text is unclassified.
     files
         All files written but the record itself, relative to the folder.
     quoted_cells
@@ -80,6 +82,7 @@ class ExportReport(_Frozen):
     format: str
     options: dict[str, Any]
     unknown_classes: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()
     images: tuple[ImageExport, ...]
     files: tuple[str, ...]
     quoted_cells: int = 0

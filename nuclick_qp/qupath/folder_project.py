@@ -29,7 +29,7 @@ from nuclick_qp.qupath.qpdata.data_file import Edited
 from nuclick_qp.qupath.qpdata.image_type import image_type_in
 from nuclick_qp.qupath.qpdata.new_file import new_data_file
 from nuclick_qp.stopping import never
-from nuclick_qp.storage.guarded import content_of, qupath_backup_of, replace_data_file
+from nuclick_qp.storage.guarded import backup_of, content_of, qupath_backup_of, replace_data_file
 from nuclick_qp.storage.locks import hold
 from nuclick_qp.storage.plain_files import is_there
 
@@ -89,7 +89,7 @@ class FolderProject(ABC):
         data = self.read_data(entry)
         if data is None:
             return EntryContent((), fingerprint=fingerprint_of(None))
-        with collector_paused():
+        with collector_paused(), self._backup_named(entry):
             content = sort_objects(self.objects_in(data, entry), fingerprint=fingerprint_of(data))
         return replace(content, image_type=image_type_in(data))
 
@@ -104,7 +104,18 @@ class FolderProject(ABC):
         data = self.read_data(entry)
         if data is None:
             return ()
-        return closed_objects(self.objects_in(data, entry, outlines_of=kinds), entry_id=entry.entry_id, kinds=kinds)
+        with self._backup_named(entry):
+            return closed_objects(self.objects_in(data, entry, outlines_of=kinds), entry_id=entry.entry_id, kinds=kinds)
+
+    @contextmanager
+    def _backup_named(self, entry: ImageEntry) -> Iterator[None]:
+        """Name the way back, where there is one, when the data of an image turn out to be damaged."""
+        try:
+            yield
+        except UnreadableDataError as err:
+            if not is_there(backup_of(self.data_path(entry))):
+                raise
+            raise UnreadableDataError(f"{err}; or go back to what it held before the first run with `nuclick-qp restore`") from err
 
     @contextmanager
     def hold(self, entry: ImageEntry, *, stopped: Callable[[], bool] = never) -> Iterator[None]:

@@ -9,7 +9,7 @@ from typing import Literal, get_args
 
 from nuclick_qp.annotations.going_back import Losses, losses
 from nuclick_qp.annotations.sorting import FoundKind, FoundObject
-from nuclick_qp.errors import NuClickError, WriteRefusedError
+from nuclick_qp.errors import NuClickError, UnreadableDataError, WriteRefusedError
 from nuclick_qp.qupath.folder.side_files import update_summary
 from nuclick_qp.qupath.folder_project import FolderProject, data_content, fingerprint_of, refuse_unsafe
 from nuclick_qp.qupath.protocol import ImageEntry
@@ -85,7 +85,7 @@ def _restore(project: FolderProject, entry: ImageEntry, *, force: bool, dry_run:
     refuse_unsafe(path, now, fingerprint=fingerprint_of(now))
     if now == old:
         return Restored(entry.name, "unchanged", len(objects))
-    goes = Losses() if now is None else losses(_all_objects(parse_data_file(now, source=path)), _all_objects(then))
+    goes = Losses() if now is None else _goes(now, path, then)
     if goes.of_user and not force:
         return Restored(entry.name, "refused", len(objects), goes)
     undone = None if now is None else path.with_name(f"{path.name}{UNDONE_SUFFIX}{hashlib.sha256(now).hexdigest()[:8]}")
@@ -95,6 +95,14 @@ def _restore(project: FolderProject, entry: ImageEntry, *, force: bool, dry_run:
         replace_data_file(path, old, old=now, is_free=lambda: not qupath_backup_of(path).exists())
         update_summary(path, objects)
     return Restored(entry.name, "restored", len(objects), goes, "" if undone is None else str(undone))
+
+
+def _goes(now: bytes, path: Path, then: DataFile) -> Losses:
+    """Count what goes; of damaged data, which are what users restore for, nothing that anybody could still see."""
+    try:
+        return losses(_all_objects(parse_data_file(now, source=path)), _all_objects(then))
+    except UnreadableDataError:
+        return Losses()
 
 
 def _all_objects(file: DataFile) -> Iterator[FoundObject]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from nuclick_qp.annotations.objects import Changes, EarlierResult, EntryContent, result_id
+from nuclick_qp.annotations.objects import NO_CLASS, Changes, EarlierResult, EntryContent, result_id
 from nuclick_qp.errors import OptionError, PromptError
 from nuclick_qp.formats.asap import reading as asap_reading
 from nuclick_qp.formats.asap import writing as asap_writing
@@ -77,7 +77,8 @@ def segment_file(
         asked = options if target.has_kinds else replace(options, kind=None)
         plan = plan_prompts(content, asked, cards=models.cards, stated_mpp=options.mpp)
         if not (plan.todo or plan.settled or content.bad_prompts):
-            raise PromptError(nothing_to_do(prompts_path, 1, options))
+            classes = {prompt.class_name or NO_CLASS for prompt in content.prompts}
+            raise PromptError(nothing_to_do(prompts_path, 1, options, classes=classes))
         progress.start_image(ImageStart(slide_path.name, len(plan.todo)))
         mpp = resolve_mpp(project=None, slide=slide.mpp, option=options.mpp, source=str(slide_path))
         if not options.force:

@@ -85,7 +85,8 @@ def segment_project(
         images.append(_try_image(_Job(project, entry, models, options, progress, places, (number, len(entries)))))
     not_begun = len(entries) - len(images)
     if not not_begun and not any(image.prompts or image.error or image.pruned for image in images):
-        raise PromptError(nothing_to_do(project.path, len(images), options))
+        classes = {name for image in images for name in image.classes}
+        raise PromptError(nothing_to_do(project.path, len(images), options, classes=classes))
     report = make_report(project.path, project.engine, models, options=options, images=images, not_begun=not_begun, since=since)
     if not options.dry_run and any(image.ok or image.pruned for image in images):
         write_record(project.path.parent / RECORD_FOLDER, report)

@@ -5,7 +5,7 @@ import importlib.metadata
 import logging
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 from nuclick_qp import __version__
 from nuclick_qp.annotations.objects import NO_CLASS, Changes, EntryContent
-from nuclick_qp.plain_text import encodable
+from nuclick_qp.plain_text import encodable, listed
 from nuclick_qp.prompts import Outline, Status
 from nuclick_qp.run.models import Models
 from nuclick_qp.run.resume import Plan
@@ -239,11 +239,19 @@ def unknown_classes(wanted: Sequence[str], images: Sequence[ImageReport]) -> tup
     return tuple(name for name in wanted if not any(name in image.classes for image in images))
 
 
-def nothing_to_do(path: Path, images: int, options: RunOptions) -> str:
-    """Say that no prompt was found, and what to do."""
-    classes = f" of the classes {', '.join(map(repr, options.classes))}" if options.classes else ""
+def nothing_to_do(path: Path, images: int, options: RunOptions, *, classes: Collection[str]) -> str:
+    """Say that no prompt was found, and what to do.
+
+    Parameters
+    ----------
+    classes
+        Those that prompts have, left out or not.
+    """
+    wanted = f" of the classes {listed(options.classes)}" if options.classes else ""
     remedy = "put a point in each nucleus in QuPath or ASAP, save, and run again"
-    return f"{path} has no points or lines{classes} in its {images} image(s); {remedy}"
+    if options.classes and classes:
+        remedy = f"correct --classes: there are {listed(sorted(classes))}"
+    return f"{path} has no points or lines{wanted} in its {images} image(s); {remedy}"
 
 
 def make_report(

@@ -171,3 +171,44 @@ def test_image_names_may_hold_anything(
 
     assert command_line("run", project, "--device", "cpu") == 0
     assert f"{name}: 2 ok" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("classes", ["Tumour", "Tumour,Stroma"])
+def test_a_wrong_class_is_told_with_those_there_are(
+    make_scene: Callable[..., Scene], command_line: CommandLine, capsys: pytest.CaptureFixture[str], classes: str
+) -> None:
+    """Whether no class was right, or only one of two was not."""
+    scene = make_scene(*(NewAnnotation("Points", ((100.0, 100.0),), class_name=name) for name in ("Tumor", "Stroma")))
+
+    assert command_line("run", scene.project, "--classes", classes, "--device", "cpu") in (1, 3)
+
+    out, err = capsys.readouterr()
+    assert "correct --classes: there are 'Stroma', 'Tumor'" in out + err
+
+
+def test_damaged_data_name_our_backup_where_there_is_one(
+    make_scene: Callable[..., Scene], command_line: CommandLine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And `restore` then does what the message says."""
+    scene = make_scene()
+    before = scene.data.read_bytes()
+    command_line("run", scene.project, "--device", "cpu")
+    scene.data.write_bytes(scene.data.read_bytes()[:300])
+    capsys.readouterr()
+
+    assert command_line("run", scene.project, "--device", "cpu") == 1
+    assert "`nuclick-qp restore`" in capsys.readouterr().out
+    assert command_line("restore", scene.project) == 0
+    assert scene.data.read_bytes() == before
+
+
+@pytest.mark.parametrize("command", [(), ("run",), ("train",), ("models", "import"), ("evaluate",)])
+def test_switches_are_shown_without_a_value(
+    command_line: CommandLine, capsys: pytest.CaptureFixture[str], command: tuple[str, ...]
+) -> None:
+    """They take none."""
+    assert command_line(*command, "--help") == 0
+
+    shown = capsys.readouterr().out
+    assert "--help" in shown
+    assert "<bool>" not in shown.lower()

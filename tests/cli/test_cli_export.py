@@ -67,7 +67,7 @@ def test_class_that_nobody_has_is_told(
     code = command_line("export", study, "-o", tmp_path / "out", "--format", "csv", "--classes", "Tumor,Tumour")
 
     assert code == 1
-    assert "no object has the class 'Tumour'; correct --classes" in capsys.readouterr().out
+    assert "no object has the class 'Tumour'; correct --classes: there are " in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
