@@ -31,11 +31,10 @@ from nuclick_qp.model.cards import (
     user_models_folder,
     weights_folder,
 )
-from nuclick_qp.model.checkpoints import load_network, save_weights
+from nuclick_qp.model.checkpoints import load_network, read_weights, store_model, write_model
 from nuclick_qp.model.import_options import ImportOptions
 from nuclick_qp.model.network import NuClickNet, count_parameters
 from nuclick_qp.model.network_settings import NetworkSettings
-from nuclick_qp.storage.atomic import write_atomically
 from nuclick_qp.storage.plain_files import is_there, read_file
 
 PORTS = "tiatoolbox and nuclick_torch"
@@ -229,18 +228,17 @@ def _copy_own(path: Path, target: Path, options: ImportOptions) -> Card:
     load_network(card, path.with_suffix(WEIGHTS_SUFFIX))  # they are whole, and those of the card
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(target, read_file(path.with_suffix(WEIGHTS_SUFFIX)))
-        write_atomically(target.with_suffix(".json"), (card.model_dump_json(indent=2) + "\n").encode())
+        write_model(target, read_weights(card, path.with_suffix(WEIGHTS_SUFFIX)), card)
     except OSError as err:
         raise _unwritable(target, err) from err
     return card
 
 
 def _store(net: NuClickNet, target: Path, options: ImportOptions, origin: dict[str, str]) -> Card:
-    """Write weights, then card: a card without its weights never comes to be."""
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        card = Card(
+    """Write weights and card."""
+
+    def describe(checksum: str) -> Card:
+        return Card(
             name=target.stem,
             description=f"NuClick network imported from {origin['file']}",
             prompt="point",
@@ -251,14 +249,16 @@ def _store(net: NuClickNet, target: Path, options: ImportOptions, origin: dict[s
             max_hole_px=PORTS_MAX_HOLE_PX,
             network=net.settings,
             licence=options.licence,
-            sha256=save_weights(net, target),
+            sha256=checksum,
             parameters=count_parameters(net),
             training={"imported": origin},
         )
-        write_atomically(target.with_suffix(".json"), (card.model_dump_json(indent=2) + "\n").encode())
+
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        return store_model(net, target, describe)
     except OSError as err:
         raise _unwritable(target, err) from err
-    return card
 
 
 def _unwritable(target: Path, err: OSError) -> WeightsError:

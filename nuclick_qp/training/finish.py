@@ -6,9 +6,8 @@ from pathlib import Path
 import torch
 
 from nuclick_qp.model.cards import Card
-from nuclick_qp.model.checkpoints import save_weights
+from nuclick_qp.model.checkpoints import store_model
 from nuclick_qp.model.network import NuClickNet, count_parameters
-from nuclick_qp.storage.atomic import write_atomically
 from nuclick_qp.training.config import TrainingConfig
 
 
@@ -20,30 +19,32 @@ def finish(net: NuClickNet, config: TrainingConfig, out: Path, *, start: Card | 
     start
         The model that the training started from; its own training goes into the card.
     """
-    checksum = save_weights(net, out / f"{config.name}.safetensors")
-    card = Card(
-        name=config.name,
-        description=config.description,
-        prompt=config.prompt,
-        mpp=config.mpp,
-        patch_px=config.patch_px,
-        click_radius_px=config.click_radius_px,
-        threshold=config.threshold,
-        min_object_px=config.min_object_px,
-        max_hole_px=config.max_hole_px,
-        network=net.settings,
-        licence=config.licence,
-        sha256=checksum,
-        parameters=count_parameters(net),
-        training={
-            "config": config.model_dump(mode="json"),
-            "commit": _git_commit(),
-            "torch": torch.__version__,
-            "init": None if start is None else {"name": start.name, "sha256": start.sha256, "training": start.training},
-        },
-    )
-    write_atomically(out / f"{config.name}.json", (card.model_dump_json(indent=2) + "\n").encode())
-    return card
+    training = {
+        "config": config.model_dump(mode="json"),
+        "commit": _git_commit(),
+        "torch": torch.__version__,
+        "init": None if start is None else {"name": start.name, "sha256": start.sha256, "training": start.training},
+    }
+
+    def describe(checksum: str) -> Card:
+        return Card(
+            name=config.name,
+            description=config.description,
+            prompt=config.prompt,
+            mpp=config.mpp,
+            patch_px=config.patch_px,
+            click_radius_px=config.click_radius_px,
+            threshold=config.threshold,
+            min_object_px=config.min_object_px,
+            max_hole_px=config.max_hole_px,
+            network=net.settings,
+            licence=config.licence,
+            sha256=checksum,
+            parameters=count_parameters(net),
+            training=training,
+        )
+
+    return store_model(net, out / f"{config.name}.safetensors", describe)
 
 
 def _git_commit() -> str:
