@@ -52,6 +52,11 @@ class ImportOptions:
             raise OptionError(f"a threshold lies between 0 and 1, not at {self.threshold:g}; correct --threshold")
 
 
+def is_model_name(name: str) -> bool:
+    """Tell whether a name can be that of a model: a file name on all systems, and no word that `run` knows."""
+    return bool(PLAIN_NAME.fullmatch(name)) and not name.endswith((".", ".json")) and name not in TAKEN_WORDS
+
+
 def _check_name(name: str) -> None:
     """Refuse what is no file name on some system, or means something else where models are named."""
     if not PLAIN_NAME.fullmatch(name) or name.endswith((".", ".json")):

@@ -6,9 +6,10 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from nuclick_qp.errors import OptionError
+from nuclick_qp.model.import_options import is_model_name
 from nuclick_qp.storage.plain_files import LARGEST_SMALL_FILE, read_file
 
 
@@ -215,6 +216,14 @@ class TrainingConfig(_Strict):
     validate_every: int = Field(default=250, gt=0)
     checkpoint_minutes: float = Field(default=3.0, gt=0)
     augmentation: Augmentation = Augmentation()
+
+    @field_validator("name")
+    @classmethod
+    def _names_a_file(cls, name: str) -> str:
+        """Weights, card and pictures are called after the model, and belong into the folder of the run."""
+        if not is_model_name(name):
+            raise ValueError("a name has letters, digits, '.', '_' and '-' only, and is not 'default' or 'none'")
+        return name
 
     @model_validator(mode="after")
     def _has_no_clicks_among_squiggles(self) -> Self:

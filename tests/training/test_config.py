@@ -29,6 +29,9 @@ def written(path: Path, text: str) -> Path:
     ("old", "new", "told"),
     [
         ("seed = 3", "seed = -1", "seed: "),
+        ('"mine"', '"../x"', "name: a name has letters"),
+        ('"mine"', '"/tmp/x"', "name: a name has letters"),
+        ('"mine"', '""', "name: a name has letters"),
         ("seed = 3", "seed = 99999999999999999999999", "seed: "),
         ("seed = 3", "width = 1e9", "width: "),
         ("seed = 3", "batch_size = 1000000000000", "batch_size: "),
