@@ -1,6 +1,7 @@
 """One image with GeoJSON or ASAP's XML in and out."""
 
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -19,10 +20,14 @@ from nuclick_qp.run.results import changes_of, to_objects
 from nuclick_qp.run.resume import plan_prompts
 from nuclick_qp.run.run_options import ImageStart, Progress, RunOptions
 from nuclick_qp.slides import open_slide, resolve_mpp
+from nuclick_qp.storage.locks import hold
 from nuclick_qp.storage.plain_files import is_there
 
 if TYPE_CHECKING:  # importing it loads torch
     from nuclick_qp.model.predictor import Predictors
+
+REPLACEABLE = (".geojson", ".geojson.gz", ".geojson.zip")  # nothing else is called so
+ENDINGS = (*REPLACEABLE, ".json", ".json.gz", ".zip", ".xml")
 
 
 def segment_file(
@@ -70,7 +75,7 @@ def segment_file(
     slide_path, prompts_path, output = Path(slide_path), Path(prompts_path), Path(output)
     since = time.perf_counter()
     _spare_what_is_read(slide_path, prompts_path, output)
-    with open_slide(slide_path, is_cropped=is_cropped) as slide:
+    with nullcontext() if options.dry_run else hold(output), open_slide(slide_path, is_cropped=is_cropped) as slide:
         content = _read_prompts(prompts_path, slide.bounds_origin)
         target = _Target.of(output, prompts_path, content, origin=slide.bounds_origin, overwrite=options.overwrite)
         content = replace(content, results=target.standing)
@@ -87,10 +92,10 @@ def segment_file(
         done = segment_by_plane(
             plan.todo, slide, content=content, predictors=loaded, mpp=mpp, options=options.segment, progress=progress
         )
-    outlines = [*done, *plan.settled]
-    changes = changes_of(content, plan, to_objects(outlines, options, cards=models.cards, stated_mpp=options.mpp, mpp=mpp), asked)
-    if not options.dry_run:
-        target.write(changes)
+        outlines = [*done, *plan.settled]
+        changes = changes_of(content, plan, to_objects(outlines, options, cards=models.cards, stated_mpp=options.mpp, mpp=mpp), asked)
+        if not options.dry_run:
+            target.write(changes)
     image = report_image(slide_path.name, outlines, content=content, plan=plan, changes=changes, since=since)
     engine = "asap" if asap_reading.is_asap(prompts_path) else "geojson"
     return make_report(prompts_path, engine, models, options=options, images=[image], since=since)
@@ -140,6 +145,8 @@ class _Target:
         try:
             return cls(path, None, origin, geojson_reading.read_prompts(path, keys=keys, must_have_features=False).results)
         except PromptError as err:
+            if not path.name.lower().endswith(REPLACEABLE):
+                raise OptionError(f"{path} is there already, and is no GeoJSON; name another file for the outlines ({err})") from err
             if overwrite == "none":
                 raise OptionError(
                     f"{path} is there already; name another file, or pass --overwrite to replace it with all that it holds, "
@@ -165,11 +172,13 @@ class _Target:
 
 
 def _spare_what_is_read(slide_path: Path, prompts_path: Path, output: Path) -> None:
-    """Refuse an output that would cost the slide or the prompts; an ASAP file keeps what it holds."""
+    """Refuse an output that is called like something else, or would cost the slide or the prompts; an ASAP file keeps what it holds."""
     for read in (slide_path, prompts_path):
         is_kept = read == prompts_path and asap_reading.is_asap(output)
         if not is_kept and is_there(output) and is_there(read) and output.samefile(read):
             raise OptionError(f"{output} would be overwritten by its own result; name another file for the outlines")
+    if not output.name.lower().endswith(ENDINGS):
+        raise OptionError(f"{output} has none of the endings {', '.join(ENDINGS)}; name the file for the outlines by what it will be")
 
 
 def _read_prompts(path: Path, origin: tuple[int, int]) -> EntryContent:

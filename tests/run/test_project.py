@@ -1,7 +1,10 @@
 """Tests of `nuclick_qp.run.project`: whole runs over drawn projects, with the files engine."""
 
+import errno
 import json
+import os
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,10 +17,13 @@ from nuclick_qp.annotations.objects import MODEL_KEY, OPTIONS_KEY, OUTLINE_KEY, 
 from nuclick_qp.errors import OptionError, PromptError, WriteRefusedError
 from nuclick_qp.formats.geojson.reading import read_prompts
 from nuclick_qp.model.predictor import Predictors
+from nuclick_qp.qupath.open_project import open_project
 from nuclick_qp.qupath.qpdata.new_objects import NewAnnotation
 from nuclick_qp.run.file import segment_file
+from nuclick_qp.run.project import segment_project
 from nuclick_qp.run.report import RECORD_FOLDER
-from nuclick_qp.run.run_options import RunOptions
+from nuclick_qp.run.run_options import Progress, RunOptions
+from nuclick_qp_cli.shared import print_report
 
 DrawDiscs = Callable[..., Path]
 
@@ -262,3 +268,140 @@ def test_segment_needs_prompts(predictors: Predictors, draw_discs: DrawDiscs, tm
     with pytest.raises(PromptError, match=r"areas\.geojson has no points or lines"):
         segment_file(draw_discs(DISCS), prompts, tmp_path / "out.geojson", predictors=predictors)
     assert not (tmp_path / "out.geojson").exists()
+
+
+def test_geojson_that_fails_behind_the_write_does_not_unsay_it(
+    make_project: Callable[..., Path], predictors: Predictors, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The outlines are in the project and counted; what failed is told, and the run is not all ok."""
+    project = make_project(*ALL)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "discs-0.png-1.geojson").write_text("mine")
+
+    report = run_on(project, predictors, geojson=tmp_path / "out")
+
+    assert len(ours_of(project)) == report.ok == 4
+    assert (report.all_ok, report.images[0].status) == (False, "partial")
+    assert "the outlines are in the project, but: " in (report.images[0].error or "")
+    assert (tmp_path / "out" / "discs-0.png-1.geojson").read_text() == "mine"
+    print_report(report, as_json=False)
+    assert "4 ok; the outlines are in the project, but: " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["data/1/summary.json", "classifiers/classes.json"])
+def test_side_file_that_cannot_be_read_does_not_unsay_the_write(
+    make_project: Callable[..., Path], predictors: Predictors, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    """Nested without end: it is left as it is, with a warning, and the report tells what stands in the data file."""
+    project = make_project(*ALL)
+    path = project.parent / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("[" * 100_000)
+
+    report = run_on(project, predictors)
+
+    assert (len(ours_of(project)), report.ok, report.all_ok) == (4, 4, True)
+    assert path.read_text() == "[" * 100_000
+    assert str(path) in caplog.text
+
+
+def test_project_that_cannot_be_written_is_found_out_before_the_work(
+    make_project: Callable[..., Path], predictors: Predictors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a disk that is mounted for reading; a dry run needs no more."""
+    project = make_project(*ALL)
+    before = snapshot(project.parent)
+    real = os.open
+
+    def read_only(path: str | Path, flags: int, *rest: int, **options: int) -> int:
+        if flags & (os.O_CREAT | os.O_WRONLY | os.O_RDWR) and str(path).startswith(str(project.parent)):
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+        return real(path, flags, *rest, **options)
+
+    monkeypatch.setattr(os, "open", read_only)
+    done: list[int] = []
+    with open_project(project) as opened:
+        report = segment_project(opened, predictors, progress=Progress(advance=done.append))
+
+    error = report.images[0].error or ""
+    assert "could not be written (Read-only file system); it is as it was: copy the folder to a disk that can be written" in error
+    assert done == []
+    assert run_on(project, predictors, dry_run=True).ok == 4
+    assert snapshot(project.parent) == before
+
+
+def test_record_is_not_written_where_a_link_leads(
+    make_project: Callable[..., Path], predictors: Predictors, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The folder of the records is ours; a link of that name is a stranger's."""
+    project = make_project(*ALL)
+    (tmp_path / "outside").mkdir()
+    (project.parent / RECORD_FOLDER).symlink_to(tmp_path / "outside")
+
+    assert run_on(project, predictors).all_ok
+
+    assert list((tmp_path / "outside").iterdir()) == []
+    assert "symbolic link" in caplog.text
+
+
+@pytest.mark.parametrize("linked", ["project", "project/data", "project/data/1"])
+def test_folder_on_another_disk_is_worked_on_through_its_link(
+    make_project: Callable[..., Path], predictors: Predictors, tmp_path: Path, linked: str
+) -> None:
+    """Common on clusters: the link stays, and the file, its backup and its lock lie where it leads."""
+    project = make_project(*ALL)
+    (tmp_path / linked).rename(tmp_path / "large-disk")
+    (tmp_path / linked).symlink_to(tmp_path / "large-disk")
+
+    assert run_on(project, predictors).all_ok
+
+    assert (tmp_path / linked).is_symlink()
+    assert len(ours_of(project)) == 4
+    assert (project.parent / "data/1/data.qpdata.nuclick-backup").is_file()
+    assert not list((tmp_path / "large-disk").rglob("*.nuclick-lock"))
+
+
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="every name is text here")
+def test_project_in_a_folder_whose_name_is_no_text(make_project: Callable[..., Path], predictors: Predictors, tmp_path: Path) -> None:
+    """Bytes that are no UTF-8: the outlines are written, the report says so, and so does the record."""
+    make_project(*ALL)
+    folder = (tmp_path / "project").rename(tmp_path / os.fsdecode(b"pr\xff"))
+
+    report = run_on(folder / "project.qpproj", predictors)
+
+    assert (report.all_ok, report.ok) == (True, 4)
+    (record,) = (folder / RECORD_FOLDER).glob("run-*.json")
+    assert json.loads(record.read_text())["ok"] == 4
+
+
+@pytest.mark.parametrize("name", ["other.svs", "other.png", "settings.json", "packed.zip"])
+def test_segment_replaces_nothing_but_geojson(draw_discs: DrawDiscs, predictors: Predictors, tmp_path: Path, name: str) -> None:
+    """Even when it may overwrite: not an image, not the settings of another program."""
+    slide, prompts = draw_discs(DISCS), tmp_path / "prompts.geojson"
+    prompts.write_text(json.dumps({"type": "Point", "coordinates": [60, 60]}))
+    (tmp_path / name).write_text('{"theme": "dark"}')
+    before = snapshot(tmp_path)
+
+    with pytest.raises((OptionError, WriteRefusedError), match=r"name (another|the) file|move it away"):
+        segment_file(slide, prompts, tmp_path / name, predictors=predictors, options=RunOptions(mpp=0.25, overwrite="edited"))
+    assert snapshot(tmp_path) == before
+
+
+@pytest.mark.parametrize("kind", ["pipe", "link to nothing", "link to a device"])
+def test_segment_writes_into_files_only(draw_discs: DrawDiscs, predictors: Predictors, tmp_path: Path, kind: str) -> None:
+    """What is no file is not replaced by one, and nothing is written through a link that leads nowhere."""
+    slide, prompts, output = draw_discs(DISCS), tmp_path / "prompts.geojson", tmp_path / "out.geojson"
+    prompts.write_text(json.dumps({"type": "Point", "coordinates": [60, 60]}))
+    match kind:
+        case "pipe":
+            os.mkfifo(output)
+        case "link to nothing":
+            output.symlink_to(tmp_path / "elsewhere.geojson")
+        case _:
+            output.symlink_to("/dev/null")
+    before = [(p.name, p.lstat().st_mode) for p in sorted(tmp_path.iterdir())]
+
+    with pytest.raises(WriteRefusedError, match=r"out\.geojson could not be written"):
+        segment_file(slide, prompts, output, predictors=predictors, options=RunOptions(mpp=0.25, overwrite="edited"))
+
+    assert [(p.name, p.lstat().st_mode) for p in sorted(tmp_path.iterdir())] == before

@@ -23,6 +23,7 @@ from nuclick_qp.formats.geojson.features import BROKEN, OWN_MEMBER, own_mark, re
 from nuclick_qp.prompts import Plane
 from nuclick_qp.shapes.polygons import snap_outline
 from nuclick_qp.storage.atomic import replace_atomically
+from nuclick_qp.storage.locks import hold
 from nuclick_qp.storage.plain_files import is_there
 
 logger = logging.getLogger(__name__)
@@ -56,7 +57,7 @@ def write_objects(
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with replace_atomically(path) as file, _packed(file, path) as out:
+        with hold(path), replace_atomically(path) as file, _packed(file, path) as out:
             _write_collection(out, objects, path, merge=merge, drop_keys=drop_keys)
     except OSError as err:
         raise WriteRefusedError(f"{path} cannot be written ({err.strerror or err}); choose another place or free some space") from err
