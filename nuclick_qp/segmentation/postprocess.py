@@ -79,7 +79,8 @@ def reconstruct(mask: NDArray[np.bool_], marker: NDArray[np.bool_], *, rules: Ma
             kept = remove_small_holes(kept, max_size=rules.max_hole_px, connectivity=1)
         return kept, Status.OK, ""
     if touched.size:
-        return nothing, Status.EMPTY, f"the object has {int(areas[touched].max())} px, fewer than {rules.min_object_px}"
+        found = int(areas[touched].max())
+        return nothing, Status.EMPTY, f"the object has {found} px at the resolution of the model, fewer than {rules.min_object_px}"
     if large.any():
         return nothing, Status.OUTSIDE_OWN_MASK, "the object found lies beside the prompt"
     return nothing, Status.EMPTY, "nothing found under the prompt"

@@ -39,10 +39,16 @@ def resolve_mpp(
         If none is known; a pixel size is never guessed. Or if that of the project or the slide is
         smaller or larger than any microscope's, 0.01 to 100 um.
     OptionError
-        If the option is no number in this range.
+        If the option is no number in the narrower range that is plausible, 0.05 to 50 um.
     """
     if option is not None and not _is_possible(option):
         raise OptionError(f"{option_name} {option} is not a pixel size; give micrometres per pixel from 0.01 to 100, such as 0.25")
+    if option is not None and not SMALLEST_MPP <= option <= LARGEST_MPP:
+        stated = next((f"{value:.4g}" for value in (project, slide) if value is not None), "nothing")
+        raise OptionError(
+            f"{option_name} {option:g} lies outside {SMALLEST_MPP:g} to {LARGEST_MPP:g} um per pixel; "
+            f"give a size such as 0.25 for a 40x scan; {source} says {stated}"
+        )
     for value, place in ((project, "the project"), (slide, "the slide")):
         if value is not None and _is_positive(value):
             if not _is_possible(value):
@@ -50,7 +56,10 @@ def resolve_mpp(
                     f"{source} has {value:.4g} um per pixel in {place}, and 0.01 to 100 are possible; correct it in the Image tab of QuPath"
                 )
             if option is not None and abs(option - value) > NOTABLE_DIFFERENCE * value:
-                logger.warning("%s has %.4g um per pixel in %s; %s %.4g is not used", source, value, place, option_name, option)
+                logger.warning(
+                    "%s has %.4g um per pixel in %s; %s %.4g is not used; if that is right, set it in the Image tab of QuPath",
+                    *(source, value, place, option_name, option),
+                )
             return value
     if option is None:
         raise NoPixelSizeError(f"{source} has no pixel size; pass {option_name}, or set it in the Image tab of QuPath")

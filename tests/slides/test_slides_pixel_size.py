@@ -46,6 +46,16 @@ def test_option_that_is_no_size_is_refused(option: float) -> None:
         resolve_mpp(project=0.25, slide=None, option=option, source="a.png")
 
 
+@pytest.mark.parametrize("option", [0.02, 100.0])
+def test_option_that_no_microscope_has_is_refused(option: float) -> None:
+    """A slip of the unit would make every nucleus a speck or a lake; what the slide says is told with it."""
+    with pytest.raises(OptionError, match=r"--mpp .* outside 0\.05 to 50 .* a\.svs says 0\.25$"):
+        resolve_mpp(project=None, slide=0.25, option=option, source="a.svs")
+
+    with pytest.raises(OptionError, match=r"such as 0\.25 for a 40x scan; a\.svs says nothing$"):
+        resolve_mpp(project=None, slide=None, option=option, source="a.svs")
+
+
 @pytest.mark.parametrize(("option", "warns"), [(0.252, False), (0.27, True), (0.5, True)])
 def test_option_that_differs_from_the_project_is_warned_of(caplog: pytest.LogCaptureFixture, option: float, warns: bool) -> None:
     """More than 2 % apart; the user should know that it was not used."""
