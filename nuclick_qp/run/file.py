@@ -82,8 +82,7 @@ def segment_file(
         asked = options if target.has_kinds else replace(options, kind=None)
         plan = plan_prompts(content, asked, cards=models.cards, stated_mpp=options.mpp)
         if not (plan.todo or plan.settled or content.bad_prompts):
-            classes = {prompt.class_name or NO_CLASS for prompt in content.prompts}
-            raise PromptError(nothing_to_do(prompts_path, 1, options, classes=classes))
+            raise PromptError(nothing_to_do(prompts_path, 1, options, classes={p.class_name or NO_CLASS for p in content.prompts}))
         progress.start_image(ImageStart(slide_path.name, len(plan.todo)))
         mpp = resolve_mpp(project=None, slide=slide.mpp, option=options.mpp, source=str(slide_path))
         if not options.force:
