@@ -114,10 +114,15 @@ class Status(enum.StrEnum):
     TOO_LARGE = "too-large"  # the object does not fit into a patch of the model
     FAILED = "failed"
     UNCHANGED = "unchanged"  # the result of an earlier run still holds
+    BELOW_PROBABILITY = "below-probability"  # there is an outline, but not one as probable as the user asked for
     EDITED = "edited"  # the user has changed the outline of an earlier run
     DUPLICATE = "duplicate"  # an earlier prompt marks the same object
     NO_MODEL = "no-model"  # no model was chosen for this kind of prompt
     STOPPED = "stopped"  # the run was stopped before
+
+
+# What a user asked for and did not get; the exit code tells.
+UNSERVED = frozenset(Status) - {Status.OK, Status.UNCHANGED, Status.EDITED, Status.DUPLICATE, Status.STOPPED}
 
 
 @dataclass(frozen=True, slots=True)

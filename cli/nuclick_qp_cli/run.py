@@ -23,6 +23,8 @@ from nuclick_qp_cli.shared import (
     ImagesOption,
     KindOption,
     LinesOption,
+    MarkFailedOption,
+    MinProbabilityOption,
     OverwriteChoice,
     OverwriteOption,
     PointsOption,
@@ -52,6 +54,8 @@ def run(
     batch_size: BatchSizeOption = DEFAULTS.segment.batch_size,
     tta: TtaOption = DEFAULTS.segment.tta,
     overwrite: OverwriteOption = OverwriteChoice.NONE,
+    min_probability: MinProbabilityOption = DEFAULTS.min_probability,
+    mark_failed: MarkFailedOption = DEFAULTS.mark_failed,
     prune: PruneOption = DEFAULTS.prune,
     dry_run: DryRunOption = DEFAULTS.dry_run,
     geojson: Annotated[Path | None, typer.Option(help="Folder for one GeoJSON file of outlines per image.")] = DEFAULTS.geojson,
@@ -65,9 +69,10 @@ def run(
 
     models, left_out = choose_models(points=points, lines=lines, device=device)
     options = RunOptions(
-        images=images, classes=split_names(classes), left_out=left_out, kind=kind.value if kind else None, image_root=image_root,
-        mpp=mpp, force=force, overwrite=overwrite.value, prune=prune, dry_run=dry_run, geojson=geojson,
-        segment=SegmentOptions(batch_size=batch_size, tta=tta),
+        images=images, classes=split_names(classes), left_out=left_out, image_root=image_root, mpp=mpp,
+        segment=SegmentOptions(batch_size=batch_size, tta=tta), kind=kind.value if kind else None,
+        overwrite=overwrite.value, prune=prune, min_probability=min_probability,
+        mark_failed=mark_failed, force=force, dry_run=dry_run, geojson=geojson,
     )  # fmt: skip
     with (
         hold_back_stops() as stopped,

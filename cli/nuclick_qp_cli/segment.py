@@ -18,6 +18,8 @@ from nuclick_qp_cli.shared import (
     ForceOption,
     KindOption,
     LinesOption,
+    MarkFailedOption,
+    MinProbabilityOption,
     OverwriteChoice,
     OverwriteOption,
     PointsOption,
@@ -48,6 +50,8 @@ def segment(
     tta: TtaOption = DEFAULTS.segment.tta,
     no_crop: Annotated[bool, typer.Option("--no-crop", help="GeoJSON counts from the whole slide, not from its scanned bounds.")] = False,
     overwrite: OverwriteOption = OverwriteChoice.NONE,
+    min_probability: MinProbabilityOption = DEFAULTS.min_probability,
+    mark_failed: MarkFailedOption = DEFAULTS.mark_failed,
     prune: PruneOption = DEFAULTS.prune,
     dry_run: DryRunOption = DEFAULTS.dry_run,
     as_json: ReportJsonOption = False,
@@ -58,8 +62,10 @@ def segment(
 
     models, left_out = choose_models(points=points, lines=lines, device=device)
     options = RunOptions(
-        classes=split_names(classes), left_out=left_out, kind=kind.value if kind else None, mpp=mpp, force=force,
-        overwrite=overwrite.value, prune=prune, dry_run=dry_run, segment=SegmentOptions(batch_size=batch_size, tta=tta),
+        classes=split_names(classes), left_out=left_out, mpp=mpp,
+        segment=SegmentOptions(batch_size=batch_size, tta=tta), kind=kind.value if kind else None,
+        overwrite=overwrite.value, prune=prune, min_probability=min_probability,
+        mark_failed=mark_failed, force=force, dry_run=dry_run,
     )  # fmt: skip
     with hold_back_stops() as stopped, show_progress(stopped) as progress:
         report = segment_file(

@@ -76,6 +76,12 @@ OverwriteOption = Annotated[
 ]
 PruneOption = Annotated[bool, typer.Option("--prune", help="Remove outlines of earlier runs whose point or line is gone.")]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Segment and report, but write nothing.")]
+MinProbabilityOption = Annotated[
+    float, typer.Option(help="Outlines below this probability are not written; earlier ones go with --prune.", min=0, max=1)
+]
+MarkFailedOption = Annotated[
+    str | None, typer.Option(metavar="CLASS", help="Put a small annotation of this class where a prompt has no outline.")
+]
 KindOption = Annotated[
     ObjectType | None,
     typer.Option("--as", help="What the outlines become, those of earlier runs as well; new ones detections if you do not say."),
@@ -154,6 +160,8 @@ def _image_line(image: "ImageReport") -> str:
     replaced = f"; {image.removed} earlier results replaced" if image.removed else ""
     pruned = f"; {image.pruned} results whose prompt is gone removed" if image.pruned else ""
     differing = f"; {image.differing} outlines of another model or other options stay, --overwrite replaces them" if image.differing else ""
+    weak = f"; {image.weak} outlines are less probable than asked, --prune removes them" if image.weak else ""
+    marked = f"; {image.marked} prompts without an outline marked" if image.marked else ""
     orphaned = f"; {image.orphaned} results whose prompt is gone stay, --prune removes them" if image.orphaned else ""
     later = f"; {image.error}" if image.error else ""
-    return f"{image.image}: {counts or 'no prompts'}{replaced}{differing}{pruned}{orphaned}{later}"
+    return f"{image.image}: {counts or 'no prompts'}{replaced}{differing}{weak}{marked}{pruned}{orphaned}{later}"

@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Collection, Iterable
 
-from nuclick_qp.annotations.objects import ClosedObject
+from nuclick_qp.annotations.objects import PROMPT_KEY, ClosedObject, is_mark
 from nuclick_qp.annotations.sorting import FoundObject
 from nuclick_qp.kinds import OBJECT_KINDS, ObjectKind
 from nuclick_qp.shapes.polygons import valid_polygons
@@ -14,7 +14,7 @@ PLACE_IDS = uuid.UUID("2b0c6a52-93f1-5d5e-8a34-5b8d0c1f7a46")
 def closed_objects(
     objects: Iterable[FoundObject], *, entry_id: str, kinds: Collection[ObjectKind] = OBJECT_KINDS
 ) -> tuple[ClosedObject, ...]:
-    """Pick the closed annotations, the detections and the cells among the objects of an image.
+    """Pick the closed annotations, the detections and the cells among the objects of an image; marks of ours are none.
 
     Parameters
     ----------
@@ -31,7 +31,8 @@ def closed_objects(
         In the same order. Outlines that cross themselves are cut at the crossings, so that they
         enclose what lies on the inner side of an odd number of lines.
     """
-    closed = (found for found in objects if found.kind in OBJECT_KINDS and found.shape == "area")
+    areas = (found for found in objects if found.kind in OBJECT_KINDS and found.shape == "area")
+    closed = (found for found in areas if not is_mark(found.metadata.get(PROMPT_KEY, "")))
     numbered = ((found, f"{entry_id} {number}") for number, found in enumerate(closed))  # ids do not depend on the kinds wanted
     return tuple(_closed_object(found, place) for found, place in numbered if found.kind in kinds)
 

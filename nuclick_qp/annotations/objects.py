@@ -23,6 +23,7 @@ OUTLINE_KEY = "nuclick:outline"
 VERSION_KEY = "nuclick:version"
 
 OWN_PREFIX = "nuclick:"
+MARK = "mark "  # before the key of a prompt that has no outline, in what marks its place
 
 PROBABILITY = "NuClick: probability"
 PROMPT_IDS = uuid.UUID("7f0f0a5c-6c2b-5d0e-9a54-6f1d3f1f2f10")  # any fixed value does, as long as it stays
@@ -95,7 +96,9 @@ class EntryContent:
     bad_prompts
         One line of text for each point or line that cannot be a prompt (NaN coordinates).
     results
-        Objects of ours.
+        Outlines of ours.
+    marks
+        Key and class of the marks of ours, each at the place of a prompt that had no outline.
     neighbours
         Centroids of the detections and cells that are not ours, with their planes.
     fingerprint
@@ -110,6 +113,7 @@ class EntryContent:
     neighbours: tuple[tuple[XY, Plane], ...] = ()
     fingerprint: str = ""
     image_type: str | None = None
+    marks: tuple[tuple[str, str | None], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +160,7 @@ class ResultObject:
     anchor
         Place of the prompt, in the slide frame.
     key
-        `Prompt.key` of the prompt.
+        `Prompt.key` of the prompt, or its `mark_key`.
     probability
         Of the network, 0 to 1; None writes no such measurement.
     model, options
@@ -221,6 +225,16 @@ class Changes:
 
     add: tuple[ResultObject, ...]
     remove_keys: frozenset[str] = field(default_factory=frozenset)
+
+
+def mark_key(key: str) -> str:
+    """Give what the mark of a prompt has for its key."""
+    return MARK + key
+
+
+def is_mark(key: str) -> bool:
+    """Tell whether an object of ours is a mark, and no outline, by its key."""
+    return key.startswith(MARK)
 
 
 def outline_digest(outline: BaseGeometry | None, class_name: str | None) -> str:

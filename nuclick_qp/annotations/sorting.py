@@ -9,7 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
-from nuclick_qp.annotations.objects import MODEL_KEY, OPTIONS_KEY, OUTLINE_KEY, PROBABILITY, PROMPT_KEY, EarlierResult, EntryContent
+from nuclick_qp.annotations.objects import (
+    MARK,
+    MODEL_KEY,
+    OPTIONS_KEY,
+    OUTLINE_KEY,
+    PROBABILITY,
+    PROMPT_KEY,
+    EarlierResult,
+    EntryContent,
+    is_mark,
+)
 from nuclick_qp.kinds import OBJECT_KINDS
 from nuclick_qp.prompts import XY, Plane, Prompt
 
@@ -89,19 +99,23 @@ def sort_objects(objects: Iterable[FoundObject], *, fingerprint: str) -> EntryCo
     prompts: list[Prompt] = []
     bad: list[str] = []
     results: list[EarlierResult] = []
+    marks: list[tuple[str, str | None]] = []
     neighbours: list[tuple[XY, Plane]] = []
     squiggles: dict[tuple[str, str | None, Plane], int] = {}
     for found in objects:
         if found.shape == "area":
             if found.kind in OBJECT_KINDS and (key := found.metadata.get(PROMPT_KEY)):
-                results.append(_earlier(found, key))
+                if is_mark(key):
+                    marks.append((key.removeprefix(MARK), found.class_name))
+                else:
+                    results.append(_earlier(found, key))
             elif found.kind in ("detection", "cell") and all(map(math.isfinite, found.centroid)):
                 neighbours.append((found.centroid, found.plane))
         elif found.kind == "annotation" and found.shape == "points":
             _add_points(found, prompts, bad)
         elif found.kind == "annotation":
             _add_lines(found, prompts, bad, squiggles)
-    return EntryContent(tuple(prompts), tuple(bad), tuple(results), tuple(neighbours), fingerprint)
+    return EntryContent(tuple(prompts), tuple(bad), tuple(results), tuple(neighbours), fingerprint, marks=tuple(marks))
 
 
 def _earlier(found: FoundObject, key: str) -> EarlierResult:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from nuclick_qp.annotations.objects import Changes, EntryContent
+from nuclick_qp.annotations.objects import Changes, EntryContent, mark_key
 from nuclick_qp.formats.asap import reading as asap_reading
 from nuclick_qp.formats.asap import writing as asap_writing
 from nuclick_qp.formats.geojson import reading as geojson_reading
@@ -13,7 +13,6 @@ from nuclick_qp.qupath.choosing import choose_images
 from nuclick_qp.qupath.image_by_image import work_or_error
 from nuclick_qp.qupath.open_project import Engine, open_project
 from nuclick_qp.qupath.protocol import ImageEntry, Project
-from nuclick_qp.run.resume import results_by_key
 
 CORNER = (0, 0)  # where outlines lie does not matter to what goes
 
@@ -110,10 +109,11 @@ def _clear_file(path: Path, *, edited: bool, dry_run: bool) -> Cleared:
 def _gone(content: EntryContent, *, edited: bool) -> frozenset[str]:
     """Give the keys of the results that go."""
     classes = {prompt.key: prompt.class_name for prompt in content.prompts}
-    groups = results_by_key(content.results).items()
-    return frozenset(key for key, group in groups if edited or not any(one.is_edited(classes.get(key, one.class_name)) for one in group))
+    marks = frozenset(mark_key(key) for key, _ in content.marks)
+    kept = {one.key for one in content.results if not edited and one.is_edited(classes.get(one.key, one.class_name))}
+    return marks | {one.key for one in content.results} - kept
 
 
 def _cleared(name: str, content: EntryContent, gone: frozenset[str]) -> Cleared:
     removed = sum(result.key in gone for result in content.results)
-    return Cleared(name, "cleared", removed, len(content.results) - removed)
+    return Cleared(name, "cleared", removed + len(content.marks), len(content.results) - removed)

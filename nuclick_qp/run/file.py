@@ -16,7 +16,7 @@ from nuclick_qp.kinds import Overwrite
 from nuclick_qp.run.fluorescence import refuse_fluorescence
 from nuclick_qp.run.models import Models, models_of
 from nuclick_qp.run.report import RunReport, make_report, nothing_to_do, report_image
-from nuclick_qp.run.results import changes_of, to_objects
+from nuclick_qp.run.results import changes_of, to_objects, without_weak
 from nuclick_qp.run.resume import plan_prompts
 from nuclick_qp.run.run_options import ImageStart, Progress, RunOptions
 from nuclick_qp.slides import open_slide, resolve_mpp
@@ -78,7 +78,7 @@ def segment_file(
     with nullcontext() if options.dry_run else hold(output), open_slide(slide_path, is_cropped=is_cropped) as slide:
         content = _read_prompts(prompts_path, slide.bounds_origin)
         target = _Target.of(output, prompts_path, content, origin=slide.bounds_origin, overwrite=options.overwrite)
-        content = replace(content, results=target.standing)
+        content = replace(content, results=target.standing, marks=target.marks)
         asked = options if target.has_kinds else replace(options, kind=None)
         plan = plan_prompts(content, asked, cards=models.cards, stated_mpp=options.mpp)
         if not (plan.todo or plan.settled or content.bad_prompts):
@@ -88,16 +88,14 @@ def segment_file(
         if not options.force:
             refuse_fluorescence(slide, plan.todo, mpp=mpp, image_type=content.image_type)
         loaded = models.load() if plan.todo else {}
-        done = segment_by_plane(
-            plan.todo, slide, content=content, predictors=loaded, mpp=mpp, options=options.segment, progress=progress
-        )
-        outlines = [*done, *plan.settled]
-        changes = changes_of(content, plan, to_objects(outlines, options, cards=models.cards, stated_mpp=options.mpp, mpp=mpp), asked)
+        done = segment_by_plane(plan.todo, slide, content=content, predictors=loaded, mpp=mpp, options=options.segment, progress=progress)
+        outlines = without_weak([*done, *plan.settled], options)
+        objects = to_objects(outlines, options, cards=models.cards, stated_mpp=options.mpp, mpp=mpp)
+        changes = changes_of(content, plan, outlines, objects, asked)
         if not options.dry_run:
             target.write(changes)
     image = report_image(slide_path.name, outlines, content=content, plan=plan, changes=changes, since=since)
-    engine = "asap" if asap_reading.is_asap(prompts_path) else "geojson"
-    return make_report(prompts_path, engine, models, options=options, images=[image], since=since)
+    return make_report(prompts_path, _engine_of(prompts_path), models, options=options, images=[image], since=since)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +108,8 @@ class _Target:
         The ASAP file that a new one begins as a copy of.
     origin
         (x, y) of the slide frame on the canvas.
-    standing
-        The outlines of earlier runs that it has.
+    standing, marks
+        The outlines of earlier runs that it has, and what marks prompts without one.
     is_kept
         Whether what is there is added to, and not replaced as a whole.
     """
@@ -120,6 +118,7 @@ class _Target:
     template: Path | None
     origin: tuple[int, int]
     standing: tuple[EarlierResult, ...] = ()
+    marks: tuple[tuple[str, str | None], ...] = ()
     is_kept: bool = True
 
     @classmethod
@@ -137,12 +136,14 @@ class _Target:
             template = prompts_path if asap_reading.is_asap(prompts_path) else None
             asap_writing.check_output(path, template=template)
             base = path if is_there(path) else template
-            return cls(path, template, origin, () if base is None else asap_reading.read_prompts(base, origin=origin).results)
+            held = EntryContent(()) if base is None else asap_reading.read_prompts(base, origin=origin)
+            return cls(path, template, origin, held.results, held.marks)
         if not is_there(path):
             return cls(path, None, origin)
         keys = {str(result_id(prompt.key)): prompt.key for prompt in prompts.prompts}
         try:
-            return cls(path, None, origin, geojson_reading.read_prompts(path, keys=keys, must_have_features=False).results)
+            held = geojson_reading.read_prompts(path, keys=keys, must_have_features=False)
+            return cls(path, None, origin, held.results, held.marks)
         except PromptError as err:
             if not path.name.lower().endswith(REPLACEABLE):
                 raise OptionError(f"{path} is there already, and is no GeoJSON; name another file for the outlines ({err})") from err
@@ -178,6 +179,10 @@ def _spare_what_is_read(slide_path: Path, prompts_path: Path, output: Path) -> N
             raise OptionError(f"{output} would be overwritten by its own result; name another file for the outlines")
     if not output.name.lower().endswith(ENDINGS):
         raise OptionError(f"{output} has none of the endings {', '.join(ENDINGS)}; name the file for the outlines by what it will be")
+
+
+def _engine_of(path: Path) -> str:
+    return "asap" if asap_reading.is_asap(path) else "geojson"
 
 
 def _read_prompts(path: Path, origin: tuple[int, int]) -> EntryContent:

@@ -26,7 +26,7 @@ from nuclick_qp.run.report import (
     report_image,
     write_record,
 )
-from nuclick_qp.run.results import changes_of, objects_after, to_objects
+from nuclick_qp.run.results import changes_of, objects_after, to_objects, without_weak
 from nuclick_qp.run.resume import Plan, plan_prompts
 from nuclick_qp.run.run_options import ImageStart, Progress, RunOptions
 from nuclick_qp.slides import resolve_mpp
@@ -135,7 +135,8 @@ def _read(job: _Job) -> tuple[EntryContent, Plan]:
 
 def _hold_and_work(job: _Job, content: EntryContent, plan: Plan, *, since: float) -> ImageReport:
     """Work on an image while other runs wait for it, where it will be changed: none does the same work, or loses ours."""
-    if job.options.dry_run or not (plan.todo or plan.turned or (job.options.prune and plan.orphans)):
+    may_mark = content.marks or job.options.mark_failed is not None
+    if job.options.dry_run or not (plan.todo or plan.turned or may_mark or job.options.prune):
         return _work_on_image(job, content, plan, since=since)
     try:
         with job.project.hold(job.entry, stopped=job.progress.stopped):
@@ -154,9 +155,9 @@ def _work_on_image(job: _Job, content: EntryContent, plan: Plan, *, since: float
     objects: tuple[ResultObject, ...] = ()
     if plan.todo:
         found, mpp = _segment(job, content, plan)
-        outlines += found
+        outlines = without_weak([*outlines, *found], job.options)
         objects = to_objects(outlines, job.options, cards=job.models.cards, stated_mpp=job.stated_mpp, mpp=mpp)
-    changes = changes_of(content, plan, objects, job.options)
+    changes = changes_of(content, plan, outlines, objects, job.options)
     later = None if job.options.dry_run else _write(job, content, changes)
     error = None if later is None else f"the outlines are in the project, but: {later}"
     return report_image(job.entry.name, outlines, content=content, plan=plan, changes=changes, error=error, since=since)

@@ -13,9 +13,9 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from nuclick_qp import __version__
-from nuclick_qp.annotations.objects import NO_CLASS, Changes, EntryContent
+from nuclick_qp.annotations.objects import NO_CLASS, Changes, EntryContent, is_mark
 from nuclick_qp.plain_text import encodable, listed
-from nuclick_qp.prompts import Outline, Status
+from nuclick_qp.prompts import UNSERVED, Outline, Status
 from nuclick_qp.run.models import Models
 from nuclick_qp.run.resume import Plan
 from nuclick_qp.run.run_options import RunOptions
@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 RECORD_FOLDER = "nuclick"  # beside project.qpproj
 
-# How the eleven statuses of a prompt add up to the five counts of the summary.
+# How the twelve statuses of a prompt add up to the five counts of the summary.
 COUNTED_AS = {
     Status.OK: "ok",
     Status.EMPTY: "empty",
@@ -35,13 +35,12 @@ COUNTED_AS = {
     Status.TOO_LARGE: "failed",
     Status.FAILED: "failed",
     Status.UNCHANGED: "skipped",
+    Status.BELOW_PROBABILITY: "empty",
     Status.EDITED: "skipped",
     Status.DUPLICATE: "skipped",
     Status.NO_MODEL: "skipped",
     Status.STOPPED: "skipped",
 }
-# What a user asked for and did not get; the exit code tells.
-UNSERVED = frozenset(Status) - {Status.OK, Status.UNCHANGED, Status.EDITED, Status.DUPLICATE, Status.STOPPED}
 
 ImageStatus = Literal["ok", "partial", "failed", "no-prompts"]
 
@@ -94,8 +93,11 @@ class ImageReport(Counts):
         gone; or would be without `--dry-run`.
     orphaned
         Earlier results of ours whose prompt is gone, and that stay all the same.
-    differing
-        Of those that are unchanged, how many another model made, or other options.
+    differing, weak
+        Of those that are unchanged, how many another model made, or other options, and how many are less
+        probable than is asked for.
+    marked
+        Prompts without an outline that got a mark, or would without `--dry-run`.
     classes
         Full class names of all its prompts, of those left alone too; an empty text is unclassified.
     """
@@ -108,6 +110,8 @@ class ImageReport(Counts):
     pruned: int = 0
     orphaned: int = 0
     differing: int = 0
+    weak: int = 0
+    marked: int = 0
     classes: tuple[str, ...] = ()
     statuses: dict[str, int]
     without_outline: tuple[PromptReport, ...] = ()
@@ -205,6 +209,8 @@ def report_image(
         pruned=sum(result.key in pruned for result in content.results),
         orphaned=sum(result.key in plan.orphans - pruned for result in content.results),
         differing=plan.differing,
+        weak=plan.weak,
+        marked=sum(is_mark(item.key) for item in changes.add),
         classes=tuple(sorted({prompt.class_name or NO_CLASS for prompt in content.prompts})),
         statuses={name: n for name, n in sorted(statuses.items()) if n},
         without_outline=unread + tuple(_report_prompt(o) for o in missed),

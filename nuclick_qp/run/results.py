@@ -1,16 +1,19 @@
 """Outlines to the objects that a project gets."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from nuclick_qp.annotations.objects import Changes, EarlierResult, EntryContent, ResultObject, outline_digest
+from shapely import Point
+
+from nuclick_qp.annotations.objects import Changes, EarlierResult, EntryContent, ResultObject, is_mark, mark_key, outline_digest, same_class
 from nuclick_qp.kinds import ObjectKind, PromptKind
 from nuclick_qp.model.cards import Card
-from nuclick_qp.prompts import Outline, Prompt
-from nuclick_qp.run.resume import Plan, options_digest
+from nuclick_qp.prompts import UNSERVED, Outline, Prompt, Status
+from nuclick_qp.run.resume import Plan, is_weak, options_digest, results_by_key
 from nuclick_qp.run.run_options import RunOptions
 from nuclick_qp.shapes.measure import measure
-from nuclick_qp.shapes.polygons import valid_polygons
+from nuclick_qp.shapes.polygons import clean_polygons, valid_polygons
 
+MARK_RADIUS_PX = 10.0  # level 0: 2.5 um at 40x
 NEW_KIND: ObjectKind = "detection"  # of outlines of which no other kind was asked for
 
 
@@ -37,16 +40,53 @@ def to_objects(
     return tuple(made)
 
 
-def changes_of(content: EntryContent, plan: Plan, new: Sequence[ResultObject], options: RunOptions) -> Changes:
+def without_weak(outlines: Iterable[Outline], options: RunOptions) -> list[Outline]:
+    """Take the polygons of those outlines that are less probable than is asked for."""
+    return [
+        Outline(one.prompt, Status.BELOW_PROBABILITY, detail=f"its outline has a probability of {one.probability:.2f} only")
+        if one.probability is not None and one.probability < options.min_probability
+        else one
+        for one in outlines
+    ]
+
+
+def changes_of(
+    content: EntryContent, plan: Plan, outlines: Sequence[Outline], new: Sequence[ResultObject], options: RunOptions
+) -> Changes:
     """Give what a run adds to an image, and the keys of the earlier results that go.
 
-    A result goes only when its prompt has a new one, or is gone and the options say to prune: a prompt
-    that finds nothing this time keeps what it had.
+    A result goes only when its prompt has a new one, or when the options say to prune and its prompt is
+    gone: a prompt that finds nothing this time keeps what it had. One goes as well that is less
+    probable than is asked for, where the run had to look at it anew or is to prune.
     """
     pairs = ((prompt, standing_object(result, prompt=prompt, kind=options.kind)) for prompt, result in plan.turned)
     add = (*new, *(item for _, item in pairs if item is not None))
-    gone = {item.key for item in add} | (plan.orphans if options.prune else frozenset())
-    return Changes(add, frozenset(result.key for result in content.results if result.key in gone))
+    results = results_by_key(content.results)
+    dropped = {one.prompt.key for one in outlines if one.status is Status.BELOW_PROBABILITY}
+    gone = {item.key for item in add} | {key for key in dropped if is_weak(results.get(key, ()), options)}
+    gone |= plan.orphans if options.prune else frozenset()
+    marks, old_marks = _marks(content, outlines, served={item.key for item in add} | results.keys() - gone, options=options)
+    return Changes((*add, *marks), frozenset(gone & results.keys()) | old_marks)
+
+
+def _marks(
+    content: EntryContent, outlines: Sequence[Outline], *, served: set[str], options: RunOptions
+) -> tuple[list[ResultObject], frozenset[str]]:
+    """Give the marks of prompts without an outline that are not there yet, and the keys of those that go."""
+    prompts = {prompt.key for prompt in content.prompts}
+    missed = {one.prompt.key: one.prompt for one in outlines if one.status in UNSERVED and one.prompt.key not in served}
+    wanted = {} if options.mark_failed is None else missed
+    there = {key for key, class_name in content.marks if same_class(class_name, options.mark_failed)}
+    new = [_mark(prompt, options.mark_failed) for key, prompt in wanted.items() if key not in there]
+    gone = {key for key, _ in content.marks if key in served or key not in prompts} | (wanted.keys() - there)
+    return new, frozenset(mark_key(key) for key, _ in content.marks if key in gone)
+
+
+def _mark(prompt: Prompt, class_name: str | None) -> ResultObject:
+    """Make the mark of a prompt: a small circle, as a point would be a prompt to the next run."""
+    circle = clean_polygons([Point(prompt.anchor).buffer(MARK_RADIUS_PX, quad_segs=4)])
+    assert circle is not None
+    return ResultObject(circle, "annotation", class_name, prompt.plane, False, prompt.anchor, mark_key(prompt.key))
 
 
 def objects_after(content: EntryContent, changes: Changes) -> tuple[ResultObject, ...]:
@@ -54,7 +94,7 @@ def objects_after(content: EntryContent, changes: Changes) -> tuple[ResultObject
     prompts = {prompt.key: prompt for prompt in content.prompts}
     staying = {result.key: result for result in content.results if result.key not in changes.remove_keys}
     objects = (standing_object(result, prompt=prompts.get(key)) for key, result in staying.items())
-    return (*(item for item in objects if item is not None), *changes.add)
+    return (*(item for item in objects if item is not None), *(item for item in changes.add if not is_mark(item.key)))
 
 
 def standing_object(result: EarlierResult, *, prompt: Prompt | None = None, kind: ObjectKind | None = None) -> ResultObject | None:

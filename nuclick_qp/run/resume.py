@@ -12,6 +12,12 @@ from nuclick_qp.prompts import Outline, Prompt, Status
 from nuclick_qp.run.run_options import RunOptions
 from nuclick_qp.segmentation.segment_options import CHANGES_RESULTS
 
+WHY_SETTLED = {
+    Status.EDITED: "its outline was changed by hand",
+    Status.UNCHANGED: "done by an earlier run",
+    Status.BELOW_PROBABILITY: "the outline of an earlier run is less probable than --min-probability",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -28,8 +34,9 @@ class Plan:
         out are still there.
     turned
         Prompts whose outline stays and becomes an object of another kind, with that outline.
-    differing
-        How many outlines stay that another model made, or other options.
+    differing, weak
+        How many outlines stay that another model made, or other options; and how many that are less
+        probable than is asked for.
     """
 
     todo: tuple[Prompt, ...]
@@ -37,6 +44,7 @@ class Plan:
     orphans: frozenset[str] = frozenset()
     turned: tuple[tuple[Prompt, EarlierResult], ...] = ()
     differing: int = 0
+    weak: int = 0
 
 
 def plan_prompts(content: EntryContent, options: RunOptions, *, cards: Mapping[PromptKind, Card], stated_mpp: float | None) -> Plan:
@@ -59,8 +67,7 @@ def plan_prompts(content: EntryContent, options: RunOptions, *, cards: Mapping[P
     ways = {kind: (card.short_id, options_digest(options, card=card, stated_mpp=stated_mpp)) for kind, card in cards.items()}
     todo: list[Prompt] = []
     settled: list[Outline] = []
-    turned: list[tuple[Prompt, EarlierResult]] = []
-    differing = 0
+    unchanged: list[tuple[Prompt, Sequence[EarlierResult]]] = []
     seen: set[str] = set()
     wanted = [prompt for prompt in content.prompts if not prompt.is_background]
     for prompt in wanted:
@@ -74,15 +81,19 @@ def plan_prompts(content: EntryContent, options: RunOptions, *, cards: Mapping[P
             settled.append(Outline(prompt, Status.DUPLICATE, detail="another prompt lies at the same place"))
         elif (status := _standing_status(prompt, results, options)) is None:
             todo.append(prompt)
-        elif status is Status.EDITED:
-            settled.append(Outline(prompt, status, detail="its outline was changed by hand"))
         else:
-            settled.append(Outline(prompt, status, detail="done by an earlier run"))
-            turned += [(prompt, result) for result in results[:1] if options.kind not in (None, result.kind)]
-            differing += any((result.model, result.options) != ways[prompt.kind] for result in results)
+            settled.append(Outline(prompt, status, detail=WHY_SETTLED[status]))
+            unchanged += [(prompt, results)] if status is Status.UNCHANGED else []
         seen.add(key)
     orphans = standing.keys() - {prompt.key for prompt in wanted}
-    return Plan(tuple(todo), tuple(settled), frozenset(orphans), tuple(turned), differing)
+    return Plan(
+        tuple(todo),
+        tuple(settled),
+        frozenset(orphans),
+        turned=tuple((prompt, results[0]) for prompt, results in unchanged if options.kind not in (None, results[0].kind)),
+        differing=sum(any((one.model, one.options) != ways[prompt.kind] for one in results) for prompt, results in unchanged),
+        weak=sum(is_weak(results, options) for _, results in unchanged),
+    )
 
 
 def results_by_key(results: Iterable[EarlierResult]) -> dict[str, list[EarlierResult]]:
@@ -116,4 +127,9 @@ def _standing_status(prompt: Prompt, results: Sequence[EarlierResult], options: 
         return Status.EDITED
     if options.overwrite != "none" or not results or not all(same_class(result.class_name, prompt.class_name) for result in results):
         return None
-    return Status.UNCHANGED
+    return Status.BELOW_PROBABILITY if options.prune and is_weak(results, options) else Status.UNCHANGED
+
+
+def is_weak(results: Sequence[EarlierResult], options: RunOptions) -> bool:
+    """Tell whether the outlines of a prompt are less probable than is asked for; where none says how probable, they are not."""
+    return all(result.probability is not None and result.probability < options.min_probability for result in results)

@@ -35,7 +35,11 @@ class RunOptions:
         ``unedited`` segments prompts anew that have an outline of an earlier run, whatever made it;
         ``edited`` also those whose outline the user has changed.
     prune
-        Remove results of earlier runs whose prompt is gone.
+        Remove results of earlier runs whose prompt is gone, or that are less probable than `min_probability`.
+    min_probability
+        Outlines below it are not written.
+    mark_failed
+        Class of small annotations that are put where a prompt has no outline; None puts none.
     dry_run
         Segment, but write nothing into the project.
     geojson
@@ -54,6 +58,8 @@ class RunOptions:
     force: bool = False
     overwrite: Overwrite = "none"
     prune: bool = False
+    min_probability: float = 0.0
+    mark_failed: str | None = None
     dry_run: bool = False
     geojson: Path | None = None
     segment: SegmentOptions = field(default_factory=SegmentOptions)

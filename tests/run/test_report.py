@@ -6,8 +6,8 @@ from typing import Any
 from shapely import box
 
 from nuclick_qp.annotations.objects import Changes, EntryContent
-from nuclick_qp.prompts import Outline, Status, click_at
-from nuclick_qp.run.report import COUNTED_AS, UNSERVED, count, failed_image, report_image, total
+from nuclick_qp.prompts import UNSERVED, Outline, Status, click_at
+from nuclick_qp.run.report import COUNTED_AS, count, failed_image, report_image, total
 from nuclick_qp.run.resume import Plan
 
 # An image of which nothing was read, and in which nothing was done.

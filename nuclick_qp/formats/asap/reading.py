@@ -31,7 +31,8 @@ AREA_TYPES = ("polygon", "spline", "rectangle")
 NOT_DRAWN = "none"
 # ASAP has no place for a key but the name. Who renames an outline makes it their own.
 RESULT_NAME = re.compile(
-    r"nuclick (?P<prompt>[0-9a-f]{20})(?: p=(?P<p>[01]\.\d\d))?(?: s=(?P<outline>\S+))?(?: o=(?P<options>\S+))?(?: m=(?P<model>.+))?"
+    r"nuclick (?P<prompt>(?:mark )?[0-9a-f]{20})"
+    r"(?: p=(?P<p>[01]\.\d\d))?(?: s=(?P<outline>\S+))?(?: o=(?P<options>\S+))?(?: m=(?P<model>.+))?"
 )
 # Given by ASAP, and given again after something was deleted: no sign that two strokes belong together.
 NAME_OF_ASAP = re.compile(r"Annotation \d+")
