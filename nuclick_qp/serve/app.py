@@ -25,6 +25,7 @@ logger = logging.getLogger(__name__)
 
 MOST_FAULTS = 5  # of one request that are told
 REFUSALS: dict[int | str, dict[str, Any]] = {
+    400: {"description": "a body that is no text"},
     401: {"description": "no token, or a wrong one"},
     403: {"description": "a foreign Host or Origin header"},
     413: {"description": "too large"},
