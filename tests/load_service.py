@@ -77,7 +77,7 @@ def bad_requests(good: dict[str, Any]) -> list[tuple[bytes, dict[str, str], int]
         {**good, "points": "no such model"},
         {**good, "standing": [{"key": "x", "geometry": {"type": "Polygon"}}]},
     ]
-    bodies = [(json.dumps(body).encode(), {}, 422) for body in spoilt]
+    bodies: list[tuple[bytes, dict[str, str], int]] = [(json.dumps(body).encode(), {}, 422) for body in spoilt]
     other: list[tuple[bytes, dict[str, str], int]] = [
         (b"{", {}, 422),
         (json.dumps(good).encode(), {"Authorization": "Bearer wrong"}, 401),

@@ -1,6 +1,7 @@
 """The service against its own OpenAPI description: whatever is sent, it answers as described, and never with a 5xx."""
 
 import atexit
+from typing import Any
 
 import schemathesis
 from hypothesis import HealthCheck, settings
@@ -22,7 +23,7 @@ schema = schemathesis.openapi.from_asgi("/openapi.json", app, headers=HEADERS)
 # A job starts a process for whatever path it is given; tests/serve/test_jobs.py has that.
 @schema.exclude(method="POST", path="/jobs").parametrize()
 @settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
-def test_every_answer_is_described(case: schemathesis.Case) -> None:
+def test_every_answer_is_described(case: schemathesis.Case[Any]) -> None:
     """Status, media type and body, for requests that fit the description and for those that do not.
 
     Not asked: that all that fits is accepted (a region may fit and yet lie outside its image), nor what the framework
