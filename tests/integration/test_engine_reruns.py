@@ -17,6 +17,7 @@ from nuclick_qp.model.predictor import Predictor, Predictors
 from nuclick_qp.qupath.jvm.engine import find_qupath
 from nuclick_qp.qupath.open_project import Engine, open_project
 from nuclick_qp.qupath.qpdata.new_objects import NewAnnotation
+from nuclick_qp.run.clearing import clear
 from nuclick_qp.run.report import ImageReport
 from qupath_itself import Edit, QuPathImage, save_in_qupath, slides_at
 
@@ -218,3 +219,31 @@ def test_fixtures_run_the_same_and_stay_done(version: str, tmp_path: Path) -> No
     assert (second[0].ok, second[0].skipped) == (0, first[0].ok + first[0].skipped)
     for entry_id in with_slide:
         assert_same_results(*(data_of(project.parent, entry_id) for project in copies.values()))
+
+
+def test_marks_of_prompts_without_an_outline_are_the_same(copies: dict[Engine, Path], predictors: Predictors) -> None:
+    """Both engines mark them, leave them after QuPath has saved, and take them away with their prompt."""
+    edit_in_qupath(copies, lambda image: image.put(image.drawn("Tumor"), (150, 250), (60, 60.5)))
+
+    first = run_both(copies, predictors, mark_failed="Missed")
+    edit_in_qupath(copies)
+    second = run_both(copies, predictors, mark_failed="Missed")
+    edit_in_qupath(copies, lambda image: image.put(image.drawn("Tumor"), (100.25, 70), (60, 60.5)))
+    third = run_both(copies, predictors)
+
+    assert (first.marked, first.statuses) == (1, {"empty": 1, "ok": 3})
+    assert (second.marked, second.statuses) == (0, {"empty": 1, "unchanged": 3})
+    assert (third.marked, third.statuses) == (0, {"ok": 1, "unchanged": 3})
+    assert "Missed" not in {item.class_name for item in ours_of(copies["qupath"])}
+
+
+def test_clearing_is_the_same(copies: dict[Engine, Path], predictors: Predictors) -> None:
+    """An outline that the user classified in QuPath stays, unless it is named."""
+    run_both(copies, predictors)
+    edit_in_qupath(copies, lambda image: image.classify(image.ours()[1], "Immune cells"))
+
+    for edited in (False, True):
+        cleared = [clear(project, engine=engine, edited=edited) for engine, project in copies.items()]
+        assert cleared[0] == cleared[1]
+        assert_same_results(*(data_of(project.parent) for project in copies.values()))
+        assert len(ours_of(copies["files"])) == 1 - edited
