@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
-MUTATED = 7  # one of each group that mutates files
+MUTATED = 9  # one of each group that mutates files
 LONGEST_S = 300  # a hang is what this is for
 
 

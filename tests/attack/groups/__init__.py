@@ -1,6 +1,6 @@
 """The groups of cases, in the order of what they attack."""
 
-from attack.groups import durations, labels, memory, models, places, project_files, prompt_files, slides, special_files
+from attack.groups import durations, labels, memory, models, names, one_liners, places, project_files, prompt_files, slides, special_files
 
 GROUPS = (
     project_files.GROUP,
@@ -12,4 +12,6 @@ GROUPS = (
     prompt_files.GROUP,
     labels.GROUP,
     models.GROUP,
+    names.GROUP,
+    one_liners.GROUP,
 )
