@@ -9,6 +9,7 @@ from nuclick_qp.annotations.objects import EntryContent
 from nuclick_qp.kinds import PromptKind
 from nuclick_qp.model.predictor import Predictors
 from nuclick_qp.prompts import Outline, Prompt
+from nuclick_qp.run.plausible_sizes import warn_of_odd_sizes
 from nuclick_qp.run.run_options import Progress
 from nuclick_qp.segmentation.prompts_to_outlines import segment_prompts
 from nuclick_qp.segmentation.segment_options import SegmentOptions
@@ -60,6 +61,7 @@ def segment_by_plane(
             on_done=progress.advance,
             stopped=progress.stopped,
         )
+    warn_of_odd_sizes(outlines, mpp=mpp, slide_mpp=slide.mpp, source=slide.path.name)
     return outlines
 
 

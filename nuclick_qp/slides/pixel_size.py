@@ -10,6 +10,7 @@ logger = logging.getLogger(__name__)
 SMALLEST_MPP, LARGEST_MPP = 0.05, 50.0  # um per px; a 100x oil lens with a fine camera, and a macro scan
 POSSIBLE_MPP = (0.01, 100.0)  # um per px that a project, a slide or an option may state; beyond it memory would not do
 NOTABLE_DIFFERENCE = 0.02  # relative; scanners round their pixel size by less
+CONTRADICTION = 1.5  # ratio of two statements; whoever calibrates a scanner anew changes its pixel size by less
 
 # OME-XML length units, in micrometres (Open Microscopy Environment, UnitsLength 2016-06).
 MICROMETRES = {
@@ -41,13 +42,19 @@ def resolve_mpp(
     OptionError
         If the option is no number in the narrower range that is plausible, 0.05 to 50 um.
     """
-    if option is not None and not _is_possible(option):
-        raise OptionError(f"{option_name} {option} is not a pixel size; give micrometres per pixel from 0.01 to 100, such as 0.25")
+    if option is not None and not _is_positive(option):
+        raise OptionError(f"{option_name} {option} is not a pixel size; give micrometres per pixel, such as 0.25")
     if option is not None and not SMALLEST_MPP <= option <= LARGEST_MPP:
         stated = next((f"{value:.4g}" for value in (project, slide) if value is not None), "nothing")
         raise OptionError(
             f"{option_name} {option:g} lies outside {SMALLEST_MPP:g} to {LARGEST_MPP:g} um per pixel; "
             f"give a size such as 0.25 for a 40x scan; {source} says {stated}"
+        )
+    if project is not None and slide is not None and _contradict(project, slide):
+        logger.warning(
+            "%s has %.4g um per pixel in the project, which is used, and %.4g in the file itself; if that of the file is right, "
+            "set it in the Image tab of QuPath",
+            *(source, project, slide),
         )
     for value, place in ((project, "the project"), (slide, "the slide")):
         if value is not None and _is_positive(value):
@@ -76,6 +83,10 @@ def mean_mpp(x: float | None, y: float | None) -> float | None:
     if not given or not all(SMALLEST_MPP <= v <= LARGEST_MPP for v in given):
         return None
     return sum(given) / len(given)
+
+
+def _contradict(one: float, other: float) -> bool:
+    return _is_possible(one) and _is_possible(other) and max(one / other, other / one) > CONTRADICTION
 
 
 def _is_possible(value: float) -> bool:

@@ -46,7 +46,7 @@ def test_option_that_is_no_size_is_refused(option: float) -> None:
         resolve_mpp(project=0.25, slide=None, option=option, source="a.png")
 
 
-@pytest.mark.parametrize("option", [0.02, 100.0])
+@pytest.mark.parametrize("option", [0.001, 0.02, 100.0, 1000.0])
 def test_option_that_no_microscope_has_is_refused(option: float) -> None:
     """A slip of the unit would make every nucleus a speck or a lake; what the slide says is told with it."""
     with pytest.raises(OptionError, match=r"--mpp .* outside 0\.05 to 50 .* a\.svs says 0\.25$"):
@@ -54,6 +54,14 @@ def test_option_that_no_microscope_has_is_refused(option: float) -> None:
 
     with pytest.raises(OptionError, match=r"such as 0\.25 for a 40x scan; a\.svs says nothing$"):
         resolve_mpp(project=None, slide=None, option=option, source="a.svs")
+
+
+@pytest.mark.parametrize(("project", "warns"), [(0.25, False), (0.3, False), (1.0, True), (0.1, True), (math.nan, False)])
+def test_project_that_contradicts_the_slide_is_warned_of(caplog: pytest.LogCaptureFixture, project: float, warns: bool) -> None:
+    """It is used all the same: users correct it there."""
+    resolve_mpp(project=project, slide=0.25, option=None, source="a.svs")
+
+    assert ("0.25 in the file itself" in caplog.text) == warns
 
 
 @pytest.mark.parametrize(("option", "warns"), [(0.252, False), (0.27, True), (0.5, True)])
@@ -119,5 +127,5 @@ def test_a_pixel_size_that_no_microscope_has_is_refused(mpp: float) -> None:
     """Of a project, a slide or an option: windows of that scale would fill the memory."""
     with pytest.raises(NoPixelSizeError, match="um per pixel in the project, and"):
         resolve_mpp(project=mpp, slide=0.25, option=None, source="a.svs")
-    with pytest.raises(OptionError, match="is not a pixel size"):
+    with pytest.raises(OptionError, match="lies outside"):
         resolve_mpp(project=None, slide=None, option=mpp, source="a.svs")
