@@ -162,11 +162,19 @@ class Jobs:
 def command_of(request: JobRequest, *, device: str) -> list[str]:
     """Give the command line of a job."""
     command = [sys.executable, "-m", "nuclick_qp_cli.main", "run", os.fspath(request.project), "--json", "--events", "--device", device]
-    named = {"--images": request.images, "--points": request.points, "--lines": request.lines, "--as": request.kind, "--mpp": request.mpp}
+    named = {
+        "--images": request.images,
+        "--points": request.points,
+        "--lines": request.lines,
+        "--as": request.kind,
+        "--mpp": request.mpp,
+        "--min-probability": request.min_probability,
+        "--mark-failed": request.mark_failed,
+    }
     for option, value in named.items():
         command += [] if value is None else [f"{option}={value}"]
     command += [f"--classes={','.join(request.classes)}"] if request.classes else []
-    switches = {"--tta": request.tta, "--prune": request.prune, "--dry-run": request.dry_run}
+    switches = {"--tta": request.tta, "--prune": request.prune, "--force": request.force, "--dry-run": request.dry_run}
     command += [switch for switch, is_wanted in switches.items() if is_wanted]
     return command + {"none": [], "unedited": ["--overwrite"], "edited": ["--overwrite=edited"]}[request.overwrite]
 

@@ -228,6 +228,9 @@ class JobRequest(_Message):
     tta: bool = False
     overwrite: Overwrite = "none"
     prune: bool = False
+    min_probability: Annotated[FiniteFloat, Field(ge=0, le=1)] | None = None
+    mark_failed: Name | None = None
+    force: bool = False
     dry_run: bool = False
 
     @field_validator("project")

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from drawn_projects import MakeProject, points_at
 from nuclick_qp.errors import OptionError
 from nuclick_qp.model.predictor import Predictor
 from nuclick_qp.qupath.files_engine import open_files_project
+from nuclick_qp.run.run_options import RunOptions
 from nuclick_qp.serve import jobs as jobs_module
 from nuclick_qp.serve.app import make_app
 from nuclick_qp.serve.jobs import Job, Jobs, command_of
@@ -78,15 +80,25 @@ def test_too_many_jobs_at_once_are_refused(jobs: Jobs, make_project: MakeProject
 def test_the_command_line_of_a_job_takes_values_as_values(tmp_path: Path) -> None:
     """A name that looks like an option is a name."""
     request = JobRequest(
-        project=tmp_path, images="--dry-run", classes=["-v", "Tumor"], kind="cell", mpp=0.5, tta=True, prune=True, overwrite="edited"
-    )
+        project=tmp_path, images="--dry-run", classes=["-v", "Tumor"], kind="cell", mpp=0.5, tta=True, prune=True, overwrite="edited",
+        min_probability=0.8, mark_failed="Look here", force=True,
+    )  # fmt: skip
 
     command = command_of(request, device="cpu")
 
     assert command[5:] == [
         *("--json", "--events", "--device", "cpu"),
-        *("--images=--dry-run", "--as=cell", "--mpp=0.5", "--classes=-v,Tumor", "--tta", "--prune", "--overwrite=edited"),
+        *("--images=--dry-run", "--as=cell", "--mpp=0.5", "--min-probability=0.8", "--mark-failed=Look here", "--classes=-v,Tumor"),
+        *("--tta", "--prune", "--force", "--overwrite=edited"),
     ]
+
+
+def test_a_job_has_the_options_of_a_run_that_name_no_file() -> None:
+    """Whoever adds one to `run` adds it here, or says why not."""
+    of_jobs = set(JobRequest.model_fields) | {"left_out"}  # lines: none, points: none
+    of_files = {"image_root", "geojson", "overlay"}
+
+    assert {field.name for field in fields(RunOptions)} - of_files - {"segment"} <= of_jobs
 
 
 @pytest.mark.parametrize("project", ["project.qpproj", "--help", "", "/a\0b"])
