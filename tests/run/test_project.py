@@ -5,7 +5,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -387,8 +387,20 @@ def test_segment_replaces_nothing_but_geojson(draw_discs: DrawDiscs, predictors:
     assert snapshot(tmp_path) == before
 
 
+@pytest.fixture
+def terminal() -> Iterator[tuple[int, int]]:
+    """Give the two ends of a terminal that nobody looks at."""
+    ends = os.openpty()
+    yield ends
+    for end in ends:
+        os.close(end)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no such files")
 @pytest.mark.parametrize("kind", ["pipe", "link to nothing", "link to a device"])
-def test_segment_writes_into_files_only(draw_discs: DrawDiscs, predictors: Predictors, tmp_path: Path, kind: str) -> None:
+def test_segment_writes_into_files_only(
+    draw_discs: DrawDiscs, predictors: Predictors, tmp_path: Path, terminal: tuple[int, int], kind: str
+) -> None:
     """What is no file is not replaced by one, and nothing is written through a link that leads nowhere."""
     slide, prompts, output = draw_discs(DISCS), tmp_path / "prompts.geojson", tmp_path / "out.geojson"
     prompts.write_text(json.dumps({"type": "Point", "coordinates": [60, 60]}))
@@ -397,8 +409,8 @@ def test_segment_writes_into_files_only(draw_discs: DrawDiscs, predictors: Predi
             os.mkfifo(output)
         case "link to nothing":
             output.symlink_to(tmp_path / "elsewhere.geojson")
-        case _:
-            output.symlink_to("/dev/null")
+        case _:  # a terminal of our own: if root ever wrote through the link, /dev/null of the machine would be gone
+            output.symlink_to(os.ttyname(terminal[1]))
     before = [(p.name, p.lstat().st_mode) for p in sorted(tmp_path.iterdir())]
 
     with pytest.raises(WriteRefusedError, match=r"out\.geojson could not be written"):

@@ -1,7 +1,6 @@
 """Tests of `nuclick_qp.storage.locks`."""
 
 import errno
-import fcntl
 import multiprocessing
 import os
 import signal
@@ -27,6 +26,7 @@ with hold(Path(sys.argv[1]), name="image 'a'"):
     print("held", flush=True)
     time.sleep(600)
 """
+POSIX = pytest.mark.skipif(os.name != "posix", reason="Windows has other locks and signals, no pipes, and links for administrators only")
 WORKERS = multiprocessing.get_context("spawn")
 
 
@@ -77,6 +77,7 @@ def test_no_two_processes_are_in_the_block_at_once(path: Path) -> None:
     assert path.read_text() == "100"
 
 
+@POSIX
 def test_nothing_is_left_of_a_lock(path: Path) -> None:
     """Nor of a folder that was made for it."""
     with hold(path):
@@ -87,6 +88,7 @@ def test_nothing_is_left_of_a_lock(path: Path) -> None:
     assert [p.relative_to(path.parents[1]).as_posix() for p in path.parents[1].rglob("*")] == ["7", "7/data.qpdata"]
 
 
+@POSIX
 def test_the_waiting_is_told_with_who_is_waited_for(
     path: Path, start_holder: Callable[[], subprocess.Popen[str]], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -115,6 +117,7 @@ def test_lock_file_of_a_killed_process_is_removed_by_the_next(path: Path, start_
     assert not lock_of(path).exists()
 
 
+@POSIX
 @pytest.mark.usefixtures("heed_ctrl_c")
 def test_ctrl_c_ends_the_waiting(path: Path, start_holder: Callable[[], subprocess.Popen[str]]) -> None:
     """At once; the one who is waited for goes on."""
@@ -161,6 +164,7 @@ def hold_for(path: Path, held: Event) -> None:
         held.set()
 
 
+@POSIX
 def test_links_to_one_file_have_one_lock(path: Path, tmp_path: Path) -> None:
     """Two names of a project, or a data folder that is a link."""
     (tmp_path / "link").symlink_to(path.parent)
@@ -173,13 +177,14 @@ def test_links_to_one_file_have_one_lock(path: Path, tmp_path: Path) -> None:
     other.join(60)
 
 
+@POSIX
 def test_disk_without_locks_is_told_and_used(path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     """Some network disks know none; a single run is as safe there as anywhere."""
 
     def refuse(handle: int, operation: int) -> None:
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
-    monkeypatch.setattr(fcntl, "flock", refuse)
+    monkeypatch.setattr("fcntl.flock", refuse)
 
     with hold(path):
         path.write_bytes(b"1")
@@ -204,6 +209,7 @@ def test_folder_that_cannot_be_written_is_refused_with_the_reason(path: Path, mo
     assert "put back" not in str(caught.value)
 
 
+@POSIX
 def test_link_in_place_of_the_lock_file_is_refused(path: Path, tmp_path: Path) -> None:
     """In a stranger's project: no file is made where it leads."""
     lock_of(path).symlink_to(tmp_path / "elsewhere")
@@ -214,6 +220,7 @@ def test_link_in_place_of_the_lock_file_is_refused(path: Path, tmp_path: Path) -
     assert not (tmp_path / "elsewhere").exists()
 
 
+@POSIX
 def test_pipe_in_place_of_the_lock_file_holds_nobody_up(path: Path) -> None:
     """It serves as well as a file."""
     os.mkfifo(lock_of(path))
