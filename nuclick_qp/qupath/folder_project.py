@@ -21,7 +21,7 @@ from nuclick_qp.annotations.objects import Changes, ClosedObject, EntryContent
 from nuclick_qp.annotations.sorting import FoundKind, FoundObject, sort_objects
 from nuclick_qp.errors import UnreadableDataError, WriteRefusedError
 from nuclick_qp.kinds import OBJECT_KINDS, ObjectKind
-from nuclick_qp.qupath.folder.project_json import ProjectFile, refuse_changed, set_modified
+from nuclick_qp.qupath.folder.project_json import LastLook, ProjectFile, refuse_changed, set_modified
 from nuclick_qp.qupath.folder.side_files import ClassColour, add_classes, listed_colours, update_summary
 from nuclick_qp.qupath.javastream.nodes import collector_paused
 from nuclick_qp.qupath.protocol import ImageEntry
@@ -49,10 +49,13 @@ class FolderProject(ABC):
         The project file as it was when the project was opened.
     written
         Images that have been written to since.
+    last_look
+        When the project file was last found to be as it was.
     """
 
     file: ProjectFile
     written: set[str] = field(default_factory=set, init=False, compare=False)
+    last_look: LastLook = field(default_factory=LastLook, init=False, compare=False)
 
     @property
     def path(self) -> Path:
@@ -164,7 +167,7 @@ class FolderProject(ABC):
 
     def _write(self, entry: ImageEntry, changes: Changes, *, fingerprint: str) -> None:
         path = self.data_path(entry)
-        refuse_changed(self.file, image_name=entry.name)
+        refuse_changed(self.file, self.last_look, image_name=entry.name)
         try:
             old = content_of(path)
         except OSError as err:
@@ -176,7 +179,7 @@ class FolderProject(ABC):
             raise WriteRefusedError(f"nothing was written: {err}") from err
         if new is None or new.data == old:
             return
-        refuse_changed(self.file, image_name=entry.name)  # anew: a large image takes seconds
+        refuse_changed(self.file, self.last_look, image_name=entry.name)  # anew: a large image takes seconds
         replace_data_file(path, new.data, old=old, is_free=lambda: not qupath_backup_of(path).exists())
         # Last, and never a reason to fail: the objects are on disk now.
         self.written.add(entry.entry_id)

@@ -71,10 +71,21 @@ def read_file(path: Path, *, most: int = LARGEST_FILE) -> bytes:
         If it cannot be read, is no plain file, or is larger.
     """
     with open_file(path) as file:
-        size = os.fstat(file.fileno()).st_size
-        if size > most:
-            raise OSError(errno.EFBIG, f"it has {size / MIB:,.0f} MB, and {most / MIB:,.0f} MB are the most that is read", str(path))
-        return file.read(most + 1)[:most]
+        return read_open(file, most=most)
+
+
+def read_open(file: io.BufferedReader, *, most: int) -> bytes:
+    """Read the whole of a file just opened, of at most so many bytes.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read, or is larger.
+    """
+    size = os.fstat(file.fileno()).st_size
+    if size > most:
+        raise OSError(errno.EFBIG, f"it has {size / MIB:,.0f} MB, and {most / MIB:,.0f} MB are the most that is read", file.name)
+    return file.read(most + 1)[:most]
 
 
 def _refuse_odd(state: os.stat_result, path: Path) -> None:

@@ -7,7 +7,9 @@ the time of the last change.
 import hashlib
 import json
 import logging
+import os
 import re
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +19,7 @@ from nuclick_qp.errors import ProjectNotFoundError, UnreadableProjectError, Writ
 from nuclick_qp.qupath.folder.server_args import read_server_args
 from nuclick_qp.qupath.folder.view_json import view_steps
 from nuclick_qp.qupath.protocol import ImageEntry
-from nuclick_qp.storage.plain_files import is_folder, is_hidden, is_there, read_file
+from nuclick_qp.storage.plain_files import is_folder, is_hidden, is_there, open_file, read_file, read_open
 
 logger = logging.getLogger(__name__)
 
@@ -27,6 +29,7 @@ IMAGES = b'"images"'  # behind it keys of that name belong to the user
 # Times that we write are whole seconds: runs on other images of the project tell them from QuPath's, of which one in 1000 is one.
 OUR_STEP_MS = 1000
 LARGEST_PROJECT = 2**27  # bytes; 30,000 images
+SETTLED_NS = 2_000_000_000  # the coarsest clock of a file system, FAT's: a change within one tick of it leaves the times as they are
 RESTORE = "restore project.qpproj.backup from the same folder, or save the project in QuPath"
 
 
@@ -59,6 +62,25 @@ class ProjectFile:
     servers: tuple[str, ...]
     fingerprint: str
     modified_ms: int | None
+
+
+@dataclass(slots=True)
+class LastLook:
+    """The state in which the file was when all of it was last found to be as it was read.
+
+    Reading all of it for each image would cost the square of the number of images.
+    """
+
+    state: tuple[int, ...] | None = None
+
+    def tells(self, state: os.stat_result) -> bool:
+        """Tell whether it is the very same file, and nobody has written into it since."""
+        return self.state == _state_of(state)
+
+    def remember(self, state: os.stat_result, *, looked_ns: int) -> None:
+        """Take the state before a look as one that tells, unless a change right behind the look might leave its times as they are."""
+        is_settled = looked_ns - max(state.st_mtime_ns, state.st_ctime_ns) > SETTLED_NS
+        self.state = _state_of(state) if is_settled else None
 
 
 def find_project_file(path: Path) -> Path:
@@ -122,7 +144,7 @@ def read_project_file(path: Path) -> ProjectFile:
     )
 
 
-def refuse_changed(file: ProjectFile, *, image_name: str) -> None:
+def refuse_changed(file: ProjectFile, last_look: LastLook, *, image_name: str) -> None:
     """Refuse to write into a project that somebody has saved since it was opened.
 
     QuPath locks nothing. But it saves its project when the user changes to another image or adds one,
@@ -134,7 +156,7 @@ def refuse_changed(file: ProjectFile, *, image_name: str) -> None:
         If the file is not what it was, or is gone.
     """
     try:
-        is_same = _is_as_read(file, read_file(file.path, most=LARGEST_PROJECT))
+        is_same = _is_still(file, last_look)
     except OSError:
         is_same = False
     if not is_same:
@@ -163,11 +185,31 @@ def set_modified(file: ProjectFile, *, now_ms: int) -> None:
         logger.warning("the time of the change could not be written into %s (%s)", file.path, err.strerror)
 
 
+def _is_still(file: ProjectFile, last_look: LastLook) -> bool:
+    """Tell whether the file is as it was read: by its state, where that tells, else by its content.
+
+    Opened in any case: network disks ask the server then, and may answer `stat` from memory.
+    """
+    with open_file(file.path) as raw:
+        state = os.fstat(raw.fileno())
+        if last_look.tells(state):
+            return True
+        looked_ns = time.time_ns()
+        if not _is_as_read(file, read_open(raw, most=LARGEST_PROJECT)):
+            return False
+    last_look.remember(state, looked_ns=looked_ns)
+    return True
+
+
 def _is_as_read(file: ProjectFile, data: bytes) -> bool:
     """Tell whether the file holds what it held; the time may be one that another run of ours wrote."""
     fingerprint, modified_ms = _identity(data)
     is_ours = modified_ms is not None and modified_ms % OUR_STEP_MS == 0
     return fingerprint == file.fingerprint and (modified_ms == file.modified_ms or is_ours)
+
+
+def _state_of(state: os.stat_result) -> tuple[int, ...]:
+    return state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns
 
 
 def _identity(data: bytes) -> tuple[str, int | None]:
