@@ -30,7 +30,14 @@ def clear(
         done = "would be removed" if dry_run else "removed"
         for image in cleared:
             kept = f"; {image.edited} that you edited stay, --edited removes them" if image.edited else ""
-            result = f"failed: {image.detail}" if image.status == "failed" else f"{image.removed} outlines {done}{kept}"
-            say(f"{image.image}: {result}")
-        say(f"{sum(image.removed for image in cleared)} outlines {done}")
+            went = _counted(image.removed, image.unmarked)
+            say(f"{image.image}: " + (f"failed: {image.detail}" if image.status == "failed" else f"{went} {done}{kept}"))
+        went = _counted(sum(image.removed for image in cleared), sum(image.unmarked for image in cleared))
+        say(f"{went} {done}")
     sys.exit(1 if any(image.status == "failed" for image in cleared) else 0)
+
+
+def _counted(outlines: int, marks: int) -> str:
+    """Say how many, as `3 outlines and 1 mark`."""
+    counts = [("outline", outlines), *([("mark", marks)] if marks else [])]
+    return " and ".join(f"{count} {noun}{'s' * (count != 1)}" for noun, count in counts)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from nuclick_qp.annotations.objects import Changes, EntryContent, mark_key
+from nuclick_qp.errors import ProjectNotFoundError
 from nuclick_qp.formats.asap import reading as asap_reading
 from nuclick_qp.formats.asap import writing as asap_writing
 from nuclick_qp.formats.geojson import reading as geojson_reading
@@ -13,6 +14,8 @@ from nuclick_qp.qupath.choosing import choose_images
 from nuclick_qp.qupath.image_by_image import work_or_error
 from nuclick_qp.qupath.open_project import Engine, open_project
 from nuclick_qp.qupath.protocol import ImageEntry, Project
+from nuclick_qp.storage.locks import hold
+from nuclick_qp.storage.plain_files import is_folder, is_hidden, is_there
 
 CORNER = (0, 0)  # where outlines lie does not matter to what goes
 
@@ -25,8 +28,8 @@ class Cleared:
     ----------
     status
         ``cleared``: no outline of ours is left, but for edited ones that stay; ``failed``: it is as it was.
-    removed
-        Objects of ours that went, or would without `dry_run`.
+    removed, unmarked
+        Outlines of ours that went, and marks of prompts without one; or would without `dry_run`.
     edited
         Outlines of ours that stay because the user has changed them.
     detail
@@ -36,6 +39,7 @@ class Cleared:
     image: str
     status: Literal["cleared", "failed"]
     removed: int = 0
+    unmarked: int = 0
     edited: int = 0
     detail: str = ""
 
@@ -70,12 +74,14 @@ def clear(
     Raises
     ------
     ProjectError, OptionError
-        If there is no such project, or no such image in it.
+        If there is no such project or file, or no such image in it.
     PromptError, WriteRefusedError
         If a file cannot be read or written.
     """
     path = Path(path)
-    if not path.is_dir() and path.suffix.lower() != ".qpproj":
+    if not is_there(path) and not is_hidden(path):
+        raise ProjectNotFoundError(f"{path} does not exist; give a QuPath project or its folder, an ASAP file or a GeoJSON file")
+    if not is_folder(path) and path.suffix.lower() != ".qpproj":
         return [_clear_file(path, edited=edited, dry_run=dry_run)]
     with open_project(path, engine=engine) as project:
         entries = choose_images(project, images, remedy="name the project that `run` wrote into")
@@ -85,25 +91,35 @@ def clear(
 def _clear_image(project: Project, entry: ImageEntry, *, edited: bool, dry_run: bool) -> Cleared:
     def work() -> Cleared:
         content = project.read(entry)
-        gone = _gone(content, edited=edited)
-        if gone and not dry_run:
-            project.write(entry, Changes((), gone), fingerprint=content.fingerprint)
-        return _cleared(entry.name, content, gone)
+        if dry_run or not _gone(content, edited=edited):
+            return _cleared(entry.name, content, edited=edited)
+        with project.hold(entry):
+            content = project.read(entry)  # anew: a run may have been at it
+            project.write(entry, Changes((), _gone(content, edited=edited)), fingerprint=content.fingerprint)
+        return _cleared(entry.name, content, edited=edited)
 
     done = work_or_error(work, image_name=entry.name)
     return Cleared(entry.name, "failed", detail=str(done)) if isinstance(done, Exception) else done
 
 
 def _clear_file(path: Path, *, edited: bool, dry_run: bool) -> Cleared:
-    is_asap = asap_reading.is_asap(path)
-    content = asap_reading.read_prompts(path, origin=CORNER) if is_asap else geojson_reading.read_prompts(path, must_have_features=False)
-    gone = _gone(content, edited=edited)
-    if gone and not dry_run:
-        if is_asap:
+    content = _read_file(path)
+    if dry_run or not _gone(content, edited=edited):
+        return _cleared(path.name, content, edited=edited)
+    with hold(path):
+        content = _read_file(path)  # anew: a run may have been at it
+        gone = _gone(content, edited=edited)
+        if asap_reading.is_asap(path):
             asap_writing.write_objects(path, (), origin=CORNER, drop_keys=gone)
         else:
             geojson_writing.write_objects(path, (), merge=True, drop_keys=gone)
-    return _cleared(path.name, content, gone)
+    return _cleared(path.name, content, edited=edited)
+
+
+def _read_file(path: Path) -> EntryContent:
+    if asap_reading.is_asap(path):
+        return asap_reading.read_prompts(path, origin=CORNER)
+    return geojson_reading.read_prompts(path, must_have_features=False)
 
 
 def _gone(content: EntryContent, *, edited: bool) -> frozenset[str]:
@@ -114,6 +130,7 @@ def _gone(content: EntryContent, *, edited: bool) -> frozenset[str]:
     return marks | {one.key for one in content.results} - kept
 
 
-def _cleared(name: str, content: EntryContent, gone: frozenset[str]) -> Cleared:
+def _cleared(name: str, content: EntryContent, *, edited: bool) -> Cleared:
+    gone = _gone(content, edited=edited)
     removed = sum(result.key in gone for result in content.results)
-    return Cleared(name, "cleared", removed + len(content.marks), len(content.results) - removed)
+    return Cleared(name, "cleared", removed, len(content.marks), len(content.results) - removed)

@@ -1,7 +1,8 @@
 """One image with GeoJSON or ASAP's XML in and out."""
 
 import time
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -20,6 +21,7 @@ from nuclick_qp.run.results import changes_of, to_objects, without_weak
 from nuclick_qp.run.resume import plan_prompts
 from nuclick_qp.run.run_options import ImageStart, Progress, RunOptions
 from nuclick_qp.slides import open_slide, resolve_mpp
+from nuclick_qp.stopping import Stopped
 from nuclick_qp.storage.locks import hold
 from nuclick_qp.storage.plain_files import is_there
 
@@ -75,7 +77,7 @@ def segment_file(
     slide_path, prompts_path, output = Path(slide_path), Path(prompts_path), Path(output)
     since = time.perf_counter()
     _spare_what_is_read(slide_path, prompts_path, output)
-    with nullcontext() if options.dry_run else hold(output), open_slide(slide_path, is_cropped=is_cropped) as slide:
+    with _held(output, options, progress) as is_free, open_slide(slide_path, is_cropped=is_cropped) as slide:
         content = _read_prompts(prompts_path, slide.bounds_origin)
         target = _Target.of(output, prompts_path, content, origin=slide.bounds_origin, overwrite=options.overwrite)
         content = replace(content, results=target.standing, marks=target.marks)
@@ -91,8 +93,8 @@ def segment_file(
         done = segment_by_plane(plan.todo, slide, content=content, predictors=loaded, mpp=mpp, options=options.segment, progress=progress)
         outlines = without_weak([*done, *plan.settled], options)
         objects = to_objects(outlines, options, cards=models.cards, stated_mpp=options.mpp, mpp=mpp)
-        changes = changes_of(content, plan, outlines, objects, asked)
-        if not options.dry_run:
+        changes = changes_of(content, plan, outlines, objects, asked) if is_free else Changes(())
+        if is_free and not options.dry_run:
             target.write(changes)
     image = report_image(slide_path.name, outlines, content=content, plan=plan, changes=changes, since=since)
     return make_report(prompts_path, _engine_of(prompts_path), models, options=options, images=[image], since=since)
@@ -169,6 +171,19 @@ class _Target:
             )
         else:
             geojson_writing.write_objects(self.path, changes.add, merge=self.is_kept, drop_keys=changes.remove_keys)
+
+
+@contextmanager
+def _held(output: Path, options: RunOptions, progress: Progress) -> Iterator[bool]:
+    """Keep other runs from a file that will be written; tell whether it is free, which it is not when a stop ended the waiting."""
+    with ExitStack() as stack:
+        is_free = True
+        if not options.dry_run:
+            try:
+                stack.enter_context(hold(output, stopped=progress.stopped))
+            except Stopped:
+                is_free = False
+        yield is_free
 
 
 def _spare_what_is_read(slide_path: Path, prompts_path: Path, output: Path) -> None:

@@ -2,13 +2,13 @@
 
 import logging
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nuclick_qp.annotations.objects import Changes, EntryContent, ResultObject
 from nuclick_qp.errors import PromptError
 from nuclick_qp.formats.geojson.writing import write_objects
-from nuclick_qp.prompts import Outline
+from nuclick_qp.prompts import Outline, Status
 from nuclick_qp.qupath.choosing import choose_images, file_stem
 from nuclick_qp.qupath.image_by_image import work_or_error
 from nuclick_qp.qupath.locate import SlidePlaces
@@ -144,8 +144,8 @@ def _hold_and_work(job: _Job, content: EntryContent, plan: Plan, *, since: float
                 content, plan = _read(job)
             return _work_on_image(job, content, plan, since=since)
     except Stopped:
-        idle = replace(job, options=replace(job.options, dry_run=True, prune=False))
-        return _work_on_image(idle, content, plan, since=since)  # it is stopped, and does no more than to say so
+        left = [*plan.settled, *(Outline(prompt, Status.STOPPED, detail="the run was stopped") for prompt in plan.todo)]
+        return report_image(job.entry.name, left, content=content, plan=plan, changes=Changes(()), since=since)
 
 
 def _work_on_image(job: _Job, content: EntryContent, plan: Plan, *, since: float) -> ImageReport:

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from drawn_projects import ALL, run_on
+from drawn_projects import ALL, ours_of, run_on
 from fixture_projects import entry_of, snapshot
 from nuclick_qp.model.predictor import Predictors
 from nuclick_qp.qupath.open_project import open_project
+from nuclick_qp.run.clearing import clear
 from nuclick_qp.run.project import segment_project
 from nuclick_qp.run.run_options import Progress
 from nuclick_qp.stopping import Stopped
@@ -65,3 +66,24 @@ def test_work_of_another_run_is_found_when_the_waiting_ends(make_project: Callab
 
     assert (report.images[0].error, report.images[0].statuses) == (None, {"ok": 2, "unchanged": 2})
     assert entry_of(project).name in report.images[0].image
+
+
+def test_clearing_waits_for_a_run_and_clears_what_it_wrote(
+    make_project: Callable[..., Path], predictors: Predictors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is neither refused nor counts what stood there before."""
+    path = make_project(*ALL)
+    run_on(path, predictors, classes=("Stroma",))
+    with open_project(path) as project:
+        real, started = type(project).hold, list[str]()
+
+    def hold_later(opened: object, entry: object, **options: object) -> object:
+        if not started:
+            started.append("other")
+            run_on(path, predictors)
+        return real(opened, entry, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(type(project), "hold", hold_later)
+    (cleared,) = clear(path)
+
+    assert (cleared.status, cleared.removed, ours_of(path)) == ("cleared", 4, [])

@@ -233,6 +233,12 @@ def test_clearing_leaves_what_users_drew(make_project: MakeProject, predictors: 
     assert command_line("clear", project) == 0
 
 
+def test_clearing_tells_what_is_not_there(tmp_path: Path, command_line: Callable[..., int], capsys: pytest.CaptureFixture[str]) -> None:
+    """A wrong path is no GeoJSON file that cannot be read."""
+    assert command_line("clear", tmp_path / "gone") == 3
+    assert "gone does not exist; give a QuPath project or its folder, an ASAP file or a GeoJSON file" in capsys.readouterr().err
+
+
 def _move_point(project: Path, old: float, new: float) -> None:
     """Move a point along x, as the user does in QuPath between two runs."""
     path = project.parent / "data/1/data.qpdata"

@@ -144,3 +144,23 @@ def test_network_is_left_between_two_layers() -> None:
 
     assert np.array_equal(predictor.predict(inputs), before)
     assert not any(layer._forward_pre_hooks for layer in net.modules())
+
+
+def test_segment_that_is_stopped_while_it_waits_changes_nothing(
+    draw_discs: Callable[..., Path], predictors: Predictors, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another run is at the file: the first Ctrl-C ends the waiting, and all prompts are reported as stopped."""
+    prompts, output = tmp_path / "prompts.geojson", tmp_path / "out.geojson"
+    prompts.write_text(json.dumps({"type": "MultiPoint", "coordinates": [[x, y] for x, y, _ in DISCS]}))
+
+    def held(_: Path, *, stopped: Callable[[], bool]) -> None:
+        assert stopped()
+        raise Stopped
+
+    monkeypatch.setattr("nuclick_qp.run.file.hold", held)
+    report = segment_file(
+        draw_discs(DISCS), prompts, output, predictors=predictors, options=RunOptions(mpp=0.25), progress=Progress(stopped=lambda: True)
+    )
+
+    assert (report.stopped, report.images[0].statuses) == (True, {"stopped": len(DISCS)})
+    assert not output.exists()
