@@ -6,10 +6,10 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check docs bench clean
+.PHONY: help demo test check docs bench extension clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-7s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' Makefile
 
 demo: $(INSTALLED) ## outline the nuclei and glands of an example project, results in demo-out
 	$(BIN)/python examples/demo.py --out demo-out
@@ -27,6 +27,9 @@ docs: $(INSTALLED) ## build the documentation into site; a broken link is an err
 
 bench: $(INSTALLED) ## time the parts that have to be fast
 	$(BIN)/python -m pytest -o addopts= tests/benchmarks --benchmark-only
+
+extension: ## build the extension for QuPath; needs a JDK
+	$(PYTHON) qupath-extension/build.py
 
 clean: ## remove .venv, caches, demo-out and site
 	rm -rf .venv demo-out site build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .benchmarks

@@ -13,7 +13,7 @@ from nuclick_qp import __version__
 from nuclick_qp.errors import NuClickError, OptionError
 from nuclick_qp.plain_text import printable
 from nuclick_qp.stopping import raise_on_all_stops
-from nuclick_qp_cli import clear, doctor, evaluate, export, models, restore, run, segment, serve, train
+from nuclick_qp_cli import clear, doctor, evaluate, export, install_extension, models, restore, run, segment, serve, train
 from nuclick_qp_cli.shared import OverwriteCommand
 from nuclick_qp_cli.terminal import LineFormatter, OutputLostError, complain, give_up_output, say
 
@@ -38,6 +38,7 @@ app.command("evaluate")(evaluate.evaluate)
 app.command("restore")(restore.restore)
 app.command("clear")(clear.clear)
 app.command("serve")(serve.serve)
+app.command("install-extension")(install_extension.install_extension)
 
 
 def _print_version(wanted: bool) -> None:

@@ -42,6 +42,7 @@ from nuclick_qp_cli.shared import (
 def run(
     project: ProjectArgument,
     images: ImagesOption = DEFAULTS.images,
+    skip: Annotated[str, typer.Option(help="Numbers of images to leave alone, as in the project, separated by commas.")] = "",
     classes: PromptClassesOption = DEFAULT_CLASSES,
     points: PointsOption = DEFAULT_MODEL,
     lines: LinesOption = DEFAULT_MODEL,
@@ -69,8 +70,8 @@ def run(
 
     models, left_out = choose_models(points=points, lines=lines, device=device)
     options = RunOptions(
-        images=images, classes=split_names(classes), left_out=left_out, image_root=image_root, mpp=mpp,
-        segment=SegmentOptions(batch_size=batch_size, tta=tta), kind=kind.value if kind else None,
+        images=images, skip=frozenset(split_names(skip)), classes=split_names(classes), left_out=left_out, image_root=image_root,
+        segment=SegmentOptions(batch_size=batch_size, tta=tta), kind=kind.value if kind else None, mpp=mpp,
         overwrite=overwrite.value, prune=prune, min_probability=min_probability,
         mark_failed=mark_failed, force=force, dry_run=dry_run, geojson=geojson,
     )  # fmt: skip

@@ -37,5 +37,8 @@ def serve(
 
 
 def _tell(announcement: "Announcement", was_there: bool) -> None:
-    say_json(json.dumps({**announcement.model_dump(exclude={"token"}), "was_there": was_there}))
+    from nuclick_qp.serve.announcement import announcement_path
+
+    told = {**announcement.model_dump(exclude={"token"}), "was_there": was_there, "announced_in": str(announcement_path())}
+    say_json(json.dumps(told))
     sys.stdout.flush()

@@ -74,7 +74,8 @@ def segment_project(
     options, progress = options or RunOptions(), progress or Progress()
     models = models_of(predictors, left_out=options.left_out)
     since = time.perf_counter()
-    entries = choose_images(project, options.images, remedy="add some in QuPath and put a point in each nucleus")
+    chosen = choose_images(project, options.images, remedy="add some in QuPath and put a point in each nucleus")
+    entries = [entry for entry in chosen if entry.entry_id not in options.skip]
     places = SlidePlaces(project.path, project.stored_uri, options.image_root)
     if options.geojson is not None and not options.dry_run:
         make_folder(options.geojson, option="--geojson")

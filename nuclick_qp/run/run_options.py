@@ -17,6 +17,8 @@ class RunOptions:
     ----------
     images
         Glob of image names; the others are left alone.
+    skip
+        Numbers of images that are left alone, too, as QuPath counts them: those that are open in it.
     classes
         Full class names whose prompts are segmented, an empty text for unclassified ones; empty for
         all. Prompts of other classes still mark neighbours.
@@ -50,6 +52,7 @@ class RunOptions:
     """
 
     images: str = "*"
+    skip: frozenset[str] = frozenset()
     classes: tuple[str, ...] = ()
     left_out: frozenset[PromptKind] = frozenset()
     kind: ObjectKind | None = None

@@ -174,6 +174,7 @@ def command_of(request: JobRequest, *, device: str) -> list[str]:
     for option, value in named.items():
         command += [] if value is None else [f"{option}={value}"]
     command += [f"--classes={','.join(request.classes)}"] if request.classes else []
+    command += [f"--skip={','.join(request.skip)}"] if request.skip else []
     switches = {"--tta": request.tta, "--prune": request.prune, "--force": request.force, "--dry-run": request.dry_run}
     command += [switch for switch, is_wanted in switches.items() if is_wanted]
     return command + {"none": [], "unedited": ["--overwrite"], "edited": ["--overwrite=edited"]}[request.overwrite]

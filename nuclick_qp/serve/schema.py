@@ -216,10 +216,13 @@ class JobRequest(_Message):
     ----------
     project
         Absolute path of the project, on the machine of the service.
+    skip
+        Numbers of images that are open in QuPath, which are left alone.
     """
 
     project: Path
     images: Name | None = None
+    skip: Annotated[list[Annotated[str, Field(pattern=r"^\d{1,19}$")]], Field(max_length=1000)] = []
     classes: Annotated[list[Name], Field(max_length=100)] = []
     points: Name | None = None
     lines: Name | None = None

@@ -90,6 +90,16 @@ def test_images_and_classes_choose_the_work(make_project: Callable[..., Path], p
     assert (len(ours_of(project, "1")), len(ours_of(project, "2"))) == (0, 1)
 
 
+def test_an_image_that_is_open_elsewhere_can_be_left_alone(make_project: Callable[..., Path], predictors: Predictors) -> None:
+    """By its number, as two images may have one name; it is not even read."""
+    project = make_project(*ALL, images=2)
+
+    report = run_on(project, predictors, skip=frozenset({"1"}))
+
+    assert [image.image for image in report.images] == ["discs-1.png"]
+    assert (len(ours_of(project, "1")), len(ours_of(project, "2"))) == (0, 4)
+
+
 def test_one_bad_image_does_not_stop_the_others(make_project: Callable[..., Path], predictors: Predictors) -> None:
     """The report tells which failed and why; nothing of it is written."""
     project = make_project(*ALL, images=3)

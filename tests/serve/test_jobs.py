@@ -81,7 +81,7 @@ def test_the_command_line_of_a_job_takes_values_as_values(tmp_path: Path) -> Non
     """A name that looks like an option is a name."""
     request = JobRequest(
         project=tmp_path, images="--dry-run", classes=["-v", "Tumor"], kind="cell", mpp=0.5, tta=True, prune=True, overwrite="edited",
-        min_probability=0.8, mark_failed="Look here", force=True,
+        skip=["1", "12"], min_probability=0.8, mark_failed="Look here", force=True,
     )  # fmt: skip
 
     command = command_of(request, device="cpu")
@@ -89,7 +89,7 @@ def test_the_command_line_of_a_job_takes_values_as_values(tmp_path: Path) -> Non
     assert command[5:] == [
         *("--json", "--events", "--device", "cpu"),
         *("--images=--dry-run", "--as=cell", "--mpp=0.5", "--min-probability=0.8", "--mark-failed=Look here", "--classes=-v,Tumor"),
-        *("--tta", "--prune", "--force", "--overwrite=edited"),
+        *("--skip=1,12", "--tta", "--prune", "--force", "--overwrite=edited"),
     ]
 
 

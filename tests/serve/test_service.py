@@ -88,7 +88,14 @@ def test_a_killed_service_is_replaced(start: Start) -> None:
 
     second = start()
 
-    assert told(second) | {"port": 0} == {"host": "127.0.0.1", "port": 0, "pid": second.pid, "version": __version__, "was_there": False}
+    assert told(second) | {"port": 0} == {
+        "host": "127.0.0.1",
+        "port": 0,
+        "pid": second.pid,
+        "version": __version__,
+        "was_there": False,
+        "announced_in": str(announcement_path()),
+    }
 
 
 def test_a_service_that_nobody_uses_ends(start: Start) -> None:

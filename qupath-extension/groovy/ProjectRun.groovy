@@ -1,0 +1,92 @@
+package nuclick
+
+import javafx.application.Platform
+import javafx.geometry.Insets
+import javafx.scene.Scene
+import javafx.scene.control.Button
+import javafx.scene.control.Label
+import javafx.scene.control.ProgressBar
+import javafx.scene.layout.VBox
+import javafx.stage.Stage
+import qupath.fx.dialogs.Dialogs
+import qupath.lib.gui.tools.GuiTools
+import qupath.lib.plugins.parameters.ParameterList
+
+/**
+ * A run of the whole project. Images that are open belong to QuPath: their prompts are outlined in it, and are
+ * saved when the user saves. The files of the others are written by a job of the service.
+ */
+class ProjectRun {
+    final qupath
+    final Exchange exchange
+    final Closure segmentOpen  // takes image data and classes
+    private Stage stage
+    private final label = new Label('NuClick starts ...'), bar = new ProgressBar(-1)
+    private volatile String jobId
+    private volatile boolean isCancelled
+
+    ProjectRun(Map parts) {
+        qupath = parts.qupath
+        exchange = parts.exchange
+        segmentOpen = parts.segmentOpen
+    }
+
+    void ask(Map set) {
+        def project = qupath.project
+        if (project == null) { Dialogs.showErrorNotification('NuClick', 'No project is open'); return }
+        if (set.address) { Dialogs.showErrorNotification('NuClick', 'A service on another machine does not see the project; use Create script, and "Run for project"'); return }
+        def wishes = new ParameterList().addStringParameter('classes', 'Classes (comma between them; none: all)', '')
+            .addChoiceParameter('overwrite', 'Prompts that have an outline', 'keep it', ['keep it', 'do it again', 'also if it was edited'])
+            .addBooleanParameter('prune', 'Remove outlines without prompts', false)
+        if (!GuiTools.showParameterDialog('NuClick on the whole project', wishes)) return
+        def open = qupath.allViewers*.imageData.findAll().collect { [data: it, entry: project.getEntry(it)] }.findAll { it.entry }
+        def classes = wishes.getStringParameterValue('classes').split(',')*.trim().findAll()
+        def job = [project: project.path.toAbsolutePath().toString(), skip: open*.entry*.ID, classes: classes, tta: set.tta, prune: wishes.getBooleanParameterValue('prune'),
+                   overwrite: [ 'keep it': 'none', 'do it again': 'unedited'].getOrDefault(wishes.getChoiceParameterValue('overwrite'), 'edited'),
+                   points: set.points ?: null, lines: set.lines ?: null, kind: set.kind]
+        open.each { segmentOpen(it.data, classes) }
+        if (open.size() < project.imageList.size()) start(job)
+    }
+
+    private void start(Map job) {
+        def cancel = new Button('Cancel').tap { onAction = { cancel() } }
+        bar.prefWidth = 420
+        stage = new Stage(title: 'NuClick')
+        stage.initOwner(qupath.stage)
+        stage.scene = new Scene(new VBox(10, label, bar, cancel).tap { padding = new Insets(15) })
+        stage.onCloseRequest = { cancel() }
+        stage.show()
+        Thread.startDaemon('NuClick job') {
+            try {
+                def last = exchange.runJob(job) { state -> jobId = state.job_id; if (isCancelled) exchange.cancelJob(jobId); Platform.runLater { show(state) } }
+                Platform.runLater { end(last) }
+            } catch (Exception e) {
+                Platform.runLater { stage.close(); Dialogs.showErrorNotification('NuClick', e.message ?: e.toString()) }
+            }
+        }
+    }
+
+    private void cancel() {
+        isCancelled = true
+        label.text = 'Stopping; what is finished is being written ...'
+        if (jobId) Thread.startDaemon { exchange.cancelJob(jobId) }
+    }
+
+    private void show(Map state) {
+        def at = state.progress
+        if (at == null || isCancelled) return
+        def left = at.seconds_left == null ? '' : ", ${Math.ceil(at.seconds_left / 60) as int} min left"
+        label.text = "Image ${at.number as int} of ${at.images as int}: ${at.image}\n${at.done as int} of ${at.prompts as int} prompts" +
+            (at.clicks_per_second ? String.format(' (%.1f clicks/s)', at.clicks_per_second) : '') + left
+        bar.progress = at.prompts ? at.done / at.prompts : -1
+    }
+
+    private void end(Map state) {
+        stage.close()
+        qupath.refreshProject()
+        def report = state.report
+        def sums = report == null ? state.detail : "${report.ok as int} new outlines, ${report.skipped as int} prompts had theirs, ${(report.empty + report.outside + report.failed) as int} got none"
+        def problems = (report?.images ?: []).findAll { it.error }.collect { "${it.image}: ${it.error}" }
+        Dialogs.showPlainMessage('NuClick', ([[done: 'The project is done', cancelled: 'Stopped'].getOrDefault(state.state, 'The run has failed'), sums] + problems.take(10)).join('\n'))
+    }
+}
