@@ -232,7 +232,7 @@ class NuClick {
 
     private void tell(Picture picture, Map done, long began) {
         def ms = Math.round((System.nanoTime() - began) / 1e6)
-        status.text = "NuClick: $ms ms"
+        status.text = ms < 10_000 ? "NuClick: $ms ms" : "NuClick: ${Math.round(ms / 1000)} s"
         logger.info('NuClick: {} prompts, {} outlines in {} ms; the service took {}', done.counts.values().sum() ?: 0, done.added.size(), ms, Math.round(exchange.seconds * 1000))
         if (done.failed) Dialogs.showWarningNotification('NuClick', done.failed.countBy { "${it.status}${it.detail ? ': ' + it.detail : ''}" }.collect { "${it.value} without an outline: ${it.key}" }.join('\n'))
         if (done.added) remember(picture.imageData)

@@ -37,13 +37,15 @@ class ProjectRun {
         if (set.address) { Dialogs.showErrorNotification('NuClick', 'A service on another machine does not see the project; use Create script, and "Run for project"'); return }
         def wishes = new ParameterList().addStringParameter('classes', 'Classes (comma between them; none: all)', '')
             .addChoiceParameter('overwrite', 'Prompts that have an outline', 'keep it', ['keep it', 'do it again', 'also if it was edited'])
+            .addDoubleParameter('mpp', 'µm per pixel of images that do not say it (0: leave them out)', 0)
             .addBooleanParameter('prune', 'Remove outlines without prompts', false)
         if (!GuiTools.showParameterDialog('NuClick on the whole project', wishes)) return
         def open = qupath.allViewers*.imageData.findAll().collect { [data: it, entry: project.getEntry(it)] }.findAll { it.entry }
         def classes = wishes.getStringParameterValue('classes').split(',')*.trim().findAll()
+        def mpp = wishes.getDoubleParameterValue('mpp')
         def job = [project: project.path.toAbsolutePath().toString(), skip: open*.entry*.ID, classes: classes, tta: set.tta, prune: wishes.getBooleanParameterValue('prune'),
                    overwrite: [ 'keep it': 'none', 'do it again': 'unedited'].getOrDefault(wishes.getChoiceParameterValue('overwrite'), 'edited'),
-                   points: set.points ?: null, lines: set.lines ?: null, kind: set.kind]
+                   mpp: mpp > 0 ? mpp : null, points: set.points ?: null, lines: set.lines ?: null, kind: set.kind]
         open.each { segmentOpen(it.data, classes) }
         if (open.size() < project.imageList.size()) start(job)
     }
