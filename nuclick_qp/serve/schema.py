@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Base64Bytes, BaseModel, ConfigDict, Field, FiniteFloat, field_validator, model_validator
 
 from nuclick_qp.kinds import ObjectKind, Overwrite, PromptKind
+from nuclick_qp.slides.pixel_size import LARGEST_MPP, SMALLEST_MPP
 
 MOST_PROMPTS = 1000  # of one request; more belong in several, or in a job
 MOST_CONTEXT = 20_000
@@ -15,6 +16,7 @@ LARGEST_SIDE = 2**31 - 1  # px of an image; QuPath counts in ints
 Coordinate = Annotated[FiniteFloat, Field(ge=-1e9, le=1e9)]
 XYPair = tuple[Coordinate, Coordinate]
 Count = Annotated[int, Field(ge=1, le=LARGEST_SIDE)]
+PixelSize = Annotated[FiniteFloat, Field(ge=SMALLEST_MPP, le=LARGEST_MPP)]
 Name = Annotated[str, Field(max_length=500)]
 
 
@@ -73,7 +75,7 @@ class ImageFacts(_Message):
     """
 
     levels: Annotated[list[tuple[Count, Count]], Field(min_length=1, max_length=64)]
-    mpp: Annotated[FiniteFloat, Field(ge=0.01, le=100)]
+    mpp: PixelSize
 
 
 class PromptMessage(_Message):
@@ -227,7 +229,7 @@ class JobRequest(_Message):
     points: Name | None = None
     lines: Name | None = None
     kind: ObjectKind | None = None
-    mpp: Annotated[FiniteFloat, Field(ge=0.01, le=100)] | None = None
+    mpp: PixelSize | None = None
     tta: bool = False
     overwrite: Overwrite = "none"
     prune: bool = False

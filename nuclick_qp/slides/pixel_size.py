@@ -7,8 +7,8 @@ from nuclick_qp.errors import NoPixelSizeError, OptionError
 
 logger = logging.getLogger(__name__)
 
-SMALLEST_MPP, LARGEST_MPP = 0.05, 50.0  # um per px; a 100x oil lens with a fine camera, and a macro scan
-POSSIBLE_MPP = (0.01, 100.0)  # um per px that a project, a slide or an option may state; beyond it memory would not do
+# um per px, whoever states it: a 100x oil lens with a fine camera, and a macro scan. Beyond it memory would not do.
+SMALLEST_MPP, LARGEST_MPP = 0.05, 50.0
 NOTABLE_DIFFERENCE = 0.02  # relative; scanners round their pixel size by less
 CONTRADICTION = 1.5  # ratio of two statements; whoever calibrates a scanner anew changes its pixel size by less
 
@@ -38,17 +38,17 @@ def resolve_mpp(
     ------
     NoPixelSizeError
         If none is known; a pixel size is never guessed. Or if that of the project or the slide is
-        smaller or larger than any microscope's, 0.01 to 100 um.
+        smaller or larger than any microscope's, 0.05 to 50 um.
     OptionError
-        If the option is no number in the narrower range that is plausible, 0.05 to 50 um.
+        If the option is.
     """
     if option is not None and not _is_positive(option):
         raise OptionError(f"{option_name} {option} is not a pixel size; give micrometres per pixel, such as 0.25")
-    if option is not None and not SMALLEST_MPP <= option <= LARGEST_MPP:
-        stated = next((f"{value:.4g}" for value in (project, slide) if value is not None), "nothing")
+    if option is not None and not _is_possible(option):
+        stated = next((f"{value:.4g}" for value in (project, slide) if value is not None), "none")
         raise OptionError(
             f"{option_name} {option:g} lies outside {SMALLEST_MPP:g} to {LARGEST_MPP:g} um per pixel; "
-            f"give a size such as 0.25 for a 40x scan; {source} says {stated}"
+            f"give a size such as 0.25 for a 40x scan; {source} states {stated}"
         )
     if project is not None and slide is not None and _contradict(project, slide):
         logger.warning(
@@ -60,7 +60,8 @@ def resolve_mpp(
         if value is not None and _is_positive(value):
             if not _is_possible(value):
                 raise NoPixelSizeError(
-                    f"{source} has {value:.4g} um per pixel in {place}, and 0.01 to 100 are possible; correct it in the Image tab of QuPath"
+                    f"{source} has {value:.4g} um per pixel in {place}, which is not within {SMALLEST_MPP:g} to {LARGEST_MPP:g}; "
+                    "correct it in the Image tab of QuPath"
                 )
             if option is not None and abs(option - value) > NOTABLE_DIFFERENCE * value:
                 logger.warning(
@@ -80,7 +81,7 @@ def mean_mpp(x: float | None, y: float | None) -> float | None:
     else, such as the 72 dots per inch that many programs write into every image.
     """
     given = [v for v in (x, y) if v is not None]
-    if not given or not all(SMALLEST_MPP <= v <= LARGEST_MPP for v in given):
+    if not given or not all(map(_is_possible, given)):
         return None
     return sum(given) / len(given)
 
@@ -90,7 +91,7 @@ def _contradict(one: float, other: float) -> bool:
 
 
 def _is_possible(value: float) -> bool:
-    return POSSIBLE_MPP[0] <= value <= POSSIBLE_MPP[1]
+    return SMALLEST_MPP <= value <= LARGEST_MPP
 
 
 def _is_positive(value: float) -> bool:
