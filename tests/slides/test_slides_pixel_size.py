@@ -125,7 +125,7 @@ def test_resolution_of_plain_images_is_not_believed(tmp_path: Path, name: str) -
 @pytest.mark.parametrize("mpp", [1e-9, 5e-5, 0.049, 50.1, 1e300])
 def test_a_pixel_size_that_no_microscope_has_is_refused(mpp: float) -> None:
     """Of a project, a slide or an option: windows of that scale would fill the memory."""
-    with pytest.raises(NoPixelSizeError, match="um per pixel in the project, which is not within 0.05 to 50; correct it"):
+    with pytest.raises(NoPixelSizeError, match=r"um per pixel in the project, which is not within 0\.05 to 50; correct it"):
         resolve_mpp(project=mpp, slide=0.25, option=None, source="a.svs")
     with pytest.raises(OptionError, match="lies outside"):
         resolve_mpp(project=None, slide=None, option=mpp, source="a.svs")
