@@ -126,7 +126,7 @@ class Jobs:
     @property
     def running(self) -> int:
         """How many are not done."""
-        return sum(job.state.state == "running" for job in self._jobs.values())
+        return len(self._running())
 
     def start(self, request: JobRequest) -> Job:
         """Begin a run.
@@ -152,11 +152,14 @@ class Jobs:
 
     def close(self, *, timeout_s: float = 30.0) -> None:
         """Cancel what runs, and wait until it has written what is finished."""
-        jobs = [job for job in self._jobs.values() if job.state.state == "running"]
+        jobs = self._running()
         for job in jobs:
             job.cancel()
         for job in jobs:
             job.join(timeout_s)
+
+    def _running(self) -> list[Job]:
+        return [job for job in list(self._jobs.values()) if job.state.state == "running"]  # of a copy: others may begin meanwhile
 
 
 def command_of(request: JobRequest, *, device: str) -> list[str]:
@@ -173,7 +176,8 @@ def command_of(request: JobRequest, *, device: str) -> list[str]:
     }
     for option, value in named.items():
         command += [] if value is None else [f"{option}={value}"]
-    command += [f"--classes={','.join(request.classes)}"] if request.classes else []
+    # The empty name, of prompts without a class, takes a comma when it stands alone: an empty list is all classes
+    command += [f"--classes={','.join(request.classes) or ','}"] if request.classes else []
     command += [f"--skip={','.join(request.skip)}"] if request.skip else []
     switches = {"--tta": request.tta, "--prune": request.prune, "--force": request.force, "--dry-run": request.dry_run}
     command += [switch for switch, is_wanted in switches.items() if is_wanted]

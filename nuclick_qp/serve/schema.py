@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Base64Bytes, BaseModel, ConfigDict, Field, FiniteFloat, field_validator, model_validator
+from pydantic import AfterValidator, Base64Bytes, BaseModel, ConfigDict, Field, FiniteFloat, field_validator, model_validator
 
 from nuclick_qp.kinds import ObjectKind, Overwrite, PromptKind
 from nuclick_qp.slides.pixel_size import LARGEST_MPP, SMALLEST_MPP
@@ -211,6 +211,22 @@ class ModelMessage(_Message):
     is_default: bool
 
 
+def _fits_a_command_line(name: str) -> str:
+    if "\0" in name:
+        raise ValueError("no name has a NUL in it")
+    return name
+
+
+def _fits_a_list(name: str) -> str:
+    if "," in name:
+        raise ValueError("a class with a comma cannot be named, as `--classes` is a list; give no comma, or no classes")
+    return name
+
+
+Argument = Annotated[Name, AfterValidator(_fits_a_command_line)]
+ClassArgument = Annotated[Argument, AfterValidator(_fits_a_list)]
+
+
 class JobRequest(_Message):
     """A run of a whole project, as `nuclick-qp run` does it; the only request that names a file.
 
@@ -223,18 +239,18 @@ class JobRequest(_Message):
     """
 
     project: Path
-    images: Name | None = None
+    images: Argument | None = None
     skip: Annotated[list[Annotated[str, Field(pattern=r"^\d{1,19}$")]], Field(max_length=1000)] = []
-    classes: Annotated[list[Name], Field(max_length=100)] = []
-    points: Name | None = None
-    lines: Name | None = None
+    classes: Annotated[list[ClassArgument], Field(max_length=100)] = []
+    points: Argument | None = None
+    lines: Argument | None = None
     kind: ObjectKind | None = None
     mpp: PixelSize | None = None
     tta: bool = False
     overwrite: Overwrite = "none"
     prune: bool = False
     min_probability: Annotated[FiniteFloat, Field(ge=0, le=1)] | None = None
-    mark_failed: Name | None = None
+    mark_failed: Argument | None = None
     force: bool = False
     dry_run: bool = False
 

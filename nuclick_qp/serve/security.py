@@ -11,7 +11,8 @@ LARGEST_BODY = 2**27  # bytes
 MOST_AT_ONCE = 32  # requests that hold pixels in memory
 TOO_LARGE = f"the body has more than {LARGEST_BODY} bytes; ask for fewer prompts at once, or send PNG"
 OPEN_PATHS = frozenset({"/health"})  # need no token
-LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]", "::1"})
+LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
+ALL_ADDRESSES = frozenset({"0.0.0.0", "::"})  # a machine that listens at all of them has names that it does not know
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -30,13 +31,15 @@ class Guard:
     token
         What ``Authorization: Bearer ...`` must say.
     host_names
-        What the Host header may say beside the names of this machine for itself.
+        What the Host header may say beside the names of this machine for itself; anything, if the
+        address of all addresses is among them.
     """
 
     def __init__(self, app: Application, *, token: str, host_names: Collection[str] = ()) -> None:
         self._app = app
         self._token = token
         self._host_names = LOOPBACK_NAMES | {name.lower() for name in host_names}
+        self._has_any_name = not ALL_ADDRESSES.isdisjoint(self._host_names)
         self._inside = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -60,7 +63,7 @@ class Guard:
         """Give the status and the reason of a refusal; None when the request may pass."""
         host = headers.get("host", "")
         name = host.rsplit(":", 1)[0] if not host.endswith("]") else host
-        if name.lower() not in self._host_names:
+        if not self._has_any_name and name.lower().strip("[]") not in self._host_names:
             return 403, "the Host header names another machine"
         if "origin" in headers:
             return 403, "requests from web pages are refused"

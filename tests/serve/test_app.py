@@ -57,7 +57,7 @@ def test_health_needs_no_token_and_tells_none(client: TestClient) -> None:
     """Version, process, device and models."""
     answer = client.get("/health", headers={"Authorization": ""})
 
-    assert answer.json().keys() == {"version", "pid", "device", "models", "busy"}
+    assert answer.json().keys() == {"version", "pid", "device", "models", "busy", "jobs"}
     assert answer.json()["version"] == __version__
     assert answer.json()["models"] == ["dark"]
 
@@ -92,6 +92,18 @@ def test_web_pages_are_refused(client: TestClient, headers: dict[str, str]) -> N
 def test_this_machine_may_be_called_by_its_names(client: TestClient, host: str) -> None:
     """With and without a port: a tunnel has another one."""
     assert client.get("/health", headers={"Host": host}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("bound", "host"), [("0.0.0.0", "gpu-box:8000"), ("::", "10.0.0.7:8000"), ("2001:db8::1", "[2001:db8::1]:8000")]
+)
+def test_other_machines_call_a_service_that_lets_them_in_by_any_of_its_names(session: Session, bound: str, host: str) -> None:
+    """Nobody knows all names of a machine that listens at all its addresses; the token is asked for all the same."""
+    client = TestClient(make_app(session, token=TOKEN, host_names=[bound]))
+
+    assert client.get("/models", headers={"Host": host, **SENDS_TOKEN}).status_code == 200
+    assert client.get("/models", headers={"Host": host}).status_code == 401
+
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from nuclick_qp.serve.app import make_app
 from nuclick_qp.serve.jobs import Job, Jobs, command_of
 from nuclick_qp.serve.schema import JobRequest, JobState
 from nuclick_qp.serve.session import Session
+from nuclick_qp_cli.shared import split_names
 
 
 @pytest.fixture
@@ -91,6 +92,34 @@ def test_the_command_line_of_a_job_takes_values_as_values(tmp_path: Path) -> Non
         *("--images=--dry-run", "--as=cell", "--mpp=0.5", "--min-probability=0.8", "--mark-failed=Look here", "--classes=-v,Tumor"),
         *("--skip=1,12", "--tta", "--prune", "--force", "--overwrite=edited"),
     ]
+
+
+def test_a_job_for_prompts_without_a_class_is_not_for_all(tmp_path: Path) -> None:
+    """An empty option would mean every class."""
+    (option,) = (part for part in command_of(JobRequest(project=tmp_path, classes=[""]), device="cpu") if part.startswith("--classes"))
+
+    assert set(split_names(option.removeprefix("--classes="))) == {""}
+
+
+@pytest.mark.parametrize(("field", "value"), [("classes", ["Tumor, large"]), ("points", "a\0b"), ("classes", ["a\0b"])])
+def test_names_that_no_command_line_can_hold_are_refused(tmp_path: Path, field: str, value: object) -> None:
+    """Else the job would do something else, or the service would fail."""
+    with pytest.raises(ValidationError, match=r"no comma|NUL"):
+        JobRequest.model_validate({"project": str(tmp_path), field: value})
+
+
+def test_jobs_may_begin_while_others_are_counted(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What looks whether the service is still needed is another thread."""
+
+    class Beginning:
+        @property
+        def state(self) -> JobState:
+            jobs._jobs["other"] = jobs._jobs["one"]  # as a request would
+            return JobState(job_id="one", state="done")
+
+    monkeypatch.setattr(jobs, "_jobs", {"one": Beginning()})
+
+    assert jobs.running == 0
 
 
 def test_a_job_has_the_options_of_a_run_that_name_no_file() -> None:
