@@ -1,5 +1,10 @@
-"""Build the QuPath extension: one class compiled by a JDK, and the Groovy source as it is; `make extension` runs this."""
+"""Build the QuPath extension: one class compiled by a JDK, and the Groovy source as it is; `make extension` runs this.
 
+`build.py --catalog OWNER/NAME` prints the catalog.json that QuPath's extension manager (0.6 and later) takes from a
+repository on GitHub, whose releases have to hold the jar.
+"""
+
+import json
 import re
 import shutil
 import subprocess
@@ -18,6 +23,9 @@ DATE = (2026, 1, 1, 0, 0, 0)  # the same source gives the same bytes
 
 def main() -> None:
     """Compile and pack; end with a line that says what is missing where there is no JDK."""
+    if len(sys.argv) == 3 and sys.argv[1] == "--catalog":
+        sys.stdout.write(json.dumps(catalog(sys.argv[2]), indent=2) + "\n")
+        return
     javac = shutil.which("javac")
     if javac is None:
         sys.exit("make extension needs a JDK (javac); no other target does")
@@ -32,15 +40,39 @@ def main() -> None:
 
 def write_jar(path: Path, classes: dict[str, bytes]) -> None:
     """Pack classes, source and what tells QuPath of them."""
-    found = re.search(r'__version__ = "(.+)"', (PACKAGE / "__init__.py").read_text("utf-8"))
-    assert found
-    manifest = f"Manifest-Version: 1.0\nImplementation-Title: nuclick\nImplementation-Version: {found[1]}\n\n"
+    manifest = f"Manifest-Version: 1.0\nImplementation-Title: nuclick\nImplementation-Version: {version()}\n\n"
     sources = {f"nuclick/{file.name}": file.read_bytes() for file in sorted((HERE / "groovy").glob("*.groovy"))}
     entries = {"META-INF/MANIFEST.MF": manifest.encode(), SERVICE: b"nuclick.NuClickExtension\n", **classes, **sources}
     path.parent.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as jar:
         for name, content in entries.items():
             jar.writestr(zipfile.ZipInfo(name, DATE), content, zipfile.ZIP_DEFLATED)
+
+
+def catalog(repository: str) -> dict[str, object]:
+    """Give what the extension manager has to know; fields as in qupath/extension-catalog-model."""
+    home = f"https://github.com/{repository}"
+    release = {
+        "name": f"v{version()}",
+        "main_url": f"{home}/releases/download/v{version()}/{JAR.name}",
+        "version_range": {"min": "v0.6.0"},  # 0.5 has no manager
+    }
+    extension = {
+        "name": "NuClick",
+        "description": "One click, one nucleus; one squiggle, one gland. Needs the Python package nuclick-qp.",
+        "author": "The nuclick-qp developers",
+        "homepage": home,
+        "starred": False,
+        "releases": [release],
+    }
+    return {"name": "nuclick-qp", "description": "The extension of nuclick-qp", "extensions": [extension]}
+
+
+def version() -> str:
+    """Give the version of the package, which the jar has to have."""
+    found = re.search(r'__version__ = "(.+)"', (PACKAGE / "__init__.py").read_text("utf-8"))
+    assert found
+    return found[1]
 
 
 if __name__ == "__main__":

@@ -12,14 +12,23 @@ import javafx.scene.input.KeyCombination
 import org.slf4j.LoggerFactory
 import qupath.fx.dialogs.Dialogs
 import qupath.lib.gui.QuPathGUI
-import qupath.lib.gui.tools.GuiTools
 import qupath.lib.io.GsonTools
 import qupath.lib.objects.hierarchy.events.PathObjectHierarchyListener
 import qupath.lib.plugins.workflow.DefaultScriptableWorkflowStep
 
 /** The menu Extensions > NuClick, and what listens to the user's clicks. */
 class NuClick {
-    static final HELP = 'https://github.com/nuclick-qp/nuclick-qp/blob/main/docs/qupath.md'
+    static final HELP = '''Live (Shift+N) answers each click with the outline of a nucleus, and each line through a gland with the gland.
+
+Points tool: click into the middle of a nucleus. Drag a point to move it, Alt and click to delete it: the outline follows.
+Polyline or Line tool: draw along the middle of a gland.
+A click into an outline that holds two nuclei splits it.
+Points of a class that ends in *, such as Ignore*, mark background.
+Undo last (Shift+U) takes back outline and click.
+
+Outlines that you edit by hand are yours: nothing replaces or removes them.
+Prompts that were drawn before: Segment selected prompts, Segment all prompts, Run on the whole project.
+Something is wrong? Settings > Test, and View > Show log.'''
     static final MOST_STEPS = 100  // that can be undone
     static final logger = LoggerFactory.getLogger('NuClick')
 
@@ -116,7 +125,7 @@ class NuClick {
         def items = [live, new SeparatorMenuItem(), item('Segment selected prompts') { segmentSelected() }, item('Segment all prompts') { segmentOpen() },
                      item('Run on the whole project...') { runProject() }, new SeparatorMenuItem(),
                      item('Undo last') { undo() }, item('Remove outlines without prompts') { prune() }, new SeparatorMenuItem(),
-                     item('Settings...') { change() }, item('Create script') { showScript() }, item('Help') { GuiTools.browseURI(URI.create(HELP)) }]
+                     item('Settings...') { change() }, item('Create script') { showScript() }, item('Help') { Dialogs.showPlainMessage('NuClick', HELP) }]
         live.accelerator = KeyCombination.valueOf('shift+n')
         items[6].accelerator = KeyCombination.valueOf('shift+u')
         live.selectedProperty().addListener({ p, was, now -> listen() } as javafx.beans.value.ChangeListener)
@@ -195,18 +204,19 @@ class NuClick {
         def background = now.background - before.background
         def recoloured = changes.reclassified.collectEntries { [Exchange.keyOf(it), it] }
         if (!changes.added && !changes.gone && !recoloured && !background) return
-        def gone = picture.outlinesOf(changes.gone.collect { Exchange.keyOf(it) } as Set).findAll { !Picture.isEdited(it, it.pathClass?.toString()) }
+        def orphans = picture.outlinesOf(changes.gone.collect { Exchange.keyOf(it) } as Set).findAll { !Picture.isEdited(it, it.pathClass?.toString()) }
         def todo = changes.added + touched(picture, now, changes.added.collect { [xy: Picture.anchor(it), z: it.z, t: it.t] } + background, changes.added)
         if (todo) onWindow { status.text = 'NuClick: ...' }
         def done = segment(picture, todo, now, [:])
         onWindow {
             if (!isShown(picture)) return  // another image meanwhile: nothing lands there
-            def still = picture.prompts().prompts.values().collect { Exchange.keyOf(it) } as Set
-            def added = done.added.findAll { still.contains(Picture.promptOf(it[0])) }
+            def lost = now.prompts.keySet() - picture.prompts().prompts.keySet()  // moved or deleted meanwhile
+            def gone = lost.collect { Exchange.keyOf(now.prompts[it]) } as Set
+            def added = done.added.findAll { !gone.contains(Picture.promptOf(it[0])) }
             def turned = picture.outlinesOf(recoloured.keySet())
             turned.each { Picture.reclassify(it, recoloured[Picture.promptOf(it)].item.pathClass) }
             if (turned) picture.hierarchy.fireObjectClassificationsChangedEvent(this, turned)
-            apply(picture, (gone + done.removed).unique(), added, before, now)
+            apply(picture, (orphans + done.removed).unique(), added, before, now)
             tell(picture, done, began)
         }
     }

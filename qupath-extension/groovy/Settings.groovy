@@ -10,6 +10,7 @@ import javafx.scene.control.Label
 import javafx.scene.control.TextArea
 import javafx.scene.control.TextField
 import javafx.scene.layout.GridPane
+import qupath.fx.dialogs.Dialogs
 import qupath.lib.gui.prefs.PathPrefs
 
 /** What the user has set, kept by QuPath from one start to the next, and the window where it is set. */
@@ -40,6 +41,7 @@ class Settings {
         def test = new Button('Test').tap { onAction = { findings.text = 'One moment ...'; examine(fields.executable.text, findings) } }
         grid.addRow(grid.rowCount, test, findings)
         def dialog = new Dialog(title: 'NuClick settings', resizable: true)
+        dialog.initOwner(Dialogs.primaryWindow)
         dialog.dialogPane.content = grid
         dialog.dialogPane.buttonTypes.addAll(ButtonType.OK, ButtonType.CANCEL)
         if (dialog.showAndWait().orElse(null) != ButtonType.OK) return false

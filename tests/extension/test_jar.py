@@ -1,5 +1,6 @@
 """Tests of the extension's jar: built by a JDK against our own stubs, put where QuPath looks."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -43,6 +44,17 @@ def test_the_jar_holds_one_class_and_the_source(tmp_path: Path) -> None:
     assert int.from_bytes(code[6:8], "big") == JAVA_17
     assert [name for name in names if name.endswith(".class")] == ["nuclick/NuClickExtension.class"]
     assert {name for name in names if name.endswith(".groovy")} == {f"nuclick/{file.name}" for file in EXTENSION.glob("groovy/*.groovy")}
+
+
+def test_the_extension_manager_gets_a_catalog() -> None:
+    """With the address of the jar in a release of a repository, and the oldest QuPath that has a manager."""
+    told = subprocess.run([sys.executable, EXTENSION / "build.py", "--catalog", "owner/name"], check=True, capture_output=True).stdout
+
+    (found,) = json.loads(told)["extensions"]
+    (release,) = found["releases"]
+    assert release["main_url"] == f"https://github.com/owner/name/releases/download/v{__version__}/nuclick-qp-extension.jar"
+    assert release["version_range"] == {"min": "v0.6.0"}
+    assert found["homepage"] == "https://github.com/owner/name"
 
 
 def test_the_class_compiles_every_source_file() -> None:
