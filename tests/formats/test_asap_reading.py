@@ -112,6 +112,18 @@ def test_groups_inside_one_another_come_to_an_end(save: Save) -> None:
     assert prompt.class_name == "A"
 
 
+def test_a_long_chain_of_groups_is_looked_at_once(save: Save) -> None:
+    """What thousands of dots lie in, each deeper than the last, costs no more than the length of the file."""
+    depth = 20_000
+    chain = [group(f"nuclick:{n}", f"nuclick:{n + 1}") for n in range(depth)]
+    dots = [annotation("Dot", (n, 2), group=f"nuclick:{n}") for n in range(0, depth, 10)]
+
+    prompts = _prompts(save(*dots, groups=(*chain, group(f"nuclick:{depth}", "Tumor"), group("Tumor"))))
+
+    assert {prompt.class_name for prompt in prompts} == {"Tumor"}
+    assert len(prompts) == len(dots)
+
+
 @pytest.mark.parametrize("kind", ["Ellipse", "", "PointSet "])
 def test_unknown_types_are_told_and_the_rest_is_read(save: Save, kind: str) -> None:
     """ASAP loads them and draws nothing."""

@@ -1,5 +1,6 @@
 """Tests of `nuclick_qp.formats.asap.writing`: outlines into ASAP files."""
 
+import time
 import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
@@ -228,6 +229,18 @@ def test_file_that_asap_would_not_load_is_refused(tmp_path: Path, content: str, 
     with pytest.raises(WriteRefusedError, match=rf"slide\.xml.*{said}"):
         write_objects(path, [_result()], origin=(0, 0))
     assert {p: p.read_bytes() for p in tmp_path.iterdir()} == {path: before}
+
+
+def test_a_chain_of_groups_takes_time_in_proportion(tmp_path: Path) -> None:
+    """Each group in the next, 10^5 of them: a second, not the minutes of looking at all for each."""
+    depth = 100_000
+    path = tmp_path / "slide.xml"
+    asap_file(path, groups=(*(group(f"{n}", f"{n + 1}") for n in range(depth)), group(f"{depth}")))
+    since = time.process_time()
+
+    check_output(path, template=None)
+
+    assert time.process_time() - since < 20
 
 
 def test_utf_16_is_refused(tmp_path: Path) -> None:

@@ -6,9 +6,10 @@ slide frame begins on the canvas, ties the two together.
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import shapely
@@ -24,7 +25,6 @@ from nuclick_qp.storage.plain_files import read_file
 
 OWN_GROUPS = "nuclick:"  # groups whose names begin so say what lies in them, and never are its class
 LINE_GROUP = f"{OWN_GROUPS}line"
-DEEPEST_GROUP = 1000  # groups in groups that are looked through
 POINT_TYPES = ("dot", "pointset")
 LINE_TYPES = ("measurement",)
 AREA_TYPES = ("polygon", "spline", "rectangle")
@@ -36,6 +36,16 @@ RESULT_NAME = re.compile(
 )
 # Given by ASAP, and given again after something was deleted: no sign that two strokes belong together.
 NAME_OF_ASAP = re.compile(r"Annotation \d+")
+
+
+class Meaning(NamedTuple):
+    """What lies in a group belongs to this class, and is a stroke or not."""
+
+    class_name: str | None
+    is_stroke: bool
+
+
+NO_MEANING = Meaning(None, is_stroke=False)
 
 
 def is_asap(path: Path) -> bool:
@@ -66,7 +76,7 @@ def read_prompts(path: Path, *, origin: tuple[int, int]) -> EntryContent:
         document = parse(read_file(path), source=path)
     except OSError as err:
         raise PromptError(f"{path} cannot be read ({err.strerror or err}); give the XML file that ASAP saved") from err
-    groups = {group.name: group for group in document.groups}
+    meanings = _meanings((annotation.group for annotation in document.annotations), {group.name: group for group in document.groups})
     objects: list[FoundObject] = []
     unknown: list[str] = []
     parts: dict[str, list[AsapAnnotation]] = defaultdict(list)
@@ -75,11 +85,11 @@ def read_prompts(path: Path, *, origin: tuple[int, int]) -> EntryContent:
         if key := earlier_key(annotation):
             parts[key].append(annotation)
         elif kind in (*POINT_TYPES, *LINE_TYPES, *AREA_TYPES) and (len(annotation.xy) or kind in AREA_TYPES):
-            objects.append(_found(annotation, groups, origin=origin))
+            objects.append(_found(annotation, meanings[annotation.group], origin=origin))
         elif kind != NOT_DRAWN:
             what = f"of type {annotation.kind!r}" if len(annotation.xy) else "without coordinates"
             unknown.append(f"annotation {annotation.name!r} {what} is nothing that ASAP draws; draw it anew")
-    objects += [_result(group, groups, origin=origin) for group in parts.values()]
+    objects += [_result(same, meanings[same[0].group], origin=origin) for same in parts.values()]
     content = sort_objects(objects, fingerprint="")
     return replace(content, bad_prompts=(*content.bad_prompts, *unknown))
 
@@ -90,9 +100,9 @@ def earlier_key(annotation: AsapAnnotation) -> str | None:
     return match["prompt"] if match and annotation.kind == "Polygon" else None
 
 
-def _found(annotation: AsapAnnotation, groups: Mapping[str, AsapGroup], *, origin: tuple[int, int]) -> FoundObject:
+def _found(annotation: AsapAnnotation, meaning: Meaning, *, origin: tuple[int, int]) -> FoundObject:
     kind = annotation.kind.lower()
-    class_name, is_stroke = _meaning(annotation.group, groups)
+    class_name, is_stroke = meaning
     name = annotation.name or None
     if is_stroke or kind in LINE_TYPES:
         joined = None if name and NAME_OF_ASAP.fullmatch(name) else name
@@ -102,14 +112,21 @@ def _found(annotation: AsapAnnotation, groups: Mapping[str, AsapGroup], *, origi
     return FoundObject("annotation", "area", name=name, class_name=class_name)
 
 
-def _meaning(group: str | None, groups: Mapping[str, AsapGroup]) -> tuple[str | None, bool]:
-    """Give the class that a group stands for, and whether what lies in it are strokes."""
-    chain: dict[str, None] = {}  # in order, and quick to be asked
-    while group and group not in chain and len(chain) < DEEPEST_GROUP:
-        chain[group] = None
-        group = groups[group].parent if group in groups else None
-    classes = (name for name in chain if not name.lower().startswith(OWN_GROUPS))
-    return next(classes, None), any(name.strip().lower() == LINE_GROUP for name in chain)
+def _meanings(names: Iterable[str | None], groups: Mapping[str, AsapGroup]) -> dict[str | None, Meaning]:
+    """Give what groups mean, and those that they lie in; each is looked at once, however long the chains are."""
+    meanings: dict[str | None, Meaning] = {None: NO_MEANING, "": NO_MEANING}
+    for name in names:
+        chain: dict[str, None] = {}  # in order, from the inside out, and quick to be asked
+        above = name
+        while above and above not in meanings and above not in chain:
+            chain[above] = None
+            above = groups[above].parent if above in groups else None
+        for group in reversed(chain):
+            class_name, is_stroke = meanings.get(above, NO_MEANING)  # of a circle, that is nothing
+            is_ours = group.lower().startswith(OWN_GROUPS)
+            meanings[group] = Meaning(class_name if is_ours else group, is_stroke or group.strip().lower() == LINE_GROUP)
+            above = group
+    return meanings
 
 
 def drawn_area(rings: Sequence[NDArray[np.float64]]) -> BaseGeometry | None:
@@ -121,16 +138,15 @@ def drawn_area(rings: Sequence[NDArray[np.float64]]) -> BaseGeometry | None:
 
 
 def _result(
-    parts: Sequence[AsapAnnotation], groups: Mapping[str, AsapGroup], *, origin: tuple[int, int]
+    parts: Sequence[AsapAnnotation], meaning: Meaning, *, origin: tuple[int, int]
 ) -> FoundObject:
     outline = drawn_area([part.xy - origin for part in parts])
     centre = NOWHERE if outline is None or outline.is_empty else (outline.centroid.x, outline.centroid.y)
-    class_name, _ = _meaning(parts[0].group, groups)
     match = RESULT_NAME.fullmatch(parts[0].name)
     told = ((PROBABILITY, float(match["p"])),) if match and match["p"] else ()
     marks = {} if match is None else match.groupdict()
     metadata = {f"{OWN_PREFIX}{name}": text for name, text in marks.items() if text and name != "p"}
     return FoundObject(
-        "annotation", "area", centroid=centre, outline=outline, class_name=class_name, metadata=metadata, measurements=told,
+        "annotation", "area", centroid=centre, outline=outline, class_name=meaning.class_name, metadata=metadata, measurements=told,
         drawn=shape_digest(drawn_area([part.xy for part in parts])),
     )

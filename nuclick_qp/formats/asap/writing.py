@@ -123,7 +123,7 @@ def _fault(document: AsapDocument) -> str | None:
             above = parents.get(above)
         if above in chain:
             return f"cannot be loaded by ASAP: group {above!r} lies inside itself"
-        sound |= chain.keys()
+        sound.update(chain)  # in place; `|=` with the keys of a dictionary copies the set, group by group
     return None
 
 

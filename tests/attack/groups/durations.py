@@ -18,14 +18,12 @@ CHAIN = 100_000
 def _groups(folder: Path) -> None:
     """Write a chain of groups, each in the next, with a dot in each 2000th."""
     make_slide(folder)
-    groups = "".join(f'<Group Name="g{n}" PartOfGroup="g{n + 1}"/>' for n in range(CHAIN))
+    groups = "".join(f'<Group Name="nuclick:g{n}" PartOfGroup="nuclick:g{n + 1}"/>' for n in range(CHAIN))
     dots = "".join(
-        f'<Annotation Name="a{n}" Type="Dot" PartOfGroup="g{n}"><Coordinates><Coordinate Order="0" X="60" Y="{60 + n % 10}"/></Coordinates>'
+        f'<Annotation Name="a{n}" Type="Dot" PartOfGroup="nuclick:g{n}"><Coordinates><Coordinate Order="0" X="60" Y="{60 + n % 10}"/></Coordinates>'
         "</Annotation>"
         for n in range(0, CHAIN, 2000)
     )
-    groups = groups.replace("Name=\"g", "Name=\"nuclick:g").replace('Group="g', 'Group="nuclick:g')
-    dots = dots.replace('Group="g', 'Group="nuclick:g')
     (folder / "prompts.xml").write_text(
         f"<ASAP_Annotations><Annotations>{dots}</Annotations><AnnotationGroups>{groups}</AnnotationGroups></ASAP_Annotations>"
     )
