@@ -57,6 +57,8 @@ def options(
     to_stderr = logging.StreamHandler(sys.stderr)
     to_stderr.setFormatter(LineFormatter("%(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(handlers=[to_stderr], level=levels[min(verbose, 2)], force=True)
+    # It tells of each damaged tag in its own words; what that means for the image we say ourselves.
+    logging.getLogger("tifffile").setLevel(logging.NOTSET if verbose else logging.CRITICAL)
 
 
 def _command() -> Any:

@@ -47,6 +47,8 @@ def pick_series(path: Path, file: tifffile.TiffFile, index: int) -> tifffile.Tif
     UnreadableSlideError
         If the file has fewer images.
     """
+    if not file.series:  # the list of pages is the last thing that scanners write
+        raise UnreadableSlideError(f"{path} holds no image, as when its end is missing; copy the file anew")
     if not 0 <= index < len(file.series):
         raise UnreadableSlideError(f"{path} holds {len(file.series)} images, there is no series {index}; add it to QuPath anew")
     return file.series[index]

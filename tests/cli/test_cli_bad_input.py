@@ -212,3 +212,21 @@ def test_switches_are_shown_without_a_value(
     shown = capsys.readouterr().out
     assert "--help" in shown
     assert "<bool>" not in shown.lower()
+
+
+def test_a_slide_that_was_not_copied_whole_is_told_in_one_line(
+    tmp_path: Path, command_line: CommandLine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The library that reads it says what it finds in its own words, and only to those who asked with -v."""
+    slide = tmp_path / "cut.svs"
+    slide.write_bytes(b"II*\0" + (1_000_000).to_bytes(4, "little") + bytes(1000))
+    prompts = tmp_path / "prompts.geojson"
+    prompts.write_text('{"type": "FeatureCollection", "features": []}')
+    words = ("segment", slide, "--prompts", prompts, "-o", tmp_path / "out.geojson", "--device", "cpu")
+
+    codes = [command_line(*words), command_line("-v", *words)]
+
+    quiet, raw = capsys.readouterr().err.splitlines()[0], "WARNING tifffile"
+    assert codes == [3, 3]
+    assert quiet.endswith("cut.svs holds no image, as when its end is missing; copy the file anew")
+    assert raw not in quiet

@@ -46,6 +46,18 @@ def test_truncated_tiff_is_refused_and_not_padded(tmp_path: Path, compression: s
         slide.read(Window(0, 0, 200, 150))
 
 
+def test_a_tiff_without_its_list_of_pages_was_not_copied_whole(tmp_path: Path) -> None:
+    """Scanners write that list at the end of the file; there is nothing that could be added to QuPath anew."""
+    path = tmp_path / "cut.svs"
+    tifffile.imwrite(path, noise(), photometric="rgb", tile=(64, 64))
+    data = bytearray(path.read_bytes())
+    data[4:8] = (len(data) + 1000).to_bytes(4, "little")
+    path.write_bytes(data)
+
+    with pytest.raises(UnreadableSlideError, match=r"cut\.svs holds no image, as when its end is missing; copy the file anew"):
+        open_slide(path)
+
+
 @pytest.mark.parametrize("name", ["cut.png", "cut.jpg", "cut.bmp"])
 def test_truncated_image_is_refused(tmp_path: Path, name: str) -> None:
     """Also where Pillow reads."""
