@@ -1,5 +1,6 @@
 """The state of a training run, and its checkpoints."""
 
+import io
 import json
 import pickle
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from nuclick_qp.errors import WeightsError
 from nuclick_qp.model.network import NuClickNet
 from nuclick_qp.model.network_settings import NetworkSettings
 from nuclick_qp.storage.atomic import replace_atomically
+from nuclick_qp.storage.plain_files import read_file
 from nuclick_qp.training.config import TrainingConfig
 
 PARTS = ("net", "average", "optimizer")
@@ -76,7 +78,7 @@ class TrainingState:
             configuration: the run goes on, with the learning rate of the longer one.
         """
         try:
-            stored = torch.load(path, map_location=self.device, weights_only=True)
+            stored = torch.load(io.BytesIO(read_file(path)), map_location=self.device, weights_only=True)
             config = json.loads(stored["config"])
             self._refuse_other_run(path, config, step := int(stored["step"]))
             for name in PARTS:

@@ -280,6 +280,16 @@ def test_checkpoint_of_another_configuration_is_refused(data: Path, tmp_path: Pa
         train(_config(steps=1, seed=2), TrainingRun(data, tmp_path / "out", workers=0))
 
 
+def test_a_checkpoint_larger_than_any_is_not_read(tmp_path: Path) -> None:
+    """As all files that are read as a whole; a hole of 2 GB costs whoever sends it nothing."""
+    path = tmp_path / "checkpoint.pt"
+    with path.open("wb") as file:
+        file.truncate(2**31)
+
+    with pytest.raises(WeightsError, match=r"are the most that is read"):
+        TrainingState.new(_config(), torch.device("cpu")).restore(path)
+
+
 def _spoil(folder: Path, problem: str) -> None:
     labels = folder / "one_label.png"
     match problem:
