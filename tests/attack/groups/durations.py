@@ -20,8 +20,8 @@ def _groups(folder: Path) -> None:
     make_slide(folder)
     groups = "".join(f'<Group Name="nuclick:g{n}" PartOfGroup="nuclick:g{n + 1}"/>' for n in range(CHAIN))
     dots = "".join(
-        f'<Annotation Name="a{n}" Type="Dot" PartOfGroup="nuclick:g{n}"><Coordinates><Coordinate Order="0" X="60" Y="{60 + n % 10}"/></Coordinates>'
-        "</Annotation>"
+        f'<Annotation Name="a{n}" Type="Dot" PartOfGroup="nuclick:g{n}">'
+        f'<Coordinates><Coordinate Order="0" X="60" Y="{60 + n % 10}"/></Coordinates></Annotation>'
         for n in range(0, CHAIN, 2000)
     )
     (folder / "prompts.xml").write_text(
