@@ -181,7 +181,7 @@ def _check_free(target: Path, source: Path, *, overwrite: bool) -> None:
     name = target.stem
     if name.casefold() in {path.stem.casefold() for path in list_card_paths(weights_folder())}:
         raise OptionError(f"{name!r} is a model that comes with nuclick-qp; give another --name")
-    if target.resolve() == source.resolve():
+    if is_there(target) and is_there(source) and target.samefile(source):  # `resolve` raises on links to themselves
         raise OptionError(f"{source} would be replaced by what is made from it; give another --name")
     if not overwrite and (is_there(target) or is_there(target.with_suffix(".json"))):
         raise OptionError(f"there is a model {name!r} in {target.parent}; give another --name, or --overwrite to replace it")

@@ -242,6 +242,15 @@ def test_missing_file_is_named(tmp_path: Path) -> None:
         import_checkpoint(tmp_path / "gone.pth", folder=tmp_path)
 
 
+def test_a_link_to_itself_is_told_as_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+    """Python 3.11 and 3.12 raise another error than that of a missing file on the way there."""
+    path = tmp_path / "circle.pth"
+    path.symlink_to(path)
+
+    with pytest.raises(WeightsError, match=r"circle\.pth cannot be read"):
+        import_checkpoint(path, folder=tmp_path)
+
+
 @pytest.mark.parametrize("name", ["", "a/b", "..", ".hidden", "-x", "a b", "x.json", "dot.", "none", "default", "x" * 101, "Präparat"])
 def test_name_must_be_a_plain_file_name(name: str) -> None:
     """It becomes two files, and a word on the command line."""
