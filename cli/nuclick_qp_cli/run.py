@@ -49,7 +49,7 @@ def run(
     kind: KindOption = None,
     engine: EngineOption = Engine.AUTO,
     image_root: ImageRootOption = DEFAULTS.image_root,
-    mpp: Annotated[float | None, typer.Option(help="um per pixel where neither project nor slide say it.")] = DEFAULTS.mpp,
+    mpp: Annotated[float | None, typer.Option(help="um per pixel where neither project nor slide say it.", min=1e-3)] = DEFAULTS.mpp,
     force: ForceOption = DEFAULTS.force,
     device: DeviceOption = "auto",
     batch_size: BatchSizeOption = DEFAULTS.segment.batch_size,

@@ -43,7 +43,7 @@ def segment(
     points: PointsOption = DEFAULT_MODEL,
     lines: LinesOption = DEFAULT_MODEL,
     kind: KindOption = None,
-    mpp: Annotated[float | None, typer.Option(help="um per pixel, where the file does not say it.")] = DEFAULTS.mpp,
+    mpp: Annotated[float | None, typer.Option(help="um per pixel, where the file does not say it.", min=1e-3)] = DEFAULTS.mpp,
     force: ForceOption = DEFAULTS.force,
     device: DeviceOption = "auto",
     batch_size: BatchSizeOption = DEFAULTS.segment.batch_size,
