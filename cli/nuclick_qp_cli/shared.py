@@ -128,7 +128,7 @@ def print_report(report: "RunReport", *, as_json: bool) -> None:
         say_json(report.model_dump_json(indent=2))
         return
     for image in report.images:
-        say(_image_line(image))
+        say(_image_line(image, dry_run=report.dry_run))
         for line in first_lines([_prompt_line(prompt) for prompt in image.without_outline], rest="--json lists all"):
             say(f"  {line}")
     there = listed(sorted({name for image in report.images for name in image.classes})) or "none"
@@ -153,15 +153,19 @@ def _done_before(report: "RunReport") -> str:
     return f"{left.count(0)} of {images} images"
 
 
-def _image_line(image: "ImageReport") -> str:
+def _image_line(image: "ImageReport", *, dry_run: bool) -> str:
     if image.status == "failed":
         return f"{image.image}: failed: {image.error}"
     counts = ", ".join(f"{number} {status}" for status, number in image.statuses.items())
-    replaced = f"; {image.removed} earlier results replaced" if image.removed else ""
-    pruned = f"; {image.pruned} results whose prompt is gone removed" if image.pruned else ""
-    differing = f"; {image.differing} outlines of another model or other options stay, --overwrite replaces them" if image.differing else ""
-    weak = f"; {image.weak} outlines are less probable than asked, --prune removes them" if image.weak else ""
-    marked = f"; {image.marked} prompts without an outline marked" if image.marked else ""
-    orphaned = f"; {image.orphaned} results whose prompt is gone stay, --prune removes them" if image.orphaned else ""
-    later = f"; {image.error}" if image.error else ""
-    return f"{image.image}: {counts or 'no prompts'}{replaced}{differing}{weak}{marked}{pruned}{orphaned}{later}"
+    will = "would be " if dry_run else ""
+    notes = (
+        (image.removed, f"earlier results {will}replaced"),
+        (image.differing, "outlines of another model or other options stay, --overwrite replaces them"),
+        (image.weak, "outlines are less probable than asked, --prune removes them"),
+        (image.dropped, f"outlines less probable than asked {will}removed"),
+        (image.marked, f"prompts without an outline {will}marked"),
+        (image.pruned, f"results whose prompt is gone {will}removed"),
+        (image.orphaned, "results whose prompt is gone stay, --prune removes them"),
+    )
+    told = [f"{number} {text}" for number, text in notes if number]
+    return f"{image.image}: " + "; ".join([counts or "no prompts", *told, *([image.error] if image.error else [])])

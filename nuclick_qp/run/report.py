@@ -88,9 +88,9 @@ class ImageReport(Counts):
         nothing was written; ``no-prompts``.
     statuses
         Prompts by exact status.
-    removed, pruned
-        Earlier results of ours that were replaced, and that were removed because their prompt is
-        gone; or would be without `--dry-run`.
+    removed, pruned, dropped
+        Earlier results of ours that were replaced, that were removed because their prompt is gone, and that
+        were removed because they are less probable than is asked for; or would be without `--dry-run`.
     orphaned
         Earlier results of ours whose prompt is gone, and that stay all the same.
     differing, weak
@@ -108,6 +108,7 @@ class ImageReport(Counts):
     error: str | None = None
     removed: int = 0
     pruned: int = 0
+    dropped: int = 0
     orphaned: int = 0
     differing: int = 0
     weak: int = 0
@@ -190,6 +191,7 @@ def report_image(
     """
     bad_prompts = content.bad_prompts
     pruned = changes.remove_keys & plan.orphans
+    replaced = changes.remove_keys & {item.key for item in changes.add}
     counts = count(outlines, bad_prompts=len(bad_prompts))
     missed = [o for o in outlines if o.status in UNSERVED]
     statuses = Counter(str(o.status) for o in outlines)
@@ -205,8 +207,9 @@ def report_image(
         status=status,
         seconds=round(time.perf_counter() - since, 3),
         error=None if error is None else encodable(error),
-        removed=sum(result.key in changes.remove_keys - pruned for result in content.results),
+        removed=sum(result.key in replaced for result in content.results),
         pruned=sum(result.key in pruned for result in content.results),
+        dropped=sum(result.key in changes.remove_keys - pruned - replaced for result in content.results),
         orphaned=sum(result.key in plan.orphans - pruned for result in content.results),
         differing=plan.differing,
         weak=plan.weak,

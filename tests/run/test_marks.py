@@ -13,6 +13,7 @@ from nuclick_qp.qupath.open_project import open_project
 from nuclick_qp.run.clearing import clear
 from nuclick_qp.run.file import segment_file
 from nuclick_qp.run.run_options import RunOptions
+from nuclick_qp_cli.shared import print_report
 
 MakeProject = Callable[..., Path]
 NOWHERE = points_at((150, 250))  # nothing lies there
@@ -94,7 +95,9 @@ def test_improbable_outlines_are_not_written(make_project: MakeProject, predicto
     assert run_on(project, predictors, min_probability=0.9).ok == 4
 
 
-def test_outlines_that_became_improbable_stay_until_pruned(make_project: MakeProject, predictors: Predictors) -> None:
+def test_outlines_that_became_improbable_stay_until_pruned(
+    make_project: MakeProject, predictors: Predictors, capsys: pytest.CaptureFixture[str]
+) -> None:
     """They are counted; an edited one is the user's."""
     project = make_project(*ALL)
     run_on(project, predictors)
@@ -102,8 +105,14 @@ def test_outlines_that_became_improbable_stay_until_pruned(make_project: MakePro
 
     told = run_on(project, predictors, min_probability=1.0)
     assert (told.images[0].statuses, told.images[0].weak, len(ours_of(project))) == ({"edited": 1, "unchanged": 3}, 3, 4)
+    print_report(run_on(project, predictors, min_probability=1.0, prune=True, dry_run=True), as_json=False)
     pruned = run_on(project, predictors, min_probability=1.0, prune=True)
+    print_report(pruned, as_json=False)
 
+    assert (pruned.images[0].removed, pruned.images[0].dropped) == (0, 3)
+    printed = capsys.readouterr().out
+    for word in ("would be removed", "removed"):
+        assert f"1 edited; 3 outlines less probable than asked {word}\n" in printed
     assert pruned.images[0].statuses == {"below-probability": 3, "edited": 1}
     assert [item.class_name for item in ours_of(project)] == ["Mitosis"]
 
