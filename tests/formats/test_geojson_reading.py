@@ -13,6 +13,7 @@ from shapely.geometry import shape
 
 from nuclick_qp.annotations.objects import PROMPT_KEY
 from nuclick_qp.errors import PromptError
+from nuclick_qp.formats.geojson import reading
 from nuclick_qp.formats.geojson.reading import read_prompts
 from nuclick_qp.prompts import Plane
 
@@ -48,6 +49,17 @@ def test_every_form_that_qupath_writes_is_read(tmp_path: Path, form: str) -> Non
 
     assert prompt.strokes == (((3.0, 4.0),),)
     assert not prompt.nested
+
+
+def test_a_file_of_features_without_a_place_is_not_read_to_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Packed, millions of them are a few bytes. A few, as the root of a hierarchy, are no harm."""
+    monkeypatch.setattr(reading, "MOST_EMPTY", 3)
+    empty: dict[str, Any] = {"type": "Feature", "geometry": None, "properties": {}}
+    point = _feature(_point(3, 4))
+
+    assert len(read_prompts(_save(tmp_path, [empty] * 3 + [point])).prompts) == 1
+    with pytest.raises(PromptError, match=r"prompts\.geojson holds more than 3 features without a geometry; export it from QuPath again"):
+        read_prompts(_save(tmp_path, [empty] * 4 + [point]))
 
 
 def test_order_of_a_multipoint_is_kept(tmp_path: Path) -> None:
