@@ -200,6 +200,8 @@ Something is wrong? Settings > Test, and View > Show log.'''
     private void follow(Picture picture, long began) {
         def before = known, now = onWindow { picture.prompts() }
         known = now
+        // QuPath's own undo puts copies of all objects in place: our steps do not fit any more
+        if (now.drawn.any { id, drawn -> before.drawn[id] && !before.drawn[id].item.is(drawn.item) }) onWindow { steps.clear() }
         def changes = Exchange.changes(before.prompts, now.prompts)
         def background = now.background - before.background
         def recoloured = changes.reclassified.collectEntries { [Exchange.keyOf(it), it] }
@@ -310,13 +312,14 @@ Something is wrong? Settings > Test, and View > Show log.'''
     private void undo() {
         if (!steps) { Dialogs.showInfoNotification('NuClick', 'Nothing to undo'); return }
         def step = steps.pop(), hierarchy = step.picture.hierarchy
-        def ids = step.added*.ID as Set  // QuPath's own undo puts copies in their place
+        def ids = step.added*.ID as Set, standing = step.picture.annotations().collectEntries { [it.ID, it] }  // QuPath's own undo puts copies in their place
         step.picture.change(step.picture.outlines().findAll { ids.contains(it.ID) }, step.removed, this)
-        (step.now ?: [:]).each { id, now -> if (!step.before.containsKey(id)) hierarchy.removeObject(now.item, true) }
+        (step.now ?: [:]).each { id, now -> if (!step.before.containsKey(id) && standing[id]) hierarchy.removeObject(standing[id], true) }
         (step.before ?: [:]).each { id, was ->
             if (was.roi.is(step.now[id]?.roi)) return
-            was.item.ROI = was.roi
-            if (step.now.containsKey(id)) hierarchy.fireObjectsChangedEvent(this, [was.item]) else hierarchy.addObject(was.item)
+            def item = standing[id] ?: was.item
+            item.ROI = was.roi
+            if (standing[id]) hierarchy.fireObjectsChangedEvent(this, [item]) else hierarchy.addObject(item)
         }
         if (listened === step.picture.imageData) known = step.picture.prompts()
         status.text = 'NuClick: undone'

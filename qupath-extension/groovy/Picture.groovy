@@ -65,7 +65,7 @@ class Picture {
             if (roi.isPoint()) {
                 def spots = spots(roi)
                 if (facts.class_name?.endsWith('*')) background.addAll(spots.collect { [xy: it, z: roi.z, t: roi.t] })
-                else for (spot in spots) prompts.putIfAbsent([roi.z, roi.t, spot], [*: facts, kind: 'point', strokes: [[spot]]])
+                else for (spot in spots) prompts.putIfAbsent([roi.z, roi.t, inFile(spot)], [*: facts, kind: 'point', strokes: [[spot]]])
                 continue
             }
             def strokes = strokes(roi).findAll { it.size() > 1 }
@@ -77,9 +77,13 @@ class Picture {
                 first.nested &= facts.nested
             } else squiggles[item.name ? squiggle : item.ID] = [*: facts, kind: 'line', strokes: strokes]
         }
-        squiggles.values().each { prompts.putIfAbsent([it.z, it.t, it.strokes], it) }
+        squiggles.values().each { prompts.putIfAbsent([it.z, it.t, it.strokes.collect { stroke -> stroke.collect { inFile(it) } }], it) }
         [prompts: prompts, background: background, drawn: drawn]
     }
+
+    /** A place as files and QuPath's undo keep it: 32-bit floats. After Ctrl+Z all prompts would be new ones otherwise. */
+    @CompileStatic
+    private static List<Float> inFile(List xy) { [(xy[0] as Number).floatValue(), (xy[1] as Number).floatValue()] }
 
     /** Annotations in the order of the file, which is that of the strokes of a squiggle. */
     @CompileStatic
