@@ -17,6 +17,7 @@ from nuclick_qp.qupath.qpdata.data_file import DataFile, parse_data_file
 from nuclick_qp.qupath.qpdata.found_objects import found_objects
 from nuclick_qp.storage.atomic import replace_atomically, write_refusal
 from nuclick_qp.storage.guarded import backup_of, qupath_backup_of, replace_data_file
+from nuclick_qp.storage.plain_files import is_there
 
 UNDONE_SUFFIX = ".nuclick-undone-"  # and eight digits of the content's SHA-256: restoring twice keeps both
 
@@ -67,7 +68,7 @@ def restore_images(
 
 def _try(project: FolderProject, entry: ImageEntry, *, force: bool, dry_run: bool) -> Restored:
     try:
-        with nullcontext() if dry_run or not backup_of(project.data_path(entry)).exists() else project.hold(entry):
+        with nullcontext() if dry_run or not is_there(backup_of(project.data_path(entry))) else project.hold(entry):
             return _restore(project, entry, force=force, dry_run=dry_run)
     except NuClickError as err:
         return Restored(entry.name, "failed", detail=str(err))

@@ -12,7 +12,7 @@ from scipy import ndimage
 
 from nuclick_qp.errors import LabelsError
 from nuclick_qp.storage.damaged_images import DAMAGED, endless_parts
-from nuclick_qp.storage.plain_files import is_there, open_file
+from nuclick_qp.storage.plain_files import is_folder, is_there, open_file
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff"})
 LABEL_ENDING = "_label"
@@ -32,8 +32,8 @@ def find_pairs(folder: Path, pattern: str = "*") -> list[tuple[Path, Path]]:
     LabelsError
         If no image matches, or one has no label image.
     """
-    if not folder.is_dir():
-        raise LabelsError(f"{folder} {'is no folder' if folder.exists() else 'does not exist'}; give a folder of images with their labels")
+    if not is_folder(folder):
+        raise LabelsError(f"{folder} {'is no folder' if is_there(folder) else 'does not exist'}; give a folder of images with their labels")
     try:
         found = list(folder.glob(pattern))
     except (ValueError, NotImplementedError) as err:

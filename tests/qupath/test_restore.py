@@ -160,3 +160,18 @@ def test_outlines_alone_need_no_force(folder: Path, command_line: CommandLine, c
     assert command_line("restore", folder) == 0
 
     assert "; 2 outlines of nuclick-qp gone" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("modes_hold")
+def test_data_in_a_locked_folder_are_told_in_one_line(folder: Path, command_line: CommandLine, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whether there is a backup is not to be seen; that is no reason for a traceback."""
+    write_result(folder, "a")
+    (folder / "data").chmod(0)
+
+    try:
+        code = command_line("restore", folder)
+    finally:
+        (folder / "data").chmod(0o700)
+
+    assert code in (1, 3)
+    assert "Permission denied" in "".join(capsys.readouterr())

@@ -123,6 +123,12 @@ def test_what_is_no_pattern_is_told(draw_pair: Callable[..., Path], pattern: str
         find_pairs(folder, pattern)
 
 
+def test_a_folder_whose_name_is_too_long_is_not_there() -> None:
+    """No disk takes such a name; `Path.is_dir` raises."""
+    with pytest.raises(LabelsError, match="does not exist"):
+        find_pairs(Path("n" * 300), "*_label.png")
+
+
 def test_a_folder_that_is_not_there_is_told_as_such(tmp_path: Path) -> None:
     """It does not "hold no images"; neither does a file."""
     (tmp_path / "file").touch()
