@@ -92,8 +92,8 @@ def _run(options: ServeOptions, listener: socket.socket, announcement: Announcem
         on_ready()
 
     server = _Server(uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=5), on_started)
+    session.warm_up("point")  # here, not beside the first click: a program that ends while a thread of it is in torch is aborted
     threading.Thread(target=_watch, args=(server, activity, jobs, options), daemon=True, name="watch").start()
-    threading.Thread(target=session.warm_up, args=("point",), daemon=True, name="warm-up").start()
     for number in STOPS:  # the server stops at either, and hands it on to whom it found here
         signal.signal(number, lambda *_: None)
     try:
@@ -116,7 +116,7 @@ def _watch(server: uvicorn.Server, activity: Activity, jobs: Jobs, options: Serv
 
 
 def _wait_for_end_of_input(ended: threading.Event) -> None:
-    while sys.stdin.buffer.read(1 << 16):
+    while os.read(sys.stdin.fileno(), 1 << 16):  # not by `sys.stdin`, whose lock a thread may not hold when Python ends
         pass
     ended.set()
 
