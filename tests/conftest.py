@@ -122,10 +122,12 @@ def modes_hold() -> Iterator[None]:
 
 @pytest.fixture
 def heed_ctrl_c() -> Iterator[None]:
-    """Undo what a shell does to programs in the background: they, and what they start, ignore Ctrl-C."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    """Undo what a shell and `nohup` do to programs in the background: they, and what they start, ignore stops."""
+    heeded = {signal.SIGINT: signal.default_int_handler} | ({signal.SIGHUP: signal.SIG_DFL} if hasattr(signal, "SIGHUP") else {})
+    before = {number: signal.signal(number, handler) for number, handler in heeded.items()}
     yield
-    signal.signal(signal.SIGINT, before)
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture

@@ -155,7 +155,7 @@ def _no_folder(folder: Path) -> None:
         (_other_size, "discs_label.png is (300, 401) but discs.png is (300, 400)"),
         (_nothing_labelled, "discs_label.png holds no object"),
         (_no_image, "discs.png cannot be read as an image"),
-        (_no_folder, "holds no images that match '*'"),
+        (_no_folder, "does not exist; give a folder of images with their labels"),
     ],
 )
 def test_folders_that_cannot_be_used_exit_with_3(
