@@ -89,8 +89,9 @@ Something is wrong? Settings > Test, and View > Show log.'''
         def chosen = batch as Set
         def context = found.prompts.values().findAll { !chosen.contains(it) && it.z == batch[0].z && it.t == batch[0].t && holds(here.box, Picture.anchor(it)) }
         def keys = context.collect { Exchange.keyOf(it) } as Set
-        def spots = here.others.collect { [xy: [it.ROI.centroidX, it.ROI.centroidY], z: it.ROI.z, t: it.ROI.t] } + found.background.findAll { holds(here.box, it.xy) }
-        [image: facts, prompts: batch.collect { Exchange.message(it) }, context: context.collect { Exchange.message(it) }, neighbours: spots,
+        def spots = here.others.collect { [xy: [it.ROI.centroidX, it.ROI.centroidY], z: it.ROI.z, t: it.ROI.t] }
+        def background = found.background.findAll { holds(here.box, it.xy) }.collect { [kind: 'point', strokes: [[it.xy]], class_name: 'Ignore*', z: it.z, t: it.t, nested: false] }
+        [image: facts, prompts: batch.collect { Exchange.message(it) }, context: context.collect { Exchange.message(it) } + background, neighbours: spots,
          standing: here.ours.findAll { keys.contains(Picture.promptOf(it)) }.collect { [key: Picture.promptOf(it), geometry: gson.fromJson(gson.toJson(it.ROI), Map)] },
          points: wishes.points ?: null, lines: wishes.lines ?: null, options: [kind: wishes.kind, tta: wishes.tta], ours: here.ours]
     }
