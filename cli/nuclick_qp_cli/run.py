@@ -25,6 +25,7 @@ from nuclick_qp_cli.shared import (
     LinesOption,
     MarkFailedOption,
     MinProbabilityOption,
+    OverlayOption,
     OverwriteChoice,
     OverwriteOption,
     PointsOption,
@@ -60,6 +61,7 @@ def run(
     prune: PruneOption = DEFAULTS.prune,
     dry_run: DryRunOption = DEFAULTS.dry_run,
     geojson: Annotated[Path | None, typer.Option(help="Folder for one GeoJSON file of outlines per image.")] = DEFAULTS.geojson,
+    overlay: OverlayOption = DEFAULTS.overlay,
     as_json: ReportJsonOption = False,
     events: EventsOption = False,
 ) -> None:
@@ -73,7 +75,7 @@ def run(
         images=images, skip=frozenset(split_names(skip)), classes=split_names(classes), left_out=left_out, image_root=image_root,
         segment=SegmentOptions(batch_size=batch_size, tta=tta), kind=kind.value if kind else None, mpp=mpp,
         overwrite=overwrite.value, prune=prune, min_probability=min_probability,
-        mark_failed=mark_failed, force=force, dry_run=dry_run, geojson=geojson,
+        mark_failed=mark_failed, force=force, dry_run=dry_run, geojson=geojson, overlay=overlay,
     )  # fmt: skip
     with (
         hold_back_stops() as stopped,

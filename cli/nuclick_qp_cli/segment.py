@@ -20,6 +20,7 @@ from nuclick_qp_cli.shared import (
     LinesOption,
     MarkFailedOption,
     MinProbabilityOption,
+    OverlayOption,
     OverwriteChoice,
     OverwriteOption,
     PointsOption,
@@ -54,6 +55,7 @@ def segment(
     mark_failed: MarkFailedOption = DEFAULTS.mark_failed,
     prune: PruneOption = DEFAULTS.prune,
     dry_run: DryRunOption = DEFAULTS.dry_run,
+    overlay: OverlayOption = DEFAULTS.overlay,
     as_json: ReportJsonOption = False,
 ) -> None:
     """Turn every point and line of a GeoJSON or ASAP file into an outline."""
@@ -65,7 +67,7 @@ def segment(
         classes=split_names(classes), left_out=left_out, mpp=mpp,
         segment=SegmentOptions(batch_size=batch_size, tta=tta), kind=kind.value if kind else None,
         overwrite=overwrite.value, prune=prune, min_probability=min_probability,
-        mark_failed=mark_failed, force=force, dry_run=dry_run,
+        mark_failed=mark_failed, force=force, dry_run=dry_run, overlay=overlay,
     )  # fmt: skip
     with hold_back_stops() as stopped, show_progress(stopped) as progress:
         report = segment_file(

@@ -82,6 +82,9 @@ MinProbabilityOption = Annotated[
 MarkFailedOption = Annotated[
     str | None, typer.Option(metavar="CLASS", help="Put a small annotation of this class where a prompt has no outline.")
 ]
+OverlayOption = Annotated[
+    Path | None, typer.Option(metavar="FOLDER", help="Folder for pictures of the outlines over the image, to check them by eye.")
+]
 KindOption = Annotated[
     ObjectType | None,
     typer.Option("--as", help="What the outlines become, those of earlier runs as well; new ones detections if you do not say."),

@@ -14,14 +14,18 @@ from nuclick_qp.formats.asap import writing as asap_writing
 from nuclick_qp.formats.geojson import reading as geojson_reading
 from nuclick_qp.formats.geojson import writing as geojson_writing
 from nuclick_qp.kinds import Overwrite
+from nuclick_qp.prompts import Outline
+from nuclick_qp.qupath.image_by_image import work_or_error
 from nuclick_qp.run.fluorescence import refuse_fluorescence
 from nuclick_qp.run.models import Models, models_of
+from nuclick_qp.run.overlay import Overlay, write_overlay
 from nuclick_qp.run.report import RunReport, make_report, nothing_to_do, report_image
-from nuclick_qp.run.results import changes_of, to_objects, without_weak
-from nuclick_qp.run.resume import plan_prompts
+from nuclick_qp.run.results import changes_of, objects_after, to_objects, without_weak
+from nuclick_qp.run.resume import Plan, plan_prompts
 from nuclick_qp.run.run_options import ImageStart, Progress, RunOptions
-from nuclick_qp.slides import open_slide, resolve_mpp
+from nuclick_qp.slides import Slide, open_slide, resolve_mpp
 from nuclick_qp.stopping import Stopped
+from nuclick_qp.storage.atomic import make_folder
 from nuclick_qp.storage.locks import hold
 from nuclick_qp.storage.plain_files import is_there
 
@@ -70,13 +74,13 @@ def segment_file(
     WriteRefusedError
         If the output cannot be written.
     """
-    from nuclick_qp.run.image import segment_by_plane  # noqa: PLC0415  # loads torch
-
     options, progress = options or RunOptions(), progress or Progress()
     models = models_of(predictors, left_out=options.left_out)
     slide_path, prompts_path, output = Path(slide_path), Path(prompts_path), Path(output)
     since = time.perf_counter()
     _spare_what_is_read(slide_path, prompts_path, output)
+    if options.overlay is not None and not options.dry_run:
+        make_folder(options.overlay, option="--overlay")
     with _held(output, options, progress) as is_free, open_slide(slide_path, is_cropped=is_cropped) as slide:
         content = _read_prompts(prompts_path, slide.bounds_origin)
         target = _Target.of(output, prompts_path, content, origin=slide.bounds_origin, overwrite=options.overwrite)
@@ -85,18 +89,16 @@ def segment_file(
         plan = plan_prompts(content, asked, cards=models.cards, stated_mpp=options.mpp)
         if not (plan.todo or plan.settled or content.bad_prompts):
             raise PromptError(nothing_to_do(prompts_path, 1, options, classes={p.class_name or NO_CLASS for p in content.prompts}))
-        progress.start_image(ImageStart(slide_path.name, len(plan.todo)))
-        mpp = resolve_mpp(project=None, slide=slide.mpp, option=options.mpp, source=str(slide_path))
-        if not options.force:
-            refuse_fluorescence(slide, plan.todo, mpp=mpp, image_type=content.image_type)
-        loaded = models.load() if plan.todo else {}
-        done = segment_by_plane(plan.todo, slide, content=content, predictors=loaded, mpp=mpp, options=options.segment, progress=progress)
+        done, mpp = _segment(slide, content, plan, models=models, options=options, progress=progress)
         outlines = without_weak([*done, *plan.settled], options)
         objects = to_objects(outlines, options, cards=models.cards, stated_mpp=options.mpp, mpp=mpp)
         changes = changes_of(content, plan, outlines, objects, asked) if is_free else Changes(())
         if is_free and not options.dry_run:
             target.write(changes)
-    image = report_image(slide_path.name, outlines, content=content, plan=plan, changes=changes, since=since)
+        objects = objects_after(content, changes)
+        overlay = Overlay(slide_path.name, objects, content.prompts, outlines, colours={}, mpp=mpp, cards=models.cards)
+        error = _draw(slide, overlay, output, options) if is_free else None
+    image = report_image(slide_path.name, outlines, content=content, plan=plan, changes=changes, error=error, since=since)
     return make_report(prompts_path, _engine_of(prompts_path), models, options=options, images=[image], since=since)
 
 
@@ -184,6 +186,30 @@ def _held(output: Path, options: RunOptions, progress: Progress) -> Iterator[boo
             except Stopped:
                 is_free = False
         yield is_free
+
+
+def _segment(
+    slide: Slide, content: EntryContent, plan: Plan, *, models: Models, options: RunOptions, progress: Progress
+) -> tuple[list[Outline], float]:
+    """Segment what is to be done; give the outlines, and the pixel size that held."""
+    from nuclick_qp.run.image import segment_by_plane  # noqa: PLC0415  # loads torch
+
+    progress.start_image(ImageStart(slide.path.name, len(plan.todo)))
+    mpp = resolve_mpp(project=None, slide=slide.mpp, option=options.mpp, source=str(slide.path))
+    if not options.force:
+        refuse_fluorescence(slide, plan.todo, mpp=mpp, image_type=content.image_type)
+    loaded = models.load() if plan.todo else {}
+    done = segment_by_plane(plan.todo, slide, content=content, predictors=loaded, mpp=mpp, options=options.segment, progress=progress)
+    return done, mpp
+
+
+def _draw(slide: Slide, overlay: Overlay, output: Path, options: RunOptions) -> str | None:
+    """Write the pictures that are asked for; give what went wrong."""
+    folder = options.overlay
+    if folder is None or options.dry_run:
+        return None
+    error = work_or_error(lambda: write_overlay(slide, overlay, folder=folder, stem=slide.path.name), image_name=overlay.title)
+    return None if error is None else f"the outlines are in {output}, but: {error}"
 
 
 def _spare_what_is_read(slide_path: Path, prompts_path: Path, output: Path) -> None:

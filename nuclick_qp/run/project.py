@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from nuclick_qp.qupath.open_image import open_image
 from nuclick_qp.qupath.protocol import ImageEntry, Project
 from nuclick_qp.run.fluorescence import refuse_fluorescence
 from nuclick_qp.run.models import Models, models_of
+from nuclick_qp.run.overlay import Overlay, write_overlay
 from nuclick_qp.run.report import (
     RECORD_FOLDER,
     ImageReport,
@@ -79,6 +81,8 @@ def segment_project(
     places = SlidePlaces(project.path, project.stored_uri, options.image_root)
     if options.geojson is not None and not options.dry_run:
         make_folder(options.geojson, option="--geojson")
+    if options.overlay is not None and not options.dry_run:
+        make_folder(options.overlay, option="--overlay")
     images: list[ImageReport] = []
     for number, entry in enumerate(entries, 1):
         if progress.stopped():
@@ -159,8 +163,8 @@ def _work_on_image(job: _Job, content: EntryContent, plan: Plan, *, since: float
         outlines = without_weak([*outlines, *found], job.options)
         objects = to_objects(outlines, job.options, cards=job.models.cards, stated_mpp=job.stated_mpp, mpp=mpp)
     changes = changes_of(content, plan, outlines, objects, job.options)
-    later = None if job.options.dry_run else _write(job, content, changes)
-    error = None if later is None else f"the outlines are in the project, but: {later}"
+    later = [] if job.options.dry_run else _write(job, content, changes, outlines)
+    error = f"the outlines are in the project, but: {'; '.join(map(str, later))}" if later else None
     return report_image(job.entry.name, outlines, content=content, plan=plan, changes=changes, error=error, since=since)
 
 
@@ -184,14 +188,33 @@ def _segment(job: _Job, content: EntryContent, plan: Plan) -> tuple[list[Outline
     return done, mpp
 
 
-def _write(job: _Job, content: EntryContent, changes: Changes) -> Exception | None:
-    """Write into the project, and then all outlines that the image has now into the folder for GeoJSON; give the error of the latter."""
+def _write(job: _Job, content: EntryContent, changes: Changes, outcomes: Sequence[Outline]) -> list[Exception]:
+    """Write into the project, and then what was asked for beside it; give the errors of the latter."""
     if changes.add or changes.remove_keys:
         job.project.write(job.entry, changes, fingerprint=content.fingerprint)
-    if job.options.geojson is None:
-        return None
-    path = job.options.geojson / f"{file_stem(job.entry)}.geojson"
+    if job.options.geojson is None and job.options.overlay is None:
+        return []
     objects = objects_after(content, changes)
-    if not objects and not path.exists():
-        return None
-    return work_or_error(lambda: write_objects(path, objects, merge=True, drop_keys=None), image_name=job.entry.name)
+    beside = (lambda: _write_geojson(job, objects), lambda: _write_pictures(job, content, objects, outcomes))
+    return [err for work in beside if (err := work_or_error(work, image_name=job.entry.name)) is not None]
+
+
+def _write_geojson(job: _Job, objects: tuple[ResultObject, ...]) -> None:
+    """Write all outlines that an image has now, where that was asked for."""
+    if job.options.geojson is None:
+        return
+    path = job.options.geojson / f"{file_stem(job.entry)}.geojson"
+    if objects or path.exists():
+        write_objects(path, objects, merge=True, drop_keys=None)
+
+
+def _write_pictures(job: _Job, content: EntryContent, objects: tuple[ResultObject, ...], outcomes: Sequence[Outline]) -> None:
+    """Draw what an image has now, where that was asked for."""
+    if job.options.overlay is None or not (objects or content.prompts):
+        return
+    with open_image(job.entry, job.places) as slide:
+        mpp = job.entry.mpp or slide.mpp or job.options.mpp
+        overlay = Overlay(
+            job.entry.name, objects, content.prompts, outcomes, colours=job.project.class_colours(), mpp=mpp, cards=job.models.cards
+        )
+        write_overlay(slide, overlay, folder=job.options.overlay, stem=file_stem(job.entry))

@@ -47,6 +47,8 @@ class RunOptions:
     geojson
         Folder for one GeoJSON file per image: all outlines that it has after the run. Features of
         others in such a file stay.
+    overlay
+        Folder for pictures of each image: its outlines and prompts over its pixels, to be checked by eye.
     segment
         Batches, tiles, exclusion, test-time augmentation.
     """
@@ -65,6 +67,7 @@ class RunOptions:
     mark_failed: str | None = None
     dry_run: bool = False
     geojson: Path | None = None
+    overlay: Path | None = None
     segment: SegmentOptions = field(default_factory=SegmentOptions)
 
 
