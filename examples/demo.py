@@ -1,4 +1,4 @@
-"""The main job on a real image: make a project, run nuclick-qp on it, check and draw the result.
+"""The main job on a real image: make a project, run nuclick-qp on it, check the result.
 
 What `make demo` runs. Ends with exit code 0 only when what the project promises was seen.
 """
@@ -14,14 +14,13 @@ from typing import Any
 from ihc_project import BAD, EPITHELIUM, GLAND, PROMPTS, STROMA, make_ihc_project, read_annotations
 from nuclick_qp.annotations.objects import PROMPT_KEY
 from nuclick_qp.qupath.qpdata.data_file import edit_data_file, parse_data_file
-from overlay import draw_overlay
 
 LEAST_OK = 0.95  # share of the good points that must get an outline
 MARKER = "made-by-nuclick-qp-demo"
 
 
 def main() -> None:
-    """Make, run, check, draw."""
+    """Make, run, check."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path("demo-out"), help="folder for project and picture; made anew")
     out: Path = parser.parse_args().out
@@ -30,22 +29,22 @@ def main() -> None:
     before = read_data(project)
     annotations = parse_data_file(before, source=project).objects
     print(f"{project}: a QuPath project with {len(annotations)} annotations on one image")
-    report = run_command(project)
+    report = run_command(project, pictures=out)
     problems = [*check_counts(report), *check_bytes(before, project, report["ok"])]
-    picture = out / "overlay.png"
-    draw_overlay(project, picture)
+    (made,) = out.glob("*.png")
+    picture = made.rename(out / "overlay.png")
     print(f"{report['ok']} outlines from {report['prompts']} prompts in {report['seconds']:.1f} s on {report['device']}")
     print(f"open {picture} to look at them, or {project} in QuPath")
     if problems:
         sys.exit("\n".join(["the demo did not show what it should:", *problems]))
 
 
-def run_command(project: Path) -> dict[str, Any]:
+def run_command(project: Path, *, pictures: Path) -> dict[str, Any]:
     """Run `nuclick-qp run` as a user would, and give its report.
 
     Exit code 1 is the right one here: some prompts are bad on purpose.
     """
-    command = [str(Path(sys.executable).with_name("nuclick-qp")), "run", str(project), "--json"]
+    command = [str(Path(sys.executable).with_name("nuclick-qp")), "run", str(project), "--overlay", str(pictures), "--json"]
     print("$", " ".join(command))
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode not in (0, 1):
