@@ -10,9 +10,7 @@ EXIT_STOPPED = 130
 def main() -> None:
     """Load the command line, and run it."""
     _open_closed_streams()
-    heeds_ctrl_c = signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    if heeds_ctrl_c:  # an interrupt in the midst of an import becomes an error of any kind, and a traceback
-        signal.signal(signal.SIGINT, _stop_at_once)
+    heeds_ctrl_c = let_ctrl_c_end_at_once()
     from nuclick_qp_cli.main import main as run_command_line
     from nuclick_qp_cli.terminal import take_over_streams
 
@@ -21,6 +19,17 @@ def main() -> None:
     if heeds_ctrl_c:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     run_command_line()
+
+
+def let_ctrl_c_end_at_once() -> bool:
+    """Let Ctrl-C end the program without raising anything, while nothing can be lost; False where it is ignored.
+
+    An interrupt in the midst of an import becomes an error of any kind, and in that of torch an abort.
+    """
+    heeds_ctrl_c = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if heeds_ctrl_c:
+        signal.signal(signal.SIGINT, _stop_at_once)
+    return heeds_ctrl_c
 
 
 def _stop_at_once(_number: int, _frame: FrameType | None) -> None:

@@ -241,7 +241,7 @@ def test_an_outline_that_is_none_is_refused(session: Session, image: NDArray[np.
 def test_a_request_for_the_whole_slide_is_refused_before_its_pixels_are_asked_for(session: Session) -> None:
     """Prompts all over a large slide belong into several requests."""
     prompts = [click(x, y) for x in range(1000, 60_000, 2000) for y in range(1000, 60_000, 2000)]
-    facts = {"levels": [[60_000, 60_000]], "mpp": 0.01}  # a patch has 1600 px
+    facts = {"levels": [[60_000, 60_000]], "mpp": 0.05}  # a patch has 320 px
 
     with pytest.raises(UnreadableSlideError, match="ask for fewer at once"):
         session.segment(SegmentRequest.model_validate({"image": facts, "prompts": prompts}))
