@@ -74,5 +74,5 @@ def test_ctrl_c_at_any_time_of_the_start_leaves_no_traceback() -> None:
             os.kill(process.pid, signal.SIGINT)
             _, errors = process.communicate(timeout=300)
 
-        assert process.returncode in (130, 0)
+        assert process.returncode in (130, 0, -signal.SIGINT)  # the last: Python, ending, has given the signal back to the system
         assert "Traceback" not in errors, (wait, errors)
