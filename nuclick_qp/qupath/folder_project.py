@@ -22,7 +22,7 @@ from nuclick_qp.annotations.sorting import FoundKind, FoundObject, sort_objects
 from nuclick_qp.errors import UnreadableDataError, WriteRefusedError
 from nuclick_qp.kinds import OBJECT_KINDS, ObjectKind
 from nuclick_qp.qupath.folder.project_json import LastLook, ProjectFile, refuse_changed, set_modified
-from nuclick_qp.qupath.folder.side_files import ClassColour, add_classes, listed_colours, update_summary
+from nuclick_qp.qupath.folder.side_files import ClassColour, add_classes, class_list, listed_colours, update_summary
 from nuclick_qp.qupath.javastream.nodes import collector_paused
 from nuclick_qp.qupath.protocol import ImageEntry
 from nuclick_qp.qupath.qpdata.data_file import Edited
@@ -30,7 +30,7 @@ from nuclick_qp.qupath.qpdata.image_type import image_type_in
 from nuclick_qp.qupath.qpdata.new_file import new_data_file
 from nuclick_qp.stopping import never
 from nuclick_qp.storage.guarded import backup_of, content_of, qupath_backup_of, replace_data_file
-from nuclick_qp.storage.locks import hold
+from nuclick_qp.storage.locks import hold, remove_stale
 from nuclick_qp.storage.plain_files import is_there
 
 ABSENT = "absent"  # fingerprint of an image that was never saved
@@ -138,8 +138,14 @@ class FolderProject(ABC):
         WriteRefusedError
             If its data cannot be written.
         """
+        self.remove_stale_locks(entry)
         with hold(self.data_path(entry), name=f"image {entry.name!r}", stopped=stopped):
             yield
+
+    def remove_stale_locks(self, entry: ImageEntry) -> None:
+        """Remove what a killed run left of its locks, where nothing is to be written into an image."""
+        for path in (self.data_path(entry), class_list(self.path.parent)):
+            remove_stale(path)
 
     def is_as_read(self, entry: ImageEntry, fingerprint: str) -> bool:
         """Tell whether the data of an image are still those with the fingerprint.

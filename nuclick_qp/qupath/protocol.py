@@ -144,6 +144,10 @@ class Project(Protocol):
         """
         ...
 
+    def remove_stale_locks(self, entry: ImageEntry) -> None:
+        """Remove what a killed run left of its locks, where nothing is to be written into an image."""
+        ...
+
     def is_as_read(self, entry: ImageEntry, fingerprint: str) -> bool:
         """Tell whether the data of an image are still those that `read` gave with this fingerprint.
 

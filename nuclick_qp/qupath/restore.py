@@ -68,7 +68,10 @@ def restore_images(
 
 def _try(project: FolderProject, entry: ImageEntry, *, force: bool, dry_run: bool) -> Restored:
     try:
-        with nullcontext() if dry_run or not is_there(backup_of(project.data_path(entry))) else project.hold(entry):
+        has_backup = is_there(backup_of(project.data_path(entry)))
+        if not has_backup and not dry_run:
+            project.remove_stale_locks(entry)
+        with project.hold(entry) if has_backup and not dry_run else nullcontext():
             return _restore(project, entry, force=force, dry_run=dry_run)
     except NuClickError as err:
         return Restored(entry.name, "failed", detail=str(err))

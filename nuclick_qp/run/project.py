@@ -142,6 +142,8 @@ def _hold_and_work(job: _Job, content: EntryContent, plan: Plan, *, since: float
     """Work on an image while other runs wait for it, where it will be changed: none does the same work, or loses ours."""
     may_mark = content.marks or job.options.mark_failed is not None
     if job.options.dry_run or not (plan.todo or plan.turned or may_mark or job.options.prune):
+        if not job.options.dry_run:
+            job.project.remove_stale_locks(job.entry)
         return _work_on_image(job, content, plan, since=since)
     try:
         with job.project.hold(job.entry, stopped=job.progress.stopped):

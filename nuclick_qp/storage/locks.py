@@ -1,7 +1,8 @@
 """One run at a time on one file: the others wait.
 
 The lock is the operating system's, on a small file beside the one that is held. It goes with the process,
-however that ends: a file that a killed run left behind locks nothing, and the next run removes it. QuPath and
+however that ends: a file that a killed run left behind locks nothing, and the next run removes it, also one
+that has nothing to write (`remove_stale`). QuPath and
 ASAP lock nothing; what they save meanwhile `guarded` finds.
 """
 
@@ -19,6 +20,7 @@ from nuclick_qp.errors import WriteRefusedError
 from nuclick_qp.plain_text import printable
 from nuclick_qp.stopping import Stopped, never
 from nuclick_qp.storage.atomic import file_at, refuse_protected, write_refusal
+from nuclick_qp.storage.plain_files import is_there
 
 logger = logging.getLogger(__name__)
 
@@ -82,6 +84,19 @@ def hold(path: Path, *, name: str | None = None, stopped: Callable[[], bool] = n
         _held.reset(before)
         if not is_held:
             _release(lock, lock_file, made_folder=made_folder)
+
+
+def remove_stale(path: Path) -> None:
+    """Remove the lock file that a killed run left beside a file; that of a run which is at work stays.
+
+    `hold` does so for those who have something to write. A disk that cannot be written keeps it: it locks nothing.
+    """
+    with suppress(OSError, Timeout):
+        lock_file = lock_of(path)
+        if is_there(lock_file):
+            lock = FileLock(lock_file, mode=FOR_ALL, fallback_to_soft=False, on_acquired=_sign(lock_file))
+            lock.acquire(timeout=0)
+            _release(lock, lock_file, made_folder=False)
 
 
 def _acquired(lock_file: Path, name: str, stopped: Callable[[], bool]) -> FileLock | None:

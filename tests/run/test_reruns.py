@@ -18,6 +18,7 @@ from nuclick_qp.run.clearing import clear
 from nuclick_qp.run.models import name_models
 from nuclick_qp.run.project import segment_project
 from nuclick_qp.segmentation.segment_options import SegmentOptions
+from nuclick_qp.storage.locks import lock_of
 from nuclick_qp_cli.shared import print_report
 
 MakeProject = Callable[..., Path]
@@ -32,6 +33,30 @@ def test_second_run_has_nothing_to_do(make_project: MakeProject, predictors: Pre
     report = run_on(project, predictors)
 
     assert (report.ok, report.skipped, report.all_ok) == (0, 4, True)
+    assert snapshot(project.parent) == before
+
+
+@pytest.mark.parametrize("command", ["run", "clear", "restore"])
+def test_lock_files_of_a_killed_run_go_with_the_next_that_has_nothing_to_do(
+    make_project: MakeProject, predictors: Predictors, command_line: Callable[..., int], command: str
+) -> None:
+    """That of the image and that of the list of classes; a dry run writes nothing, and leaves them."""
+    project = make_project(points_at((60, 60)))
+    if command == "run":
+        run_on(project, predictors)
+    before = snapshot(project.parent)
+    locks = [lock_of(project.parent / path) for path in ("data/1/data.qpdata", "classifiers/classes.json")]
+    for lock in locks:
+        lock.parent.mkdir(exist_ok=True)
+        lock.write_bytes(b"1")
+    run_on(project, predictors, dry_run=True)
+    assert all(lock.exists() for lock in locks)
+
+    if command == "run":
+        run_on(project, predictors)
+    else:
+        command_line(command, project)
+
     assert snapshot(project.parent) == before
 
 

@@ -87,12 +87,17 @@ def update_summary(data_file: Path, objects: Iterable[tuple[str, str | None]]) -
         logger.warning("%s was not brought up to date (%s); QuPath makes it anew when it saves the image", path, err)
 
 
+def class_list(project_folder: Path) -> Path:
+    """Give the place of the project's list of classes, whether it is there or not."""
+    return project_folder / "classifiers" / "classes.json"
+
+
 def listed_colours(project_folder: Path) -> dict[str, int]:
     """Give the colours of the project's list of classes by full name, as packed signed 32-bit ARGB integers.
 
     Empty when there is no list. Entries without a name or a colour are left out.
     """
-    path = _class_list(project_folder)
+    path = class_list(project_folder)
     try:
         classes = json.loads(read_file(path, most=LARGEST_SMALL_FILE).decode())["pathClasses"]
         read = [_listed_colour(entry) for entry in classes]
@@ -111,7 +116,7 @@ def add_classes(project_folder: Path, classes: Iterable[ClassColour]) -> None:
 
     A project without a list shows QuPath's default classes; a list made here would hide them.
     """
-    path, wanted = _class_list(project_folder), tuple(classes)
+    path, wanted = class_list(project_folder), tuple(classes)
     try:
         if wanted and path.exists():
             with hold(path):  # another run may be adding its own
@@ -127,10 +132,6 @@ def _append_classes(path: Path, classes: Iterable[ClassColour]) -> None:
     if new:
         content["pathClasses"] += new
         write_atomically(path, json.dumps(content, ensure_ascii=False, indent=2).encode())
-
-
-def _class_list(project_folder: Path) -> Path:
-    return project_folder / "classifiers" / "classes.json"
 
 
 def _listed_colour(entry: object) -> ClassColour | None:
