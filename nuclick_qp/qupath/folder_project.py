@@ -22,6 +22,7 @@ from nuclick_qp.annotations.sorting import FoundKind, FoundObject, sort_objects
 from nuclick_qp.errors import UnreadableDataError, WriteRefusedError
 from nuclick_qp.kinds import OBJECT_KINDS, ObjectKind
 from nuclick_qp.qupath.folder.project_json import LastLook, ProjectFile, refuse_changed, set_modified
+from nuclick_qp.qupath.folder.server_copy import warn_of_unsaved_mpp
 from nuclick_qp.qupath.folder.side_files import ClassColour, add_classes, class_list, listed_colours, update_summary
 from nuclick_qp.qupath.javastream.nodes import collector_paused
 from nuclick_qp.qupath.protocol import ImageEntry
@@ -141,6 +142,10 @@ class FolderProject(ABC):
         self.remove_stale_locks(entry)
         with hold(self.data_path(entry), name=f"image {entry.name!r}", stopped=stopped):
             yield
+
+    def warn_of_unsaved_mpp(self, entry: ImageEntry) -> None:
+        """Warn where QuPath has saved an image with another pixel size than its project states."""
+        warn_of_unsaved_mpp(entry, self.data_path(entry).parent)
 
     def remove_stale_locks(self, entry: ImageEntry) -> None:
         """Remove what a killed run left of its locks, where nothing is to be written into an image."""

@@ -144,6 +144,10 @@ class Project(Protocol):
         """
         ...
 
+    def warn_of_unsaved_mpp(self, entry: ImageEntry) -> None:
+        """Warn where QuPath has saved an image with another pixel size than its project states."""
+        ...
+
     def remove_stale_locks(self, entry: ImageEntry) -> None:
         """Remove what a killed run left of its locks, where nothing is to be written into an image."""
         ...

@@ -174,6 +174,7 @@ def _segment(job: _Job, content: EntryContent, plan: Plan) -> tuple[list[Outline
     """Segment what is to be done in one image; give the outlines, and the pixel size that held."""
     from nuclick_qp.run.image import segment_by_plane  # noqa: PLC0415  # loads torch: nothing to do, nothing to load
 
+    job.project.warn_of_unsaved_mpp(job.entry)
     with open_image(job.entry, job.places) as slide:
         mpp = resolve_mpp(project=job.entry.mpp, slide=slide.mpp, option=job.options.mpp, source=str(slide.path))
         if not job.options.force:

@@ -144,6 +144,19 @@ def read_project_file(path: Path) -> ProjectFile:
     )
 
 
+def mpp_in(server: dict[str, Any]) -> float | None:
+    """Give the mean of pixel width and height of a server's JSON, in micrometres; None in pixels or when unknown."""
+    calibration = _metadata(server).get("pixelCalibration")
+    if not isinstance(calibration, dict):
+        return None
+    sides = []
+    for side in (calibration.get("pixelWidth"), calibration.get("pixelHeight")):
+        value = side.get("value") if isinstance(side, dict) and side.get("unit") in MICROMETRE else None
+        if isinstance(value, int | float) and 0 < value < 2**53:  # JSON has whole numbers that no float holds
+            sides.append(float(value))
+    return sum(sides) / 2 if len(sides) == 2 else None
+
+
 def refuse_changed(file: ProjectFile, last_look: LastLook, *, image_name: str) -> None:
     """Refuse to write into a project that somebody has saved since it was opened.
 
@@ -261,7 +274,7 @@ def _image(image: object, where: str) -> tuple[ImageEntry, str]:
         uris=uris,
         width=_size(shown)[0],
         height=_size(shown)[1],
-        mpp=_mpp(shown.get("pixelCalibration")),
+        mpp=mpp_in(builder),
         series=args.series,
         is_cropped=args.is_cropped,
         file_size=(width, height) if width is not None and height is not None else None,
@@ -288,18 +301,6 @@ def _name(name: object, uris: tuple[str, ...], entry_id: str) -> str:
     if isinstance(name, str) and name:
         return name
     return uris[0].rsplit("/", 1)[-1] if uris else f"image {entry_id}"
-
-
-def _mpp(calibration: object) -> float | None:
-    """Mean of pixel width and height in micrometres; None in pixels or when unknown."""
-    if not isinstance(calibration, dict):
-        return None
-    sides = []
-    for side in (calibration.get("pixelWidth"), calibration.get("pixelHeight")):
-        value = side.get("value") if isinstance(side, dict) and side.get("unit") in MICROMETRE else None
-        if isinstance(value, int | float) and 0 < value < 2**53:  # JSON has whole numbers that no float holds
-            sides.append(float(value))
-    return sum(sides) / 2 if len(sides) == 2 else None
 
 
 def _metadata(builder: dict[str, Any]) -> dict[str, Any]:
