@@ -60,9 +60,10 @@ def _meaning(image: "Restored", *, dry_run: bool) -> str:
 
 
 def _what_goes(goes: "Losses") -> str:
-    """List what goes, as `30 points, 1 area and 12 outlines of nuclick-qp`."""
-    counts = {("point", ""): goes.points, ("line", ""): goes.lines, ("area", ""): goes.areas, ("outline", " of nuclick-qp"): goes.outlines}
-    parts = [f"{count} {noun}{'s' * (count != 1)}{more}" for (noun, more), count in counts.items() if count]
+    """List what goes, as `30 points, 1 area, 12 outlines of nuclick-qp and 1 mark of nuclick-qp`."""
+    users = [("point", "", goes.points), ("line", "", goes.lines), ("area", "", goes.areas)]
+    ours = [(noun, " of nuclick-qp", count) for noun, count in (("outline", goes.outlines), ("mark", goes.marks))]
+    parts = [f"{count} {noun}{'s' * (count != 1)}{more}" for noun, more, count in (*users, *ours) if count]
     return " and ".join(filter(None, [", ".join(parts[:-1]), *parts[-1:]]))
 
 

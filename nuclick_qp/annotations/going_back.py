@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nuclick_qp.annotations.objects import PROMPT_KEY
+from nuclick_qp.annotations.objects import PROMPT_KEY, is_mark
 from nuclick_qp.annotations.sorting import FoundObject
 from nuclick_qp.shapes.identity import shape_digest
 
@@ -19,14 +19,15 @@ class Losses:
     ----------
     points, lines, areas
         Those of the user: single points, lines, and all else (detections of other programs, too).
-    outlines
-        Those of ours.
+    outlines, marks
+        Those of ours: outlines, and what marks prompts without one.
     """
 
     points: int = 0
     lines: int = 0
     areas: int = 0
     outlines: int = 0
+    marks: int = 0
 
     @property
     def of_user(self) -> int:
@@ -44,7 +45,7 @@ def losses(now: Iterable[FoundObject], before: Iterable[FoundObject]) -> Losses:
         same as long as its shape, kind, plane, name, class, metadata and measurements are.
     """
     going = Counter(map(_group_of, (_everything(now) - _everything(before)).elements()))
-    return Losses(going["points"], going["lines"], going["area"], going["ours"])
+    return Losses(going["points"], going["lines"], going["area"], going["outline"], going["mark"])
 
 
 _Thing = tuple[str, object, object]
@@ -63,7 +64,8 @@ def _things(found: FoundObject) -> list[_Thing]:
     if found.shape == "lines":
         return [("lines", about, tuple(_rounded(stroke) for stroke in found.strokes))]
     shapes = shape_digest(found.outline), shape_digest(found.nucleus)
-    return [("ours" if PROMPT_KEY in found.metadata else "area", about, shapes)]
+    key = found.metadata.get(PROMPT_KEY)
+    return [("area" if key is None else "mark" if is_mark(key) else "outline", about, shapes)]
 
 
 def _group_of(thing: _Thing) -> str:

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from shapely import box
 
-from drawn_projects import points_at
+from drawn_projects import points_at, run_on
 from fixture_projects import DATA, entry_of, snapshot
 from nuclick_qp.annotations.objects import Changes, ResultObject
+from nuclick_qp.model.predictor import Predictors
 from nuclick_qp.prompts import Plane
 from nuclick_qp.qupath.files_engine import open_files_project
 
@@ -160,6 +161,21 @@ def test_outlines_alone_need_no_force(folder: Path, command_line: CommandLine, c
     assert command_line("restore", folder) == 0
 
     assert "; 2 outlines of nuclick-qp gone" in capsys.readouterr().out
+
+
+def test_marks_are_counted_apart_from_outlines(
+    make_project: Callable[..., Path], predictors: Predictors, command_line: CommandLine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of two outlines and a mark of --mark-failed, two are outlines; they need no --force, and the JSON has both numbers."""
+    project = make_project(points_at((60, 60), (100, 70), (150, 250)))
+    run_on(project, predictors, mark_failed="Missed")
+    assert command_line("restore", project, "--dry-run", "--json") == 0
+    (image,) = json.loads(capsys.readouterr().out)["images"]
+
+    assert command_line("restore", project) == 0
+
+    assert "; 2 outlines of nuclick-qp and 1 mark of nuclick-qp gone" in capsys.readouterr().out
+    assert image["goes"] == {"points": 0, "lines": 0, "areas": 0, "outlines": 2, "marks": 1}
 
 
 @pytest.mark.usefixtures("modes_hold")
