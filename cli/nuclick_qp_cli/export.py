@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nuclick_qp.export.export_options import ExportOptions, kinds_named
-from nuclick_qp.plain_text import listed
 from nuclick_qp_cli.shared import Engine, EngineOption, ImageRootOption, ImagesOption, ProjectArgument, ReportJsonOption, split_names
 from nuclick_qp_cli.terminal import say, say_json
 
@@ -75,13 +74,16 @@ def export(
 
 def print_export(report: "ExportReport", folder: Path, *, as_json: bool) -> None:
     """Print a report to stdout: as JSON, or as a few lines to read."""
+    from nuclick_qp.annotations.objects import listed_classes
+
     if as_json:
         say_json(report.model_dump_json(indent=2))
         return
     for image in report.images:
         say(_export_line(image))
     for name in report.unknown_classes:
-        say(f"no object has the class {name!r}; correct --classes: there are {listed(report.classes) or 'none'}")
+        verb = "has the class" if name else "is"
+        say(f"no object {verb} {listed_classes([name])}; correct --classes: there are {listed_classes(report.classes) or 'none'}")
     if report.quoted_cells:
         say(f"{report.quoted_cells:,} cells of the table begin with an apostrophe: a spreadsheet would execute them as formulas")
     say(f"{sum(image.objects for image in report.images)} objects exported into {folder}")

@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperCommand
 
 from nuclick_qp.kinds import PromptKind
-from nuclick_qp.plain_text import first_lines, listed
+from nuclick_qp.plain_text import first_lines
 from nuclick_qp.run.run_options import RunOptions
 from nuclick_qp_cli.terminal import note, say, say_json
 
@@ -127,6 +127,8 @@ def end_with(report: "RunReport", *, as_json: bool) -> NoReturn:
 
 def print_report(report: "RunReport", *, as_json: bool) -> None:
     """Print a report to stdout: as JSON, or as a few lines to read."""
+    from nuclick_qp.annotations.objects import listed_classes
+
     if as_json:
         say_json(report.model_dump_json(indent=2))
         return
@@ -134,9 +136,9 @@ def print_report(report: "RunReport", *, as_json: bool) -> None:
         say(_image_line(image, dry_run=report.dry_run))
         for line in first_lines([_prompt_line(prompt) for prompt in image.without_outline], rest="--json lists all"):
             say(f"  {line}")
-    there = listed(sorted({name for image in report.images for name in image.classes})) or "none"
+    there = listed_classes({name for image in report.images for name in image.classes}) or "none"
     for name in report.unknown_classes:
-        say(f"no prompt has the class {name!r}; correct --classes: there are {there}")
+        say(f"no prompt {'has the class' if name else 'is'} {listed_classes([name])}; correct --classes: there are {there}")
     done = "would be written" if report.dry_run else "written"
     by = f" ({report.device}, {report.precision})" if report.device != "none" else ""
     say(f"{report.ok} of {report.prompts} prompts {done} in {report.seconds:.1f} s{by}")

@@ -2,6 +2,7 @@
 
 import hashlib
 import uuid
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from shapely import MultiPolygon, Polygon
@@ -9,6 +10,7 @@ from shapely.geometry.base import BaseGeometry
 
 from nuclick_qp import __version__
 from nuclick_qp.kinds import ObjectKind
+from nuclick_qp.plain_text import listed
 from nuclick_qp.prompts import XY, Plane, Prompt
 from nuclick_qp.shapes.identity import SHAPE_DIGITS, shape_digest
 
@@ -225,6 +227,18 @@ class Changes:
 
     add: tuple[ResultObject, ...]
     remove_keys: frozenset[str] = field(default_factory=frozenset)
+
+
+def listed_classes(names: Collection[str]) -> str:
+    """Give the classes of prompts or objects for a sentence; nothing where there are none.
+
+    Examples
+    --------
+    >>> listed_classes(["Tumor", "", "Stroma"])
+    "'Stroma', 'Tumor' and unclassified"
+    """
+    named = sorted(set(names) - {NO_CLASS})
+    return " and ".join([*([listed(named)] if named else []), *([UNCLASSIFIED.lower()] if NO_CLASS in names else [])])
 
 
 def mark_key(key: str) -> str:

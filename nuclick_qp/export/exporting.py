@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from nuclick_qp import __version__
+from nuclick_qp.annotations.objects import listed_classes
 from nuclick_qp.errors import ProjectError
 from nuclick_qp.export.coco import summarise_coco, write_coco
 from nuclick_qp.export.export_options import ExportOptions
@@ -16,7 +17,7 @@ from nuclick_qp.export.record import ExportReport, ImageExport, TileReport, prep
 from nuclick_qp.export.tables import summarise_table, write_geojson, write_nothing_more, write_rows
 from nuclick_qp.export.target import Summarised, Target, Written
 from nuclick_qp.export.tiles import ExportTile, ImageObjects, read_image
-from nuclick_qp.plain_text import encodable, listed
+from nuclick_qp.plain_text import encodable
 from nuclick_qp.qupath.choosing import choose_images
 from nuclick_qp.qupath.image_by_image import work_or_error
 from nuclick_qp.qupath.locate import SlidePlaces
@@ -171,9 +172,10 @@ def _report_tile(tile: ExportTile) -> TileReport:
 def _nothing_to_export(project: Project, images: int, options: ExportOptions, *, classes: Sequence[str]) -> str:
     """Say that nothing was found, and what to do."""
     what = " or ".join(f"{kind}s" for kind in options.kinds)
-    of_classes = f" of the classes {', '.join(map(repr, options.classes))}" if options.classes else ""
+    of_classes = f" of the classes {listed_classes(options.classes)}" if options.classes else ""
     inside = "" if options.regions is None else f" in a rectangle of class {options.regions!r}"
     return (
         f"{project.path} has no closed {what}{of_classes}{inside} in its {images} image(s) that match; "
-        f"correct --kinds, --classes or --regions, or outline objects first; there are objects of the classes {listed(classes) or 'none'}"
+        f"correct --kinds, --classes or --regions, or outline objects first; "
+        f"there are objects of the classes {listed_classes(classes) or 'none'}"
     )

@@ -13,8 +13,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from nuclick_qp import __version__
-from nuclick_qp.annotations.objects import NO_CLASS, Changes, EntryContent, is_mark
-from nuclick_qp.plain_text import encodable, listed
+from nuclick_qp.annotations.objects import NO_CLASS, Changes, EntryContent, is_mark, listed_classes
+from nuclick_qp.plain_text import encodable
 from nuclick_qp.prompts import UNSERVED, Outline, Status
 from nuclick_qp.run.models import Models
 from nuclick_qp.run.resume import Plan
@@ -256,10 +256,10 @@ def nothing_to_do(path: Path, images: int, options: RunOptions, *, classes: Coll
     classes
         Those that prompts have, left out or not.
     """
-    wanted = f" of the classes {listed(options.classes)}" if options.classes else ""
+    wanted = f" of the classes {listed_classes(options.classes)}" if options.classes else ""
     remedy = "put a point in each nucleus in QuPath or ASAP, save, and run again"
     if options.classes and classes:
-        remedy = f"correct --classes: there are {listed(sorted(classes))}"
+        remedy = f"correct --classes: there are {listed_classes(classes)}"
     return f"{path} has no points or lines{wanted} in its {images} image(s); {remedy}"
 
 

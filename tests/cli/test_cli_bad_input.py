@@ -186,6 +186,35 @@ def test_a_wrong_class_is_told_with_those_there_are(
     assert "correct --classes: there are 'Stroma', 'Tumor'" in out + err
 
 
+@pytest.mark.parametrize(
+    ("classes", "said"),
+    [("Tumour", "there are 'Tumor' and unclassified"), ("Tumour,Tumor", "there are 'Tumor' and unclassified"), (",", "1 ok")],
+)
+def test_prompts_without_a_class_are_called_unclassified(
+    make_scene: Callable[..., Scene], command_line: CommandLine, capsys: pytest.CaptureFixture[str], classes: str, said: str
+) -> None:
+    """Not `''`; an empty name asks for them."""
+    places = zip(GOOD.points, ("Tumor", None), strict=True)
+    scene = make_scene(*(NewAnnotation("Points", (xy,), class_name=name) for xy, name in places))
+
+    command_line("run", scene.project, "--classes", classes, "--device", "cpu")
+
+    out, err = capsys.readouterr()
+    assert said in out + err
+    assert "''" not in out + err
+
+
+def test_class_that_no_prompt_lacks_is_told_in_words(
+    make_scene: Callable[..., Scene], command_line: CommandLine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever asks for unclassified ones where all have a class."""
+    scene = make_scene(NewAnnotation("Points", ((100.0, 100.0),), class_name="Tumor"))
+
+    assert command_line("run", scene.project, "--classes", "Tumor,", "--device", "cpu") == 1
+
+    assert "no prompt is unclassified; correct --classes: there are 'Tumor'" in capsys.readouterr().out
+
+
 def test_damaged_data_name_our_backup_where_there_is_one(
     make_scene: Callable[..., Scene], command_line: CommandLine, capsys: pytest.CaptureFixture[str]
 ) -> None:
