@@ -133,7 +133,7 @@ def print_report(report: "RunReport", *, as_json: bool) -> None:
         say_json(report.model_dump_json(indent=2))
         return
     for image in report.images:
-        say(_image_line(image, dry_run=report.dry_run))
+        say(_image_line(image, report))
         for line in first_lines([_prompt_line(prompt) for prompt in image.without_outline], rest="--json lists all"):
             say(f"  {line}")
     there = listed_classes({name for image in report.images for name in image.classes}) or "none"
@@ -158,13 +158,14 @@ def _done_before(report: "RunReport") -> str:
     return f"{left.count(0)} of {images} images"
 
 
-def _image_line(image: "ImageReport", *, dry_run: bool) -> str:
+def _image_line(image: "ImageReport", report: "RunReport") -> str:
     if image.status == "failed":
         return f"{image.image}: failed: {image.error}"
     counts = ", ".join(f"{number} {status}" for status, number in image.statuses.items())
-    will = "would be " if dry_run else ""
+    will = "would be " if report.dry_run else ""
     notes = (
         (image.removed, f"earlier results {will}replaced"),
+        (image.turned, f"outlines of earlier runs {will}made {report.options['kind']}s, with the same shape"),
         (image.differing, "outlines of another model or other options stay, --overwrite replaces them"),
         (image.weak, "outlines are less probable than asked, --prune removes them"),
         (image.dropped, f"outlines less probable than asked {will}removed"),

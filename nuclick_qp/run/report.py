@@ -91,6 +91,8 @@ class ImageReport(Counts):
     removed, pruned, dropped
         Earlier results of ours that were replaced, that were removed because their prompt is gone, and that
         were removed because they are less probable than is asked for; or would be without `--dry-run`.
+    turned
+        Earlier results of ours that stay as they are, but became objects of the kind that was asked for; or would.
     orphaned
         Earlier results of ours whose prompt is gone, and that stay all the same.
     differing, weak
@@ -109,6 +111,7 @@ class ImageReport(Counts):
     removed: int = 0
     pruned: int = 0
     dropped: int = 0
+    turned: int = 0
     orphaned: int = 0
     differing: int = 0
     weak: int = 0
@@ -191,16 +194,14 @@ def report_image(
     """
     bad_prompts = content.bad_prompts
     pruned = changes.remove_keys & plan.orphans
-    replaced = changes.remove_keys & {item.key for item in changes.add}
+    turned = changes.remove_keys & {prompt.key for prompt, _ in plan.turned}
+    replaced = changes.remove_keys & {item.key for item in changes.add} - turned
     counts = count(outlines, bad_prompts=len(bad_prompts))
     missed = [o for o in outlines if o.status in UNSERVED]
     statuses = Counter(str(o.status) for o in outlines)
     is_partial = missed or bad_prompts or error or statuses[Status.STOPPED]
     status: ImageStatus = "no-prompts" if not counts.prompts else "partial" if is_partial else "ok"
     statuses[str(Status.FAILED)] += len(bad_prompts)
-    unread = tuple(
-        PromptReport(kind="unknown", class_name=None, x=None, y=None, status=str(Status.FAILED), detail=line) for line in bad_prompts
-    )
     return ImageReport(
         **counts.model_dump(),
         image=encodable(image),
@@ -209,14 +210,15 @@ def report_image(
         error=None if error is None else encodable(error),
         removed=sum(result.key in replaced for result in content.results),
         pruned=sum(result.key in pruned for result in content.results),
-        dropped=sum(result.key in changes.remove_keys - pruned - replaced for result in content.results),
+        dropped=sum(result.key in changes.remove_keys - pruned - replaced - turned for result in content.results),
+        turned=sum(result.key in turned for result in content.results),
         orphaned=sum(result.key in plan.orphans - pruned for result in content.results),
         differing=plan.differing,
         weak=plan.weak,
         marked=sum(is_mark(item.key) for item in changes.add),
         classes=tuple(sorted({prompt.class_name or NO_CLASS for prompt in content.prompts})),
         statuses={name: n for name, n in sorted(statuses.items()) if n},
-        without_outline=unread + tuple(_report_prompt(o) for o in missed),
+        without_outline=(*map(_unread_prompt, bad_prompts), *map(_report_prompt, missed)),
     )
 
 
@@ -323,6 +325,10 @@ def write_record(folder: Path, report: RunReport) -> None:
         write_atomically(folder / f"run-{now:%Y%m%dT%H%M%S.%fZ}.json", (record + "\n").encode())
     except OSError as err:
         logger.warning("the record of this run could not be written into %s (%s)", folder, err.strerror)
+
+
+def _unread_prompt(detail: str) -> PromptReport:
+    return PromptReport(kind="unknown", class_name=None, x=None, y=None, status=str(Status.FAILED), detail=detail)
 
 
 def _report_prompt(outline: Outline) -> PromptReport:

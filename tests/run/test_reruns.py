@@ -98,17 +98,25 @@ def test_edited_outlines_stay_until_asked_for(make_project: MakeProject, predict
     assert "Mitosis" not in {item.class_name for item in ours_of(project)}
 
 
-def test_another_kind_is_given_to_what_stands(make_project: MakeProject, predictors: Predictors, tmp_path: Path) -> None:
-    """`--as annotation` needs neither slide nor network for it: shape, class, measurements and what made it stay."""
+def test_another_kind_is_given_to_what_stands(
+    make_project: MakeProject, predictors: Predictors, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`--as annotation` needs neither slide nor network for it: shape, class, measurements and what made it stay. It is told as such."""
     project = make_project(*ALL)
     run_on(project, predictors)
     before = {item.object_id: (repr(item.roi), item.class_name, item.metadata) for item in ours_of(project)}
     measured = {item.object_id: item.measurements for item in ours_of(project)}
     (tmp_path / "discs-0.png").unlink()
 
+    tried = run_on(project, predictors, kind="annotation", dry_run=True)
     report = run_on(project, predictors, kind="annotation")
+    for told in (tried, report):
+        print_report(told, as_json=False)
 
-    assert (report.skipped, report.images[0].removed, report.all_ok) == (4, 4, True)
+    assert (report.skipped, report.images[0].removed, report.images[0].turned, report.all_ok) == (4, 0, 4, True)
+    out = capsys.readouterr().out
+    assert "discs-0.png: 4 unchanged; 4 outlines of earlier runs would be made annotations, with the same shape\n" in out
+    assert "discs-0.png: 4 unchanged; 4 outlines of earlier runs made annotations, with the same shape\n" in out
     assert {item.object_id: (repr(item.roi), item.class_name, item.metadata) for item in ours_of(project)} == before
     assert {item.kind for item in ours_of(project)} == {"annotation"}
     assert {item.object_id: item.measurements for item in ours_of(project)} == measured
