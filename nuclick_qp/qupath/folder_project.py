@@ -31,7 +31,7 @@ from nuclick_qp.qupath.qpdata.image_type import image_type_in
 from nuclick_qp.qupath.qpdata.new_file import new_data_file
 from nuclick_qp.stopping import never
 from nuclick_qp.storage.guarded import backup_of, content_of, qupath_backup_of, replace_data_file
-from nuclick_qp.storage.locks import hold, remove_stale
+from nuclick_qp.storage.locks import hold, remove_stale_lock
 from nuclick_qp.storage.plain_files import is_there
 
 ABSENT = "absent"  # fingerprint of an image that was never saved
@@ -150,7 +150,7 @@ class FolderProject(ABC):
     def remove_stale_locks(self, entry: ImageEntry) -> None:
         """Remove what a killed run left of its locks, where nothing is to be written into an image."""
         for path in (self.data_path(entry), class_list(self.path.parent)):
-            remove_stale(path)
+            remove_stale_lock(path)
 
     def is_as_read(self, entry: ImageEntry, fingerprint: str) -> bool:
         """Tell whether the data of an image are still those with the fingerprint.

@@ -14,7 +14,7 @@ from nuclick_qp.qupath.choosing import choose_images
 from nuclick_qp.qupath.image_by_image import work_or_error
 from nuclick_qp.qupath.open_project import Engine, open_project
 from nuclick_qp.qupath.protocol import ImageEntry, Project
-from nuclick_qp.storage.locks import hold, remove_stale
+from nuclick_qp.storage.locks import hold, remove_stale_lock
 from nuclick_qp.storage.plain_files import is_folder, is_hidden, is_there
 
 CORNER = (0, 0)  # where outlines lie does not matter to what goes
@@ -108,7 +108,7 @@ def _clear_file(path: Path, *, edited: bool, dry_run: bool) -> Cleared:
     content = _read_file(path)
     if dry_run or not _gone(content, edited=edited):
         if not dry_run:
-            remove_stale(path)
+            remove_stale_lock(path)
         return _cleared(path.name, content, edited=edited)
     with hold(path):
         content = _read_file(path)  # anew: a run may have been at it

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from nuclick_qp.annotations.objects import NO_CLASS, Changes, EarlierResult, EntryContent, result_id
-from nuclick_qp.errors import OptionError, PromptError
+from nuclick_qp.errors import OptionError, PromptError, WriteRefusedError
 from nuclick_qp.formats.asap import reading as asap_reading
 from nuclick_qp.formats.asap import writing as asap_writing
 from nuclick_qp.formats.geojson import reading as geojson_reading
@@ -81,7 +81,7 @@ def segment_file(
     _spare_what_is_read(slide_path, prompts_path, output)
     if options.overlay is not None and not options.dry_run:
         make_folder(options.overlay, option="--overlay")
-    with _held(output, options, progress) as is_free, open_slide(slide_path, is_cropped=is_cropped) as slide:
+    with _held(output, options, progress) as held, open_slide(slide_path, is_cropped=is_cropped) as slide:
         content = _read_prompts(prompts_path, slide.bounds_origin)
         target = _Target.of(output, prompts_path, content, origin=slide.bounds_origin, overwrite=options.overwrite)
         content = replace(content, results=target.standing, marks=target.marks)
@@ -89,15 +89,17 @@ def segment_file(
         plan = plan_prompts(content, asked, cards=models.cards, stated_mpp=options.mpp)
         if not (plan.todo or plan.settled or content.bad_prompts):
             raise PromptError(nothing_to_do(prompts_path, 1, options, classes={p.class_name or NO_CLASS for p in content.prompts}))
+        if held.refusal is not None and (plan.todo or plan.turned):
+            raise held.refusal
         done, mpp = _segment(slide, content, plan, models=models, options=options, progress=progress)
         outlines = without_weak([*done, *plan.settled], options)
         objects = to_objects(outlines, options, cards=models.cards, stated_mpp=options.mpp, mpp=mpp)
-        changes = changes_of(content, plan, outlines, objects, asked) if is_free else Changes(())
-        if is_free and not options.dry_run:
+        changes = changes_of(content, plan, outlines, objects, asked) if held.is_free else Changes(())
+        if held.is_free and not options.dry_run:
             target.write(changes)
         objects = objects_after(content, changes)
         overlay = Overlay(slide_path.name, objects, content.prompts, outlines, colours={}, mpp=mpp, cards=models.cards)
-        error = _draw(slide, overlay, output, options) if is_free else None
+        error = _draw(slide, overlay, output, options) if held.is_free else None
     image = report_image(slide_path.name, outlines, content=content, plan=plan, changes=changes, error=error, since=since)
     return make_report(prompts_path, _engine_of(prompts_path), models, options=options, images=[image], since=since)
 
@@ -175,17 +177,35 @@ class _Target:
             geojson_writing.write_objects(self.path, changes.add, merge=self.is_kept, drop_keys=changes.remove_keys)
 
 
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """How a file that may be written is kept from other runs.
+
+    Attributes
+    ----------
+    is_free
+        False when a stop ended the waiting for another run.
+    refusal
+        Why it cannot be written; no reason to fail where all is done already.
+    """
+
+    is_free: bool = True
+    refusal: WriteRefusedError | None = None
+
+
 @contextmanager
-def _held(output: Path, options: RunOptions, progress: Progress) -> Iterator[bool]:
-    """Keep other runs from a file that will be written; tell whether it is free, which it is not when a stop ended the waiting."""
+def _held(output: Path, options: RunOptions, progress: Progress) -> Iterator[_Held]:
+    """Keep other runs from a file that may be written, until the block ends."""
     with ExitStack() as stack:
-        is_free = True
+        held = _Held()
         if not options.dry_run:
             try:
                 stack.enter_context(hold(output, stopped=progress.stopped))
             except Stopped:
-                is_free = False
-        yield is_free
+                held = _Held(is_free=False)
+            except WriteRefusedError as err:
+                held = _Held(refusal=err)
+        yield held
 
 
 def _segment(

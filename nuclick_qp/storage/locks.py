@@ -2,7 +2,7 @@
 
 The lock is the operating system's, on a small file beside the one that is held. It goes with the process,
 however that ends: a file that a killed run left behind locks nothing, and the next run removes it, also one
-that has nothing to write (`remove_stale`). QuPath and
+that has nothing to write (`remove_stale_lock`). QuPath and
 ASAP lock nothing; what they save meanwhile `guarded` finds.
 """
 
@@ -86,7 +86,7 @@ def hold(path: Path, *, name: str | None = None, stopped: Callable[[], bool] = n
             _release(lock, lock_file, made_folder=made_folder)
 
 
-def remove_stale(path: Path) -> None:
+def remove_stale_lock(path: Path) -> None:
     """Remove the lock file that a killed run left beside a file; that of a run which is at work stays.
 
     `hold` does so for those who have something to write. A disk that cannot be written keeps it: it locks nothing.

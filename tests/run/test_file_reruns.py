@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from asap_files import annotation, asap_file, group
+from nuclick_qp.errors import WriteRefusedError
 from nuclick_qp.model.predictor import Predictor, Predictors
 from nuclick_qp.run.clearing import clear
 from nuclick_qp.run.file import segment_file
@@ -74,6 +75,33 @@ def test_second_run_has_nothing_to_do(study: Study) -> None:
 
     assert (report.images[0].statuses, report.images[0].differing) == ({"unchanged": 2}, 0)
     assert (other.images[0].statuses, other.images[0].differing) == ({"unchanged": 2}, 2)
+    assert study.output.read_bytes() == before
+
+
+@pytest.mark.usefixtures("modes_hold")
+def test_output_that_cannot_be_written_is_no_error_where_all_is_done(
+    study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a disk that is read-only by now; it is refused, before any work, as soon as there is something to write."""
+    study.output = tmp_path / "out" / study.output.name
+    study.output.parent.mkdir()
+    study.run()
+    before = study.output.read_bytes()
+    study.output.parent.chmod(0o555)
+    try:
+        report = study.run()
+        monkeypatch.setattr("nuclick_qp.run.image.segment_by_plane", lambda *_, **__: pytest.fail("it works in vain"))
+        study.click((100.0, 200.0))
+        with pytest.raises(WriteRefusedError, match="could not be written"):
+            study.run()
+        monkeypatch.undo()
+        study.click((60.0, 60.0))
+        with pytest.raises(WriteRefusedError, match=r"cannot be written|could not be written"):
+            study.run(prune=True)
+    finally:
+        study.output.parent.chmod(0o755)
+
+    assert (report.images[0].statuses, report.all_ok) == ({"unchanged": 2}, True)
     assert study.output.read_bytes() == before
 
 

@@ -16,7 +16,7 @@ import pytest
 
 from nuclick_qp.errors import WriteRefusedError
 from nuclick_qp.stopping import Stopped
-from nuclick_qp.storage.locks import hold, lock_of, remove_stale
+from nuclick_qp.storage.locks import hold, lock_of, remove_stale_lock
 
 HOLD_AND_SLEEP = """
 import sys, time
@@ -122,13 +122,13 @@ def test_stale_lock_file_is_removed_and_that_of_a_run_at_work_stays(
 ) -> None:
     """For those who have nothing to write; where there is none, none is made, nor its folder."""
     holder = start_holder()
-    remove_stale(path)
+    remove_stale_lock(path)
     assert lock_of(path).exists()
     holder.kill()
     holder.communicate()
 
-    remove_stale(path)
-    remove_stale(path.parents[1] / "8" / "data.qpdata")
+    remove_stale_lock(path)
+    remove_stale_lock(path.parents[1] / "8" / "data.qpdata")
 
     assert [p.relative_to(path.parents[1]).as_posix() for p in path.parents[1].rglob("*")] == ["7", "7/data.qpdata"]
 
@@ -139,7 +139,7 @@ def test_stale_lock_file_that_cannot_be_removed_is_no_error(path: Path) -> None:
     lock_of(path).write_bytes(b"")
     path.parent.chmod(0o500)
     try:
-        remove_stale(path)
+        remove_stale_lock(path)
         assert lock_of(path).exists()
     finally:
         path.parent.chmod(0o700)
