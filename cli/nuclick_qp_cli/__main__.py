@@ -2,6 +2,7 @@
 
 import os
 import signal
+from collections.abc import Iterable
 from types import FrameType
 
 EXIT_STOPPED = 130
@@ -10,7 +11,7 @@ EXIT_STOPPED = 130
 def main() -> None:
     """Load the command line, and run it."""
     _open_closed_streams()
-    heeds_ctrl_c = let_ctrl_c_end_at_once()
+    heeds_ctrl_c = bool(let_stops_end_at_once())
     from nuclick_qp_cli.main import main as run_command_line
     from nuclick_qp_cli.terminal import take_over_streams
 
@@ -21,15 +22,20 @@ def main() -> None:
     run_command_line()
 
 
-def let_ctrl_c_end_at_once() -> bool:
-    """Let Ctrl-C end the program without raising anything, while nothing can be lost; False where it is ignored.
+def let_stops_end_at_once(numbers: Iterable[int] = (signal.SIGINT,)) -> list[int]:
+    """Let Ctrl-C, or what else interrupts, end the program without raising anything, while nothing can be lost.
 
     An interrupt in the midst of an import becomes an error of any kind, and in that of torch an abort.
+
+    Returns
+    -------
+    list of int
+        The signals for which that is so now; those that are ignored, or do something else, are left alone.
     """
-    heeds_ctrl_c = signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    if heeds_ctrl_c:
-        signal.signal(signal.SIGINT, _stop_at_once)
-    return heeds_ctrl_c
+    heeded = [number for number in numbers if signal.getsignal(number) is signal.default_int_handler]
+    for number in heeded:
+        signal.signal(number, _stop_at_once)
+    return heeded
 
 
 def _stop_at_once(_number: int, _frame: FrameType | None) -> None:

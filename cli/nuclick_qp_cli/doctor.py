@@ -8,9 +8,10 @@ from nuclick_qp_cli.terminal import say, say_json
 
 def doctor(as_json: JsonOption = False) -> None:
     """Print versions, devices, whether a QuPath is found, and whether the weights are whole."""
-    from nuclick_qp_cli.__main__ import let_ctrl_c_end_at_once
+    from nuclick_qp.stopping import STOPS
+    from nuclick_qp_cli.__main__ import let_stops_end_at_once
 
-    let_ctrl_c_end_at_once()  # it changes nothing, and loads torch
+    let_stops_end_at_once(STOPS)  # it changes nothing, and loads torch
     from nuclick_qp.health import examine
 
     health = examine()

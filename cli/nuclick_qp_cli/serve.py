@@ -27,6 +27,10 @@ def serve(
     stop: Annotated[bool, typer.Option("--stop", help="End the service that runs.")] = False,
 ) -> None:
     """Keep models warm for QuPath's live clicks; prints one line of JSON that says where the service is reached."""
+    from nuclick_qp.stopping import STOPS
+    from nuclick_qp_cli.__main__ import let_stops_end_at_once
+
+    let_stops_end_at_once(STOPS)  # until the server listens, which has its own way to end
     from nuclick_qp.serve import service
 
     if stop:

@@ -164,7 +164,7 @@ class Jobs:
 
 def command_of(request: JobRequest, *, device: str) -> list[str]:
     """Give the command line of a job."""
-    command = [sys.executable, "-m", "nuclick_qp_cli.main", "run", os.fspath(request.project), "--json", "--events", "--device", device]
+    command = [sys.executable, "-m", "nuclick_qp_cli", "run", os.fspath(request.project), "--json", "--events", "--device", device]
     named = {
         "--images": request.images,
         "--points": request.points,

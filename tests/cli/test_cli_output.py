@@ -18,7 +18,7 @@ READY = """
 import signal, sys, nuclick_qp_cli.__main__ as start
 heed = signal.signal
 signal.signal = lambda *how: (heed(*how), print(".", flush=True))
-sys.argv = ["nuclick-qp", "doctor"]
+sys.argv[0] = "nuclick-qp"
 start.main()
 """
 
@@ -64,15 +64,24 @@ def test_closed_streams_are_no_error(closed: str) -> None:
 
 
 @pytest.mark.usefixtures("heed_ctrl_c")
-def test_ctrl_c_at_any_time_of_the_start_leaves_no_traceback() -> None:
-    """From the first line of ours on, imports included; Python's own start comes before."""
-    for wait in (0.0, 0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 2.4):
-        with subprocess.Popen([sys.executable, "-c", READY], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+@pytest.mark.parametrize(
+    ("arguments", "sent"),
+    [(["doctor"], "SIGINT"), (["serve", "--device", "cpu"], "SIGINT"), (["serve", "--device", "cpu"], "SIGTERM")],
+)
+def test_a_stop_at_any_time_of_the_start_leaves_no_traceback(
+    arguments: list[str], sent: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the first line of ours on, imports of torch included; Python's own start comes before."""
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    number = getattr(signal, sent)
+    for wait in (0.0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 1.6, 2.4):
+        command = [sys.executable, "-c", READY, *arguments]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
             assert process.stdout is not None
             process.stdout.readline()
             time.sleep(wait)
-            os.kill(process.pid, signal.SIGINT)
+            os.kill(process.pid, number)
             _, errors = process.communicate(timeout=300)
 
-        assert process.returncode in (130, 0, -signal.SIGINT)  # the last: Python, ending, has given the signal back to the system
+        assert process.returncode in (130, 0, -number)  # the last: Python, ending, has given the signal back to the system
         assert "Traceback" not in errors, (wait, errors)

@@ -87,6 +87,7 @@ def test_the_command_line_of_a_job_takes_values_as_values(tmp_path: Path) -> Non
 
     command = command_of(request, device="cpu")
 
+    assert command[1:4] == ["-m", "nuclick_qp_cli", "run"]  # where a cancel is answered from the start on
     assert command[5:] == [
         *("--json", "--events", "--device", "cpu"),
         *("--images=--dry-run", "--as=cell", "--mpp=0.5", "--min-probability=0.8", "--mark-failed=Look here", "--classes=-v,Tumor"),
