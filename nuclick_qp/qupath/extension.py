@@ -10,6 +10,7 @@ from pathlib import Path
 
 from nuclick_qp.errors import OptionError, ServiceError, WriteRefusedError
 from nuclick_qp.storage.atomic import replace_atomically
+from nuclick_qp.storage.plain_files import is_folder, is_hidden
 
 JAR = Path(__file__).parent / "jar" / "nuclick-qp-extension.jar"  # `make extension` puts it there; a wheel has it
 PROGRAM = "nuclick-qp"
@@ -56,7 +57,7 @@ def user_folders(home: Path) -> list[Path]:
     OptionError
         If there is none.
     """
-    found = [folder for folder in sorted((home / "QuPath").glob("v*.*")) if folder.is_dir() and (_version(folder) or (0, 0)) >= OLDEST]
+    found = [folder for folder in sorted((home / "QuPath").glob("v*.*")) if is_folder(folder) and (_version(folder) or (0, 0)) >= OLDEST]
     if not found:
         raise OptionError(
             f"{home / 'QuPath'} has no user directory of QuPath 0.5 or later; pass --qupath-dir with the one that QuPath shows "
@@ -73,13 +74,15 @@ def extensions_folder(folder: Path) -> Path:
     OptionError
         If the folder is not there, or is that of a QuPath which is too old.
     """
-    if not folder.is_dir():
+    if is_hidden(folder):
+        raise OptionError(f"{folder} lies in a folder that this user may not enter; check its permissions")
+    if not is_folder(folder):
         raise OptionError(f"{folder} is no folder; pass the user directory that QuPath shows in Edit > Preferences > Extensions")
     version = _version(folder)
     if version is not None and version < OLDEST:
         raise OptionError(f"{folder} belongs to QuPath {version[0]}.{version[1]}; the extension needs 0.5 or later")
     managed = folder / "extensions" / "manually-installed"
-    has_manager = managed.is_dir() if version is None else version > OLDEST
+    has_manager = is_folder(managed) if version is None else version > OLDEST
     return managed if has_manager else folder / "extensions"
 
 

@@ -10,6 +10,7 @@ from typing import Self
 
 from nuclick_qp.errors import TrainingDataError
 from nuclick_qp.storage.atomic import write_atomically
+from nuclick_qp.storage.plain_files import read_file
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +54,7 @@ class TrainingLog:
     Raises
     ------
     TrainingDataError
-        If the folder holds a log.csv that is none of ours.
+        If the folder holds a log.csv that is none of ours, or cannot be read.
     """
 
     def __init__(self, folder: Path, *, name: str) -> None:
@@ -80,12 +81,14 @@ class TrainingLog:
 
 
 def _read_rows(path: Path) -> list[LogRow]:
-    if not path.exists():
-        return []
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            return [LogRow.of_text(row) for row in csv.DictReader(file)]
-    except (KeyError, ValueError, TypeError) as err:
+        text = read_file(path).decode()
+        return [LogRow.of_text(row) for row in csv.DictReader(io.StringIO(text, newline=""))]
+    except FileNotFoundError:
+        return []
+    except OSError as err:
+        raise TrainingDataError(f"{path} cannot be read ({err.strerror}); choose another output folder, or check its permissions") from err
+    except (KeyError, ValueError, TypeError, csv.Error) as err:
         raise TrainingDataError(f"{path} is not the log of a training run; choose another output folder or remove it") from err
 
 

@@ -21,6 +21,7 @@ from nuclick_qp.model.network import NuClickNet
 from nuclick_qp.stopping import hold_back_stops, ignore_stops
 from nuclick_qp.storage.atomic import make_folder
 from nuclick_qp.storage.locks import hold
+from nuclick_qp.storage.plain_files import is_folder, is_hidden, is_there
 from nuclick_qp.training.augment import augment_colours
 from nuclick_qp.training.config import TrainingConfig, TrainingRun
 from nuclick_qp.training.finish import finish
@@ -63,7 +64,7 @@ def train(
     OptionError
         If the configuration keeps a share of weights that the run does not start from.
     WriteRefusedError
-        If the output folder cannot hold files; before any image is read if it is a file.
+        If the output folder cannot hold files; before any image is read if it is a file, or out of reach.
     LabelsError, TrainingDataError
         Before the first step, if an image or label cannot be read, or not be learned from.
     DeviceError
@@ -76,7 +77,9 @@ def train(
     if config.init_share and run.init is None:
         raise OptionError("`init_share` keeps a share of the weights that a run starts from; name them with --init, or remove that key")
     device = choose_device(run.device)
-    if run.out.exists() and not run.out.is_dir():
+    if is_hidden(run.out):
+        raise WriteRefusedError(f"{run.out} lies in a folder that this user may not enter; choose another folder for --out")
+    if is_there(run.out) and not is_folder(run.out):
         raise WriteRefusedError(f"{run.out} is a file; choose another folder for --out")
     start, first = _read_start(run.init, config)
     training, validation = load_images(config, run.data)
@@ -86,7 +89,7 @@ def train(
         state.begin_with(first)
     checkpoint = run.out / "checkpoint.pt"
     with hold(checkpoint, name=f"the training in {run.out}"):  # two in one folder would mix their checkpoints
-        if checkpoint.exists():
+        if is_there(checkpoint):
             state.restore(checkpoint)
         log = TrainingLog(run.out, name=config.name)
         log.drop_after(state.step)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from nuclick_qp import __version__
-from nuclick_qp.errors import OptionError, ServiceError
+from nuclick_qp.errors import OptionError, ServiceError, WriteRefusedError
 from nuclick_qp.qupath.extension import PROGRAM_ENTRY, extensions_folder, install_extension, user_folders
 
 EXTENSION = Path(__file__).parents[2] / "qupath-extension"
@@ -102,3 +102,20 @@ def test_what_cannot_be_installed_is_told(tmp_path: Path, jar: Path) -> None:
         install_extension([tmp_path / "nowhere"], program=Path("x"), jar=jar)
     with pytest.raises(ServiceError, match="`make extension` builds it"):
         install_extension([tmp_path], program=Path("x"), jar=tmp_path / "no.jar")
+
+
+@pytest.mark.usefixtures("modes_hold")
+@pytest.mark.parametrize("locked", ["QuPath", "QuPath/mine"])
+def test_locked_folders_are_told_in_one_line(tmp_path: Path, jar: Path, locked: str) -> None:
+    """Those of another user's QuPath, or of one that an administrator has installed."""
+    for name in ("mine", "v0.6"):
+        (tmp_path / "QuPath" / name).mkdir(parents=True)
+    (tmp_path / locked).chmod(0o600)
+    try:
+        with pytest.raises((OptionError, WriteRefusedError), match=r"may not enter|cannot be written"):
+            install_extension([tmp_path / "QuPath" / "mine"], program=Path("x"), jar=jar)
+        if locked == "QuPath":
+            with pytest.raises(OptionError, match="pass --qupath-dir"):
+                user_folders(tmp_path)
+    finally:
+        (tmp_path / locked).chmod(0o700)

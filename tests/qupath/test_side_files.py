@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from nuclick_qp.qupath.folder.side_files import listed_colours
+from nuclick_qp.qupath.folder.side_files import listed_colours, update_summary
 
 
 def list_classes(folder: Path, classes: object) -> Path:
@@ -58,3 +58,14 @@ def test_class_without_a_colour_is_usual(tmp_path: Path, caplog: pytest.LogCaptu
     """Nothing is said of it: QuPath gives it one when it shows it."""
     assert listed_colours(list_classes(tmp_path, [{"name": "a"}, {"name": "b", "color": -2}])) == {"b": -2}
     assert caplog.text == ""
+
+
+@pytest.mark.usefixtures("modes_hold")
+def test_counts_in_a_folder_that_got_locked_are_no_error(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The objects are on disk by then; one line tells."""
+    (tmp_path / "1").mkdir(mode=0)
+
+    update_summary(tmp_path / "1" / "data.qpdata", [])
+
+    (line,) = caplog.messages
+    assert "summary.json was not brought up to date" in line

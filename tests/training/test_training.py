@@ -420,6 +420,30 @@ def test_a_foreign_log_is_refused(data: Path, tmp_path: Path, text: str) -> None
     assert (out / "log.csv").read_text() == text
 
 
+@pytest.mark.usefixtures("modes_hold")
+def test_an_output_in_a_locked_folder_is_told_before_any_image_is_read(tmp_path: Path) -> None:
+    """In one line, as one that is a file."""
+    (tmp_path / "locked").mkdir(mode=0)
+
+    with pytest.raises(WriteRefusedError, match="may not enter; choose another folder for --out"):
+        train(_config(), TrainingRun(tmp_path / "no data", tmp_path / "locked" / "out", workers=0))
+
+
+@pytest.mark.usefixtures("modes_hold")
+@pytest.mark.parametrize("kind", ["locked file", "folder"])
+def test_a_log_that_cannot_be_read_is_told(data: Path, tmp_path: Path, kind: str) -> None:
+    """Its rows would be lost with the next; no traceback."""
+    log = tmp_path / "out" / "log.csv"
+    log.parent.mkdir()
+    if kind == "folder":
+        log.mkdir()
+    else:
+        log.touch(mode=0)
+
+    with pytest.raises(TrainingDataError, match=r"log\.csv cannot be read"):
+        train(_config(), TrainingRun(data, tmp_path / "out", workers=0))
+
+
 def test_checkpoint_that_cannot_be_written_leaves_the_one_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A full disk costs the steps since, never the run; no temporary file is left."""
     state = TrainingState.new(_config(), torch.device("cpu"))

@@ -72,10 +72,10 @@ def hierarchy_summary(objects: Iterable[tuple[str, str | None]], *, like: Mappin
 def update_summary(data_file: Path, objects: Iterable[tuple[str, str | None]]) -> None:
     """Bring the `summary.json` beside a `data.qpdata` up to date; one that is not there is not made."""
     path = data_file.with_name("summary.json")
-    if path.is_symlink():  # of a stranger's project it may lead to any JSON file of the user
-        logger.warning("%s is a symbolic link and was left as it is; QuPath makes it anew when it saves the image", path)
-        return
     try:
+        if path.is_symlink():  # of a stranger's project it may lead to any JSON file of the user
+            logger.warning("%s is a symbolic link and was left as it is; QuPath makes it anew when it saves the image", path)
+            return
         summary = json.loads(read_file(path, most=LARGEST_SMALL_FILE).decode())
         like = summary.get("hierarchy", {})
         timestamp = data_file.stat().st_mtime_ns // 1_000_000
