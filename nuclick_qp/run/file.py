@@ -99,8 +99,10 @@ def segment_file(
             target.write(changes)
         objects = objects_after(content, changes)
         overlay = Overlay(slide_path.name, objects, content.prompts, outlines, colours={}, mpp=mpp, cards=models.cards)
-        error = _draw(slide, overlay, output, options) if held.is_free else None
-    image = report_image(slide_path.name, outlines, content=content, plan=plan, changes=changes, error=error, since=since)
+        error, undrawn = _draw(slide, overlay, output, options) if held.is_free else (None, 0)
+    image = report_image(
+        slide_path.name, outlines, content=content, plan=plan, changes=changes, error=error, undrawn=undrawn, since=since
+    )
     return make_report(prompts_path, _engine_of(prompts_path), models, options=options, images=[image], since=since)
 
 
@@ -223,13 +225,13 @@ def _segment(
     return done, mpp
 
 
-def _draw(slide: Slide, overlay: Overlay, output: Path, options: RunOptions) -> str | None:
-    """Write the pictures that are asked for; give what went wrong."""
+def _draw(slide: Slide, overlay: Overlay, output: Path, options: RunOptions) -> tuple[str | None, int]:
+    """Write the pictures that are asked for; give what went wrong, and how much no picture shows."""
     folder = options.overlay
     if folder is None or options.dry_run:
-        return None
-    error = work_or_error(lambda: write_overlay(slide, overlay, folder=folder, stem=slide.path.name), image_name=overlay.title)
-    return None if error is None else f"the outlines are in {output}, but: {error}"
+        return None, 0
+    undrawn = work_or_error(lambda: write_overlay(slide, overlay, folder=folder, stem=slide.path.name), image_name=overlay.title)
+    return (f"the outlines are in {output}, but: {undrawn}", 0) if isinstance(undrawn, Exception) else (None, undrawn)
 
 
 def _spare_what_is_read(slide_path: Path, prompts_path: Path, output: Path) -> None:

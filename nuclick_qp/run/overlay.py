@@ -101,8 +101,13 @@ class Overlay:
         return palette | {name: CLEAR[number % len(CLEAR)] for number, name in enumerate(unlisted)}
 
 
-def write_overlay(slide: Slide, overlay: Overlay, *, folder: Path, stem: str) -> None:
+def write_overlay(slide: Slide, overlay: Overlay, *, folder: Path, stem: str) -> int:
     """Write the pictures of one image as ``STEM-01.png`` and so on; those of an earlier run go.
+
+    Returns
+    -------
+    int
+        How many outlines, and prompts without one, are on none of them.
 
     Raises
     ------
@@ -130,6 +135,7 @@ def write_overlay(slide: Slide, overlay: Overlay, *, folder: Path, stem: str) ->
             path.unlink(missing_ok=True)
     except OSError as err:
         raise WriteRefusedError(write_refusal(path, err)) from err
+    return plan.undrawn
 
 
 def draw(pixels: NDArray[np.uint8], overlay: Overlay, window: Window, *, place: str) -> Image.Image:

@@ -165,9 +165,11 @@ def _work_on_image(job: _Job, content: EntryContent, plan: Plan, *, since: float
         outlines = without_weak([*outlines, *found], job.options)
         objects = to_objects(outlines, job.options, cards=job.models.cards, stated_mpp=job.stated_mpp, mpp=mpp)
     changes = changes_of(content, plan, outlines, objects, job.options)
-    later = [] if job.options.dry_run else _write(job, content, changes, outlines)
+    later, undrawn = ([], 0) if job.options.dry_run else _write(job, content, changes, outlines)
     error = f"the outlines are in the project, but: {'; '.join(map(str, later))}" if later else None
-    return report_image(job.entry.name, outlines, content=content, plan=plan, changes=changes, error=error, since=since)
+    return report_image(
+        job.entry.name, outlines, content=content, plan=plan, changes=changes, error=error, undrawn=undrawn, since=since
+    )
 
 
 def _segment(job: _Job, content: EntryContent, plan: Plan) -> tuple[list[Outline], float]:
@@ -191,15 +193,16 @@ def _segment(job: _Job, content: EntryContent, plan: Plan) -> tuple[list[Outline
     return done, mpp
 
 
-def _write(job: _Job, content: EntryContent, changes: Changes, outcomes: Sequence[Outline]) -> list[Exception]:
-    """Write into the project, and then what was asked for beside it; give the errors of the latter."""
+def _write(job: _Job, content: EntryContent, changes: Changes, outcomes: Sequence[Outline]) -> tuple[list[Exception], int]:
+    """Write into the project, and then what was asked for beside it; give the errors of the latter, and what no picture shows."""
     if changes.add or changes.remove_keys:
         job.project.write(job.entry, changes, fingerprint=content.fingerprint)
     if job.options.geojson is None and job.options.overlay is None:
-        return []
+        return [], 0
     objects = objects_after(content, changes)
-    beside = (lambda: _write_geojson(job, objects), lambda: _write_pictures(job, content, objects, outcomes))
-    return [err for work in beside if (err := work_or_error(work, image_name=job.entry.name)) is not None]
+    written = work_or_error(lambda: _write_geojson(job, objects), image_name=job.entry.name)
+    undrawn = work_or_error(lambda: _write_pictures(job, content, objects, outcomes), image_name=job.entry.name)
+    return [done for done in (written, undrawn) if isinstance(done, Exception)], undrawn if isinstance(undrawn, int) else 0
 
 
 def _write_geojson(job: _Job, objects: tuple[ResultObject, ...]) -> None:
@@ -211,13 +214,13 @@ def _write_geojson(job: _Job, objects: tuple[ResultObject, ...]) -> None:
         write_objects(path, objects, merge=True, drop_keys=None)
 
 
-def _write_pictures(job: _Job, content: EntryContent, objects: tuple[ResultObject, ...], outcomes: Sequence[Outline]) -> None:
-    """Draw what an image has now, where that was asked for."""
+def _write_pictures(job: _Job, content: EntryContent, objects: tuple[ResultObject, ...], outcomes: Sequence[Outline]) -> int:
+    """Draw what an image has now, where that was asked for, and count what no picture shows."""
     if job.options.overlay is None or not (objects or content.prompts):
-        return
+        return 0
     with open_image(job.entry, job.places) as slide:
         mpp = job.entry.mpp or slide.mpp or job.options.mpp
         overlay = Overlay(
             job.entry.name, objects, content.prompts, outcomes, colours=job.project.class_colours(), mpp=mpp, cards=job.models.cards
         )
-        write_overlay(slide, overlay, folder=job.options.overlay, stem=file_stem(job.entry))
+        return write_overlay(slide, overlay, folder=job.options.overlay, stem=file_stem(job.entry))

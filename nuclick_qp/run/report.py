@@ -100,6 +100,8 @@ class ImageReport(Counts):
         probable than is asked for.
     marked
         Prompts without an outline that got a mark, or would without `--dry-run`.
+    undrawn
+        Outlines, and prompts without one, that are on none of its pictures.
     classes
         Full class names of all its prompts, of those left alone too; an empty text is unclassified.
     """
@@ -116,6 +118,7 @@ class ImageReport(Counts):
     differing: int = 0
     weak: int = 0
     marked: int = 0
+    undrawn: int = 0
     classes: tuple[str, ...] = ()
     statuses: dict[str, int]
     without_outline: tuple[PromptReport, ...] = ()
@@ -179,6 +182,7 @@ def report_image(
     plan: Plan,
     changes: Changes,
     error: str | None = None,
+    undrawn: int = 0,
     since: float,
 ) -> ImageReport:
     """Give the report of an image that was worked on.
@@ -187,8 +191,8 @@ def report_image(
     ----------
     content, plan, changes
         What was read, what was to be done, and what was done to the file.
-    error
-        What went wrong after the outlines were written.
+    error, undrawn
+        What went wrong after the outlines were written, and how many things are on no picture.
     since
         `time.perf_counter()` at its start.
     """
@@ -216,6 +220,7 @@ def report_image(
         differing=plan.differing,
         weak=plan.weak,
         marked=sum(is_mark(item.key) for item in changes.add),
+        undrawn=undrawn,
         classes=tuple(sorted({prompt.class_name or NO_CLASS for prompt in content.prompts})),
         statuses={name: n for name, n in sorted(statuses.items()) if n},
         without_outline=(*map(_unread_prompt, bad_prompts), *map(_report_prompt, missed)),

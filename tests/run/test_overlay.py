@@ -167,14 +167,15 @@ def test_a_thing_larger_than_a_picture_is_cut_off_and_things_outside_the_image_a
 def test_prompts_that_no_picture_shows_are_told(
     make_project: MakeProject, predictors: Predictors, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """One line with their number."""
+    """One line with their number, which the report has, too."""
     monkeypatch.setattr("nuclick_qp.run.overlay_windows.MOST_PX", 120)
     monkeypatch.setattr("nuclick_qp.run.overlay_windows.MOST_PICTURES", 1)
     monkeypatch.setattr("nuclick_qp.run.overlay_windows.COARSENING", (1,))
     with caplog.at_level(logging.WARNING):
-        run_on(make_project(*ALL), predictors, overlay=tmp_path / "out")
+        report = run_on(make_project(*ALL), predictors, overlay=tmp_path / "out")
 
     assert "discs-0.png: 3 of 4 outlines and prompts are on none of its 1 pictures" in caplog.text
+    assert report.images[0].undrawn == 3
 
 
 def test_a_dark_colour_has_a_light_rim() -> None:
