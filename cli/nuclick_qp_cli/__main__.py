@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 from collections.abc import Iterable
 from types import FrameType
 
@@ -19,7 +20,10 @@ def main() -> None:
 
     if heeds_ctrl_c:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-    run_command_line()
+    try:
+        run_command_line()
+    except KeyboardInterrupt:  # before a command had begun, or when it had ended: commands answer it themselves
+        sys.exit(EXIT_STOPPED)
 
 
 def let_stops_end_at_once(numbers: Iterable[int] = (signal.SIGINT,)) -> list[int]:
