@@ -49,9 +49,14 @@ class Exchange {
     List guess(Map request) {
         def clicks = request.prompts.findAll { it.kind == 'point' }
         if (!clicks || clicks.size() > MOST_GUESSED) return []
-        models = models ?: ask('GET', '/models')
-        def card = models.find { request.points ? it.name == request.points : it.prompt == 'point' && it.is_default }
+        def card = cardOf(request.points)
         card == null ? [] : clicks.collect { regionOf(it.strokes[0][0], request.image, card) }
+    }
+
+    /** What the service says of a model for points: patch_px, mpp (um per pixel) and more; without a name, of that which it takes. */
+    Map cardOf(String points) {
+        models = models ?: ask('GET', '/models')
+        models.find { points ? it.name == points : it.prompt == 'point' && it.is_default }
     }
 
     /** The whole pixels of a level that the patch of a click is made of; as slides/resample.py cuts them. */
@@ -131,12 +136,28 @@ class Exchange {
     }
 
     /** Identity of a prompt in the file, as Prompt.key of nuclick_qp/prompts.py computes it. */
+    @CompileStatic
     static String keyOf(Map prompt) {
-        def strokes = prompt.strokes.collect { stroke -> stroke.collect { "${rounded(it[0])} ${rounded(it[1])}" }.join(',') }
-        sha256("${prompt.kind};${prompt.z};${prompt.t};${strokes.join('|')}".getBytes('UTF-8')).substring(0, 20)
+        def text = new StringBuilder("${prompt.kind};${prompt.z};${prompt.t};")
+        def strokes = (List<List<List<Number>>>) prompt.strokes
+        for (int i = 0; i < strokes.size(); i++) {
+            if (i > 0) text.append('|')
+            for (int j = 0; j < strokes[i].size(); j++) {
+                if (j > 0) text.append(',')
+                rounded(text, strokes[i][j][0])
+                rounded(text.append(' '), strokes[i][j][1])
+            }
+        }
+        sha256(text.toString().getBytes('UTF-8')).substring(0, 20)
     }
 
-    private static String rounded(Number value) { String.format(Locale.ROOT, '%.2f', Math.rint((double) value.floatValue() * 100) / 100 + 0.0d) }
+    /** Write with two decimals; a place of the file, where it is a 32-bit float. */
+    @CompileStatic
+    private static void rounded(StringBuilder text, Number value) {
+        long cents = (long) Math.rint((double) value.floatValue() * 100), rest = Math.abs(cents % 100)
+        if (cents < 0) text.append('-')
+        text.append(Math.abs(cents).intdiv(100)).append(rest < 10 ? '.0' : '.').append(rest)
+    }
 
     /** Hash of the vertices of an outline, as nuclick_qp/shapes/identity.py computes it: tells whether somebody reshaped it. */
     @CompileStatic

@@ -4,6 +4,8 @@ import groovy.transform.CompileStatic
 import java.awt.image.BufferedImage
 import java.lang.reflect.Method
 import javax.imageio.ImageIO
+import org.locationtech.jts.geom.LineString
+import org.locationtech.jts.geom.Polygon
 import qupath.lib.images.servers.ImageServerMetadata
 import qupath.lib.io.GsonTools
 import qupath.lib.objects.PathObject
@@ -11,6 +13,7 @@ import qupath.lib.objects.classes.PathClass
 import qupath.lib.regions.ImageRegion
 import qupath.lib.regions.RegionRequest
 import qupath.lib.roi.PointsROI
+import qupath.lib.roi.PolygonROI
 import qupath.lib.roi.interfaces.ROI
 
 /** An image that is open in QuPath: its prompts, its outlines, its pixels. Knows nothing of the window. */
@@ -117,9 +120,11 @@ class Picture {
         (0..<lines.numGeometries).collect { n -> lines.getGeometryN(n).coordinates.collect { [it.x, it.y] } }
     }
 
-    static List anchor(Map prompt) {
-        def stroke = prompt.strokes.max { it.size() }
-        stroke[stroke.size().intdiv(2)]
+    @CompileStatic
+    static List<Number> anchor(Map prompt) {
+        List<List<Number>> longest = []
+        for (stroke in (List<List<List<Number>>>) prompt.strokes) if (stroke.size() > longest.size()) longest = stroke
+        longest[longest.size().intdiv(2)]
     }
 
     static List<Double> bounds(Collection<Map> prompts) {
@@ -176,10 +181,24 @@ class Picture {
     static boolean isEdited(PathObject outline, String className) {
         def written = mark(outline, OUTLINE)
         if (!written) return false
-        def vertices = outline.ROI.geometry.coordinates.collect { [it.x, it.y] as double[] }
-        if (Exchange.shapeDigest(vertices) != written.take(12)) return true
+        def vertices = outline.ROI instanceof PolygonROI ? outline.ROI.allPoints : outline.ROI.geometry.coordinates
+        if (Exchange.shapeDigest(vertices.collect { [it.x, it.y] as double[] }) != written.take(12)) return true
         def now = outline.pathClass?.toString()
         Exchange.classDigest(now) != written.drop(12) && Exchange.classDigest(now) != Exchange.classDigest(className)
+    }
+
+    /** An area as GeoJSON; that of QuPath is text only. */
+    @CompileStatic
+    static Map geometry(ROI roi) {
+        if (roi instanceof PolygonROI) {  // whose geometry takes milliseconds
+            def points = roi.allPoints.collect { [it.x, it.y] }
+            return [type: 'Polygon', coordinates: [points + [points[0]]]]
+        }
+        def area = roi.geometry, ring = { LineString line -> line.coordinates.collect { [it.x, it.y] } }
+        [type: 'MultiPolygon', coordinates: (0..<area.numGeometries).collect { int n ->
+            def part = (Polygon) area.getGeometryN(n)
+            [ring(part.exteriorRing)] + (0..<part.numInteriorRing).collect { int hole -> ring(part.getInteriorRingN(hole)) }
+        }]
     }
 
     /** The object of a result of the service, as `nuclick-qp run` would write it; the class is that of the prompt. */

@@ -17,9 +17,12 @@ import qupath.lib.plugins.parameters.ParameterList
  * saved when the user saves. The files of the others are written by a job of the service.
  */
 class ProjectRun {
+    static final OVERWRITE = ['keep it': 'none', 'do it again': 'unedited', 'also if it was edited': 'edited']
+
     final qupath
     final Exchange exchange
-    final Closure segmentOpen  // takes image data and classes
+    final Map models           // names of those for 'point' and 'line'
+    final Closure segmentOpen  // takes image data, classes and options
     private Stage stage
     private final label = new Label('NuClick starts ...'), bar = new ProgressBar(-1)
     private volatile String jobId
@@ -28,6 +31,7 @@ class ProjectRun {
     ProjectRun(Map parts) {
         qupath = parts.qupath
         exchange = parts.exchange
+        models = parts.models
         segmentOpen = parts.segmentOpen
     }
 
@@ -35,19 +39,27 @@ class ProjectRun {
         def project = qupath.project
         if (project == null) { Dialogs.showErrorNotification('NuClick', 'No project is open'); return }
         if (set.address) { Dialogs.showErrorNotification('NuClick', 'A service on another machine does not see the project; use Create script, and "Run for project"'); return }
-        def wishes = new ParameterList().addStringParameter('classes', 'Classes (comma between them; none: all)', '')
-            .addChoiceParameter('overwrite', 'Prompts that have an outline', 'keep it', ['keep it', 'do it again', 'also if it was edited'])
-            .addDoubleParameter('mpp', 'µm per pixel of images that do not say it (0: leave them out)', 0)
-            .addBooleanParameter('prune', 'Remove outlines without prompts', false)
+        def wishes = wishes(set)
         if (!GuiTools.showParameterDialog('NuClick on the whole project', wishes)) return
         def open = qupath.allViewers*.imageData.findAll().collect { [data: it, entry: project.getEntry(it)] }.findAll { it.entry }
         def classes = wishes.getStringParameterValue('classes').split(',')*.trim().findAll()
-        def mpp = wishes.getDoubleParameterValue('mpp')
-        def job = [project: project.path.toAbsolutePath().toString(), skip: open*.entry*.ID, classes: classes, tta: set.tta, prune: wishes.getBooleanParameterValue('prune'),
-                   overwrite: [ 'keep it': 'none', 'do it again': 'unedited'].getOrDefault(wishes.getChoiceParameterValue('overwrite'), 'edited'),
-                   mpp: mpp > 0 ? mpp : null, points: set.points ?: null, lines: set.lines ?: null, kind: set.kind]
-        open.each { segmentOpen(it.data, classes) }
+        def mpp = wishes.getDoubleParameterValue('mpp'), choice = { wishes.getChoiceParameterValue(it) }
+        def options = [tta: wishes.getBooleanParameterValue('tta'), kind: choice('kind'), *: ['points', 'lines'].collectEntries { [it, choice(it) == Settings.AS_SHIPPED ? null : choice(it)] }]
+        def job = [*: options, project: project.path.toAbsolutePath().toString(), skip: open*.entry*.ID, classes: classes, prune: wishes.getBooleanParameterValue('prune'),
+                   overwrite: OVERWRITE[choice('overwrite')], mpp: mpp > 0 ? mpp : null]
+        open.each { segmentOpen(it.data, classes, options) }
         if (open.size() < project.imageList.size()) start(job)
+    }
+
+    private ParameterList wishes(Map set) {
+        new ParameterList().addStringParameter('classes', 'Classes (comma between them; none: all)', '')
+            .addChoiceParameter('points', 'Model for points', set.points ?: Settings.AS_SHIPPED, Settings.choices(set.points, models.point))
+            .addChoiceParameter('lines', 'Model for lines', set.lines ?: Settings.AS_SHIPPED, Settings.choices(set.lines, models.line))
+            .addChoiceParameter('kind', 'Outlines become', set.kind, Settings.KINDS)
+            .addBooleanParameter('tta', 'More exact, five times slower', set.tta)
+            .addChoiceParameter('overwrite', 'Prompts that have an outline', OVERWRITE.keySet()[0], OVERWRITE.keySet() as List)
+            .addDoubleParameter('mpp', 'µm per pixel of images that do not say it (0: leave them out)', 0)
+            .addBooleanParameter('prune', 'Remove outlines without prompts', false)
     }
 
     private void start(Map job) {

@@ -7,7 +7,7 @@ class Service {
     static final int WAIT_S = 120  // the first start after an installation compiles Python files
 
     Closure fromJson                // text -> map
-    Closure settings                // -> map: executable, address, token
+    Closure settings                // -> map: executable, device, address, token
     String version                  // of this extension
     private Map reached             // address and token, once known
     private Process process
@@ -31,11 +31,17 @@ class Service {
         reached = null
     }
 
+    /** End whatever service of this user runs, so that the next one takes new settings. */
+    synchronized void stop() {
+        close()
+        if (!settings().address) run([executable(settings()), 'serve', '--stop'])
+    }
+
     private Map start(String executable, boolean mayReplace) {
         log = log ?: File.createTempFile('nuclick-qp-', '.log')
         process?.destroy()
         try {
-            process = new ProcessBuilder(executable, 'serve', '--follow-parent').redirectError(log).start()
+            process = new ProcessBuilder(executable, 'serve', '--follow-parent', '--device', settings().device ?: 'auto').redirectError(log).start()
         } catch (IOException e) {
             throw new IllegalStateException("$executable cannot be started (${e.message}). Choose the program nuclick-qp in Extensions > NuClick > Settings.")
         }

@@ -59,7 +59,7 @@ def test_the_extension_manager_gets_a_catalog() -> None:
 
 def test_the_class_compiles_every_source_file() -> None:
     """One that is not listed would be missing in QuPath only."""
-    listed = re.search(r"SOURCES = \{(.*)\}", (EXTENSION / "java/nuclick/NuClickExtension.java").read_text("utf-8"))
+    listed = re.search(r"SOURCES = \{(.*?)\}", (EXTENSION / "java/nuclick/NuClickExtension.java").read_text("utf-8"), re.DOTALL)
 
     assert listed
     assert sorted(re.findall(r'"(\w+)"', listed[1])) == sorted(file.stem for file in EXTENSION.glob("groovy/*.groovy"))

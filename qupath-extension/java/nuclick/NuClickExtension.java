@@ -15,7 +15,9 @@ import qupath.lib.gui.extensions.QuPathExtension;
  * Groovy of whichever QuPath runs, since classes that one Groovy compiled need not run on another.
  */
 public class NuClickExtension implements QuPathExtension {
-    private static final String[] SOURCES = {"Service", "Exchange", "Picture", "Settings", "ProjectRun", "NuClick"}; // each knows those before it
+    private static final String[] SOURCES = {
+        "Service", "Exchange", "Picture", "Settings", "Segmentation", "Window", "Steps", "Live", "Tool", "ProjectRun", "NuClick"
+    }; // each knows those before it
     private static Class<?> main;
 
     @Override
