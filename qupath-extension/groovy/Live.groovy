@@ -33,9 +33,7 @@ class Live {
         steps.clear()
         def data = isOn.get() ? window.qupath.imageData : null
         if (data == null) { window.status.text = ''; return }
-        def picture = window.ready(data)
-        if (picture == null) { isOn.set(false); return }
-        known = picture.prompts()
+        known = new Picture(data).prompts()
         listened = data
         data.hierarchy.addListener(listener)
         window.status.text = 'NuClick: live'
@@ -45,11 +43,11 @@ class Live {
     /** Take the prompts of now as answered. */
     void catchUp(Picture picture) { if (listened.is(picture?.imageData)) known = picture.prompts() }
 
-    /** Note that something has changed; what comes while an answer is under way is answered together, right after it. */
-    private void look(event) {
-        if (event.addedOrRemovedEvent) event.changedObjects.each { answered.remove(Picture.promptOf(it)) }
+    /** Note that something has changed, with or without an event; what comes while an answer is under way is answered together, right after it. */
+    void look(event = null) {
+        if (event?.addedOrRemovedEvent) event.changedObjects.each { answered.remove(Picture.promptOf(it)) }
         def picture = new Picture(listened)
-        def next = [now: picture.prompts(), began: System.nanoTime(), isDeep: event.structureChangeEvent && !event.addedOrRemovedEvent]
+        def next = [now: picture.prompts(), began: System.nanoTime(), isDeep: event?.structureChangeEvent && !event.addedOrRemovedEvent]
         def before = waiting.getAndSet(next)
         if (before != null) { next.began = before.began; next.isDeep |= before.isDeep; return }
         window.inBackground {
@@ -62,13 +60,14 @@ class Live {
     private void follow(Picture picture, Map at) {
         def before = known, now = known = at.now
         def changes = Exchange.changes(before.prompts, now.prompts)
-        def background = now.background - before.background
+        def background = now.background - before.background, freed = before.background - now.background
         def isUndo = at.isDeep && now.drawn.any { id, drawn -> before.drawn[id] && !before.drawn[id].item.is(drawn.item) }  // QuPath's puts copies of all in place
         def todo = at.isDeep ? bare(picture, before, now, isUndo) : changes.added
         def recoloured = changes.reclassified.collectEntries { [Exchange.keyOf(it), it] }
-        if (!todo && !changes.gone && !recoloured && !background) { Segmentation.onWindow { steps.dropRepeats(picture) }; return }
+        if (!todo && !changes.gone && !recoloured && !background && !freed) { Segmentation.onWindow { steps.history.dropRepeats(picture) }; return }
         def orphans = picture.outlinesOf(changes.gone.collect { Exchange.keyOf(it) } as Set).findAll { !Picture.isEdited(it, it.pathClass?.toString()) }
-        todo += touched(picture, now, changes.added.collect { [xy: Picture.anchor(it), z: it.z, t: it.t] } + background, todo)
+        todo += touched(picture, now, changes.added.collect { [xy: Picture.anchor(it), z: it.z, t: it.t] } + background, freed, todo)
+        if (todo && !picture.isReady() && !Segmentation.onWindow { window.ready(picture.imageData) }) return
         def done = Segmentation.segment(picture, todo, now, [:])
         Segmentation.onWindow {
             if (!window.isShown(picture)) return  // another image meanwhile: nothing lands there
@@ -79,7 +78,8 @@ class Live {
             def turned = picture.outlinesOf(recoloured.keySet())
             turned.each { Picture.reclassify(it, recoloured[Picture.promptOf(it)].item.pathClass) }
             if (turned) picture.hierarchy.fireObjectClassificationsChangedEvent(steps, turned)
-            steps.take(picture, (orphans + done.removed).unique(), added, before, now)
+            def removed = (orphans + done.removed).unique()
+            if (removed || added || changes.added || changes.gone) steps.take(picture, removed, added, before, now)
             if (isUndo) steps.clear()  // they do not fit any more
             if (done.counts || orphans) window.tell(picture, done, at.began)
         }
@@ -95,14 +95,16 @@ class Live {
         }.values() as List
     }
 
-    /** Prompts whose outline a new spot lies in: a click into a wrong merge splits it, a background click cuts it. */
-    private static Collection touched(Picture picture, Map now, Collection spots, Collection but) {
-        if (!spots) return []
-        def own = but.collect { Exchange.keyOf(it) } as Set
-        def hit = spots.collectMany { spot ->
-            picture.near([[strokes: [[spot.xy]], z: spot.z, t: spot.t]], 2).ours.findAll { it.ROI.contains(spot.xy[0], spot.xy[1]) && !Picture.isEdited(it, it.pathClass?.toString()) }
-        }.collect { Picture.promptOf(it) } as Set
-        hit -= own
-        hit ? now.prompts.values().findAll { hit.contains(Exchange.keyOf(it)) } : []
+    /**
+     * Prompts whose outline a new spot lies in, for a click into a wrong merge splits it and a background click cuts
+     * it; and those that a background click that has gone may have cut.
+     */
+    private static Collection touched(Picture picture, Map now, Collection spots, Collection freed, Collection but) {
+        def near = { Map spot, double margin -> picture.near([[strokes: [[spot.xy]], z: spot.z, t: spot.t]], margin).ours }
+        def hit = spots.collectMany { spot -> near(spot, 2).findAll { it.ROI.contains(spot.xy[0], spot.xy[1]) } }
+        hit += freed.collectMany { near(it, NUCLEUS_UM / picture.facts().mpp) }
+        def keys = hit.findAll { !Picture.isEdited(it, it.pathClass?.toString()) }.collect { Picture.promptOf(it) } as Set
+        keys -= but.collect { Exchange.keyOf(it) }
+        keys ? now.prompts.values().findAll { keys.contains(Exchange.keyOf(it)) } : []
     }
 }

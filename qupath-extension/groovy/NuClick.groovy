@@ -51,7 +51,7 @@ Something is wrong? Settings > Test, and Show log.'''
         Platform.runLater {
             qupath.getMenu('Extensions>NuClick', true).items.setAll(items)
             qupath.toolBar.items.add(0, window.status)  // the far end is hidden in narrow windows
-            new Tool(qupath).install { live.isOn.set(true) }
+            new Tool(qupath, live).install()
         }
     }
 
@@ -81,7 +81,7 @@ Something is wrong? Settings > Test, and Show log.'''
             def found = Segmentation.onWindow { picture.prompts() }
             def edited = picture.outlines().findAll { Picture.isEdited(it, it.pathClass?.toString()) }.collect { Picture.promptOf(it) } as Set
             def todo = pick(found).findAll { !edited.contains(Exchange.keyOf(it)) }
-            Segmentation.onWindow { window.status.text = "NuClick: ${todo.size()} prompts ..." }
+            Segmentation.onWindow { window.status.text = "${todo.size()} prompts ..." }
             def done = Segmentation.segment(picture, todo, found, options)
             Segmentation.onWindow {
                 if (!window.isShown(picture)) return

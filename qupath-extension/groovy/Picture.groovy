@@ -39,6 +39,8 @@ class Picture {
         null
     }
 
+    boolean isReady() { hasPixelSize() && !unsuitable() }
+
     boolean hasPixelSize() { server.pixelCalibration.hasPixelSizeMicrons() }
 
     /** Kept with the image, so that later runs see it, too. */
@@ -237,7 +239,7 @@ class Picture {
         annotations().findAll {
             def roi = it.ROI
             roi?.isArea() && promptOf(it) == null && roi.z == prompt.z && roi.t == prompt.t && roi.contains(x, y)
-        }.min { it.ROI.area }
+        }.min { it.ROI.getArea() }  // roi.area would be isArea()
     }
 
     // --- pixels

@@ -24,7 +24,7 @@ class ProjectRun {
     final Map models           // names of those for 'point' and 'line'
     final Closure segmentOpen  // takes image data, classes and options
     private Stage stage
-    private final label = new Label('NuClick starts ...'), bar = new ProgressBar(-1)
+    private final label = new Label('NuClick starts ...\n'), bar = new ProgressBar(-1)
     private volatile String jobId
     private volatile boolean isCancelled
 
@@ -47,6 +47,7 @@ class ProjectRun {
         def options = [tta: wishes.getBooleanParameterValue('tta'), kind: choice('kind'), *: ['points', 'lines'].collectEntries { [it, choice(it) == Settings.AS_SHIPPED ? null : choice(it)] }]
         def job = [*: options, project: project.path.toAbsolutePath().toString(), skip: open*.entry*.ID, classes: classes, prune: wishes.getBooleanParameterValue('prune'),
                    overwrite: OVERWRITE[choice('overwrite')], mpp: mpp > 0 ? mpp : null]
+        project.syncChanges()  // the job reads files: a pixel size that was set by hand is in them only then
         open.each { segmentOpen(it.data, classes, options) }
         if (open.size() < project.imageList.size()) start(job)
     }
@@ -99,8 +100,14 @@ class ProjectRun {
         stage.close()
         qupath.refreshProject()
         def report = state.report
-        def sums = report == null ? state.detail : "${report.ok as int} new outlines, ${report.skipped as int} prompts had theirs, ${(report.empty + report.outside + report.failed) as int} got none"
+        def sums = report == null ? state.detail : summary(report)
         def problems = (report?.images ?: []).findAll { it.error }.collect { "${it.image}: ${it.error}" }
         Dialogs.showPlainMessage('NuClick', ([[done: 'The project is done', cancelled: 'Stopped'].getOrDefault(state.state, 'The run has failed'), sums] + problems.take(10)).join('\n'))
+    }
+
+    private static String summary(Map report) {
+        def left = report.images.sum { it.statuses?.stopped ?: 0 } ?: 0
+        "${report.ok as int} new outlines, ${(report.skipped - left) as int} prompts were left as they are, ${(report.empty + report.outside + report.failed) as int} got none" +
+            (left || report.not_begun ? "\nNot reached: ${left as int} prompts, and ${report.not_begun as int} images" : '')
     }
 }

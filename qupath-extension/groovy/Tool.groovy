@@ -22,17 +22,21 @@ class Tool implements EventHandler<MouseEvent> {
     static final double SLACK = 6  // pixels of the screen that the hand may move in a click
 
     final QuPathGUI qupath
+    final Live live
     private List stroke  // of the button that is held down, as places of the image
     private double pressedX, pressedY
     private line         // the annotation of a drag
 
-    Tool(QuPathGUI qupath) { this.qupath = qupath }
+    Tool(QuPathGUI qupath, Live live) {
+        this.qupath = qupath
+        this.live = live
+    }
 
-    /** Put the tool beside the others; `whenTaken` is called each time that the user takes it. */
-    void install(Runnable whenTaken) {
+    /** Put the tool beside the others. */
+    void install() {
         def tool = PathTools.createTool(this, 'NuClick', icon())
         qupath.toolManager.installTool(tool, KeyCombination.valueOf('shift+n'))
-        qupath.toolManager.selectedToolProperty().addListener({ p, was, now -> if (now.is(tool)) whenTaken.run() } as javafx.beans.value.ChangeListener)
+        qupath.toolManager.selectedToolProperty().addListener({ p, was, now -> if (now.is(tool)) live.isOn.set(true) } as javafx.beans.value.ChangeListener)
     }
 
     /** A nucleus with a click in it. A picture, since one node cannot be in toolbar and menu at once. */
@@ -54,7 +58,7 @@ class Tool implements EventHandler<MouseEvent> {
             stroke << new Point2(at.x, at.y)
             if (line != null || Math.hypot(event.x - pressedX, event.y - pressedY) > SLACK) draw(viewer)
         } else if (type == MouseEvent.MOUSE_RELEASED && stroke) {
-            if (line != null) viewer.hierarchy.updateObject(line, false)
+            if (line != null) tell(viewer, line)
             else if (event.altDown) remove(viewer, stroke[0])
             else put(viewer, stroke[0])
             stroke = line = null
@@ -74,13 +78,19 @@ class Tool implements EventHandler<MouseEvent> {
         if (viewer.hierarchy.rootObject == null || !isInside(viewer, spot)) return
         def wanted = PathPrefs.autoSetAnnotationClassProperty().get(), plane = viewer.imagePlane
         def points = pointsOf(viewer).find { it.pathClass.is(wanted) }
-        if (points == null) {
-            viewer.hierarchy.addObject(PathObjects.createAnnotationObject(ROIs.createPointsROI(spot.x, spot.y, plane), wanted))
-            return
-        }
-        if (points.ROI.getNearest(spot.x, spot.y, PathPrefs.pointRadiusProperty().get() / 4) != null) return  // a double click
-        points.ROI = ROIs.createPointsROI(points.ROI.allPoints + spot, plane)
-        viewer.hierarchy.updateObject(points, false)
+        if (points == null) points = PathObjects.createAnnotationObject(ROIs.createPointsROI(spot.x, spot.y, plane), wanted)
+        else if (points.ROI.getNearest(spot.x, spot.y, PathPrefs.pointRadiusProperty().get() / 4) != null) return  // a double click
+        else points.ROI = ROIs.createPointsROI(points.ROI.allPoints + spot, plane)
+        tell(viewer, points)
+    }
+
+    /** Let Live answer, which records prompt and outline as one; or let QuPath record the prompt. */
+    private void tell(viewer, item) {
+        def isAnswered = live.isOn.get()
+        viewer.hierarchy.updateObject(item, isAnswered)
+        if (!isAnswered) return
+        live.steps.history.isOwed = true
+        live.look()
     }
 
     /** Take the point away that is under the mouse. */
@@ -91,7 +101,7 @@ class Tool implements EventHandler<MouseEvent> {
         def rest = points.ROI.allPoints - points.ROI.getNearest(spot.x, spot.y, radius)
         if (rest) {
             points.ROI = ROIs.createPointsROI(rest, viewer.imagePlane)
-            viewer.hierarchy.updateObject(points, false)
+            tell(viewer, points)
         } else viewer.hierarchy.removeObject(points, false)
     }
 

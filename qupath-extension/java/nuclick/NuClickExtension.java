@@ -16,7 +16,7 @@ import qupath.lib.gui.extensions.QuPathExtension;
  */
 public class NuClickExtension implements QuPathExtension {
     private static final String[] SOURCES = {
-        "Service", "Exchange", "Picture", "Settings", "Segmentation", "Window", "Steps", "Live", "Tool", "ProjectRun", "NuClick"
+        "Service", "Exchange", "Picture", "Settings", "Segmentation", "Window", "History", "Steps", "Live", "Tool", "ProjectRun", "NuClick"
     }; // each knows those before it
     private static Class<?> main;
 
