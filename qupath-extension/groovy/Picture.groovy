@@ -206,7 +206,7 @@ class Picture {
     /** The object of a result of the service, as `nuclick-qp run` would write it; the class is that of the prompt. */
     static PathObject toObject(Map result, PathClass pathClass) {
         def gson = GsonTools.instance
-        def feature = [*: result.feature, properties: result.feature.properties.findAll { it.key != 'classification' }]  // QuPath 0.5 fails without a colour in it
+        def feature = [*: result.feature, properties: result.feature.get('properties').findAll { it.key != 'classification' }]  // without a colour in it QuPath 0.5 fails; feature.properties would be those of the Java object in Groovy 5
         def made = gson.fromJson(gson.toJson(feature), PathObject)
         made.pathClass = pathClass
         result.metadata.each { name, text -> STORE.invoke(made, name as String, text as String) }

@@ -20,7 +20,7 @@ class Window {
     Object safely(Closure action) {
         try {
             action()
-        } catch (Exception e) {
+        } catch (Exception | LinkageError | AssertionError e) {  // the latter where a later QuPath or Groovy differs
             Segmentation.logger.error("NuClick: ${e.message}", e)
             Dialogs.showErrorNotification('NuClick', e.message ?: e.toString())
             Segmentation.onWindow { status.text = 'NuClick: failed' }

@@ -65,6 +65,14 @@ def test_the_class_compiles_every_source_file() -> None:
     assert sorted(re.findall(r'"(\w+)"', listed[1])) == sorted(file.stem for file in EXTENSION.glob("groovy/*.groovy"))
 
 
+def test_no_key_of_a_map_is_read_as_a_property_of_java() -> None:
+    """Groovy 5 (QuPath 0.7) takes `feature.properties` and `feature['properties']` for all properties of the Java object."""
+    read_so = re.compile(r"""(?<!System)\.properties\b|\[['"]properties['"]\]""")
+    code = {file.name: re.sub(r"//.*", "", file.read_text("utf-8")) for file in EXTENSION.glob("groovy/*.groovy")}
+
+    assert {name: read_so.findall(text) for name, text in code.items() if read_so.search(text)} == {}
+
+
 def test_the_jar_lies_where_each_qupath_looks(tmp_path: Path, jar: Path) -> None:
     """0.5 has one folder; later versions keep those of users apart. It names the program, and a second time replaces the first."""
     homes = [tmp_path / "QuPath" / name for name in ("v0.5", "v0.6")]
