@@ -70,9 +70,9 @@ class Job:
             seen = now
 
     def cancel(self) -> None:
-        """Ask it to stop: the prompts that are finished are written, then it ends."""
-        self._is_cancelled = True
-        if self._process.poll() is None:
+        """Ask it to stop: the prompts that are finished are written, then it ends. Once: a second signal would end it at once."""
+        was_cancelled, self._is_cancelled = self._is_cancelled, True
+        if not was_cancelled and self._process.poll() is None:
             self._process.send_signal(STOP)
 
     def join(self, timeout_s: float) -> None:

@@ -24,7 +24,7 @@ class ProjectRun {
     final Map models           // names of those for 'point' and 'line'
     final Closure segmentOpen  // takes image data, classes and options
     private Stage stage
-    private final label = new Label('NuClick starts ...\n'), bar = new ProgressBar(-1)
+    private final label = new Label('NuClick starts ...').tap { minHeight = 45 }, bar = new ProgressBar(-1)
     private volatile String jobId
     private volatile boolean isCancelled
 
@@ -48,7 +48,7 @@ class ProjectRun {
         def job = [*: options, project: project.path.toAbsolutePath().toString(), skip: open*.entry*.ID, classes: classes, prune: wishes.getBooleanParameterValue('prune'),
                    overwrite: OVERWRITE[choice('overwrite')], mpp: mpp > 0 ? mpp : null]
         project.syncChanges()  // the job reads files: a pixel size that was set by hand is in them only then
-        open.each { segmentOpen(it.data, classes, options) }
+        open.findAll { new Picture(it.data).prompts().prompts }.each { segmentOpen(it.data, classes, options) }
         if (open.size() < project.imageList.size()) start(job)
     }
 
@@ -73,7 +73,7 @@ class ProjectRun {
         stage.show()
         Thread.startDaemon('NuClick job') {
             try {
-                def last = exchange.runJob(job) { state -> jobId = state.job_id; if (isCancelled) exchange.cancelJob(jobId); Platform.runLater { show(state) } }
+                def last = exchange.runJob(job) { state -> if (isCancelled && !jobId) exchange.cancelJob(state.job_id); jobId = state.job_id; Platform.runLater { show(state) } }
                 Platform.runLater { end(last) }
             } catch (Exception e) {
                 Platform.runLater { stage.close(); Dialogs.showErrorNotification('NuClick', e.message ?: e.toString()) }

@@ -1,6 +1,7 @@
 """Tests of `nuclick_qp.serve.jobs`: whole projects, run as the command line."""
 
 import json
+import time
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
@@ -68,6 +69,22 @@ def test_a_cancelled_job_ends_and_says_so(jobs: Jobs, make_project: MakeProject)
 
     assert last_state(job).state == "cancelled"
     assert jobs.running == 0
+
+
+def test_cancelling_again_does_not_hurry_a_job(jobs: Jobs, make_project: MakeProject) -> None:
+    """A second signal would end it at once, without its report, and whatever it had not yet written would be lost."""
+    places = [(x, y) for x in range(30, 480, 15) for y in range(30, 480, 15)]
+    job = jobs.start(JobRequest(project=make_project(points_at(*places)), points="nuclei"))
+    next(state for state in job.states() if state is not None and state.progress is not None)
+    job.cancel()
+    time.sleep(0.1)  # signals of the same moment are one
+    job.cancel()
+
+    last = last_state(job)
+
+    assert (last.state, last.exit_code) == ("cancelled", 130), last
+    assert last.report is not None
+    assert last.report["stopped"]
 
 
 def test_too_many_jobs_at_once_are_refused(jobs: Jobs, make_project: MakeProject, monkeypatch: pytest.MonkeyPatch) -> None:
