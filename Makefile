@@ -21,6 +21,8 @@ check: $(INSTALLED) docs ## lint, types, import layers, documentation
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	@if command -v npm-groovy-lint >/dev/null; then npm-groovy-lint --noserver --failon warning -c qupath-extension/.groovylintrc.json -p qupath-extension/groovy -f '**/*.groovy'; \
+	else echo 'npm-groovy-lint is not on the PATH: the Groovy of the extension was not linted'; fi
 
 docs: $(INSTALLED) ## build the documentation into site; a broken link is an error
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --clean

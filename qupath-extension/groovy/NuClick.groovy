@@ -39,7 +39,7 @@ Something is wrong? Settings > Test, and Show log.'''
         live = new Live(window, steps)
     }
 
-    private void addMenu() {
+    void addMenu() {
         def tick = new CheckMenuItem('Live')
         tick.selectedProperty().bindBidirectional(live.isOn)
         def items = [tick, new SeparatorMenuItem(), item('Segment selected prompts') { segmentSelected() }, item('Segment all prompts') { segmentOpen() },

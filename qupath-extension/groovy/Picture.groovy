@@ -12,7 +12,6 @@ import qupath.lib.objects.PathObject
 import qupath.lib.objects.classes.PathClass
 import qupath.lib.regions.ImageRegion
 import qupath.lib.regions.RegionRequest
-import qupath.lib.roi.PointsROI
 import qupath.lib.roi.PolygonROI
 import qupath.lib.roi.interfaces.ROI
 

@@ -43,7 +43,7 @@ class Segmentation {
      */
     static Map segment(Picture picture, Collection todo, Map found, Map options) {
         def done = [removed: [], added: [], counts: [:], failed: []]
-        def isFar = !!Settings.current().address
+        def isFar = Settings.current().address != ''
         todo.groupBy { [z: it.z, t: it.t] }.each { plane, prompts ->
             prompts.sort { [(Picture.anchor(it)[1] / 2048) as int, Picture.anchor(it)[0]].join(',') }.collate(Exchange.MOST_AT_ONCE).each { batch ->
                 def request = request(picture, batch, found, options)
