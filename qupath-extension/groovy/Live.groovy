@@ -65,15 +65,16 @@ class Live {
         def todo = at.isDeep ? bare(picture, before, now, isUndo) : changes.added
         def recoloured = changes.reclassified.collectEntries { [Exchange.keyOf(it), it] }
         if (!todo && !changes.gone && !recoloured && !background && !freed) { Segmentation.onWindow { steps.history.dropRepeats(picture) }; return }
-        def orphans = picture.outlinesOf(changes.gone.collect { Exchange.keyOf(it) } as Set).findAll { !Picture.isEdited(it, it.pathClass?.toString()) }
+        def gone = changes.gone.collectEntries { [Exchange.keyOf(it), it.class_name] }
+        def orphans = picture.outlinesOf(gone.keySet()).findAll { !Picture.isEdited(it, gone[Picture.promptOf(it)]) }
         todo += touched(picture, now, changes.added.collect { [xy: Picture.anchor(it), z: it.z, t: it.t] } + background, freed, todo)
         if (todo && !picture.isReady() && !Segmentation.onWindow { window.ready(picture.imageData) }) return
         def done = Segmentation.segment(picture, todo, now, [:])
         Segmentation.onWindow {
             if (!window.isShown(picture)) return  // another image meanwhile: nothing lands there
             def latest = waiting.get()?.now ?: now
-            def gone = (now.prompts.keySet() - latest.prompts.keySet()).collect { Exchange.keyOf(now.prompts[it]) } as Set  // moved or deleted meanwhile
-            def added = done.added.findAll { !gone.contains(Picture.promptOf(it[0])) }
+            def lost = (now.prompts.keySet() - latest.prompts.keySet()).collect { Exchange.keyOf(now.prompts[it]) } as Set  // moved or deleted meanwhile
+            def added = done.added.findAll { !lost.contains(Picture.promptOf(it[0])) }
             answered.addAll(added.collect { Picture.promptOf(it[0]) })
             def turned = picture.outlinesOf(recoloured.keySet())
             turned.each { Picture.reclassify(it, recoloured[Picture.promptOf(it)].item.pathClass) }
@@ -103,8 +104,10 @@ class Live {
         def near = { Map spot, double margin -> picture.near([[strokes: [[spot.xy]], z: spot.z, t: spot.t]], margin).ours }
         def hit = spots.collectMany { spot -> near(spot, 2).findAll { it.ROI.contains(spot.xy[0], spot.xy[1]) } }
         hit += freed.collectMany { near(it, NUCLEUS_UM / picture.facts().mpp) }
-        def keys = hit.findAll { !Picture.isEdited(it, it.pathClass?.toString()) }.collect { Picture.promptOf(it) } as Set
+        if (!hit) return []
+        def prompts = now.prompts.values().collectEntries { [Exchange.keyOf(it), it] }
+        def keys = hit.findAll { !Picture.isEdited(it, prompts[Picture.promptOf(it)]?.class_name) }.collect { Picture.promptOf(it) } as Set
         keys -= but.collect { Exchange.keyOf(it) }
-        keys ? now.prompts.values().findAll { keys.contains(Exchange.keyOf(it)) } : []
+        prompts.subMap(keys).values() as List
     }
 }

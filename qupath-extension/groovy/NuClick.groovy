@@ -79,7 +79,8 @@ Something is wrong? Settings > Test, and Show log.'''
         window.inBackground {
             def began = System.nanoTime()
             def found = Segmentation.onWindow { picture.prompts() }
-            def edited = picture.outlines().findAll { Picture.isEdited(it, it.pathClass?.toString()) }.collect { Picture.promptOf(it) } as Set
+            def classes = found.prompts.values().collectEntries { [Exchange.keyOf(it), it.class_name] }
+            def edited = picture.outlines().findAll { Picture.isEdited(it, classes[Picture.promptOf(it)]) }.collect { Picture.promptOf(it) } as Set
             def todo = pick(found).findAll { !edited.contains(Exchange.keyOf(it)) }
             Segmentation.onWindow { window.status.text = "${todo.size()} prompts ..." }
             def done = Segmentation.segment(picture, todo, found, options)
@@ -112,7 +113,7 @@ Something is wrong? Settings > Test, and Show log.'''
         def picture = window.ready(qupath.imageData)
         if (picture == null) return
         def keys = picture.prompts().prompts.values().collect { Exchange.keyOf(it) } as Set
-        def orphans = picture.outlines().findAll { !keys.contains(Picture.promptOf(it)) && !Picture.isEdited(it, it.pathClass?.toString()) }
+        def orphans = picture.outlines().findAll { !keys.contains(Picture.promptOf(it)) && !Picture.isEdited(it, null) }
         steps.take(picture, orphans, [])
         Dialogs.showInfoNotification('NuClick', "${orphans.size()} outlines removed")
     }

@@ -178,14 +178,14 @@ class Picture {
     @CompileStatic
     private static boolean isOurs(PathObject item) { promptOf(item) != null && item.ROI != null && item.ROI.isArea() }
 
-    /** Whether the user has reshaped an outline, or given it a class of its own: such an outline is the user's. */
-    static boolean isEdited(PathObject outline, String className) {
+    /** Whether the user has reshaped an outline, or given it a class other than that of its prompt: such an outline is the user's. */
+    static boolean isEdited(PathObject outline, String promptClass) {
         def written = mark(outline, OUTLINE)
         if (!written) return false
         def vertices = outline.ROI instanceof PolygonROI ? outline.ROI.allPoints : outline.ROI.geometry.coordinates
         if (Exchange.shapeDigest(vertices.collect { [it.x, it.y] as double[] }) != written.take(12)) return true
         def now = outline.pathClass?.toString()
-        Exchange.classDigest(now) != written.drop(12) && Exchange.classDigest(now) != Exchange.classDigest(className)
+        Exchange.classDigest(now) != written.drop(12) && Exchange.classDigest(now) != Exchange.classDigest(promptClass)
     }
 
     /** An area as GeoJSON; that of QuPath is text only. */
