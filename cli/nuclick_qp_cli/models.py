@@ -15,11 +15,14 @@ app = typer.Typer(help="The models that come with nuclick-qp, and your own.", no
 
 
 @app.command("list")
-def list_models(as_json: Annotated[bool, typer.Option("--json", help="Print the cards as one JSON array.")] = False) -> None:
+def list_models(
+    as_json: Annotated[bool, typer.Option("--json", help="Print the cards as one JSON array.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="List those that newer ones have replaced as well.")] = False,
+) -> None:
     """List the models: name, kind of prompt, resolution, licence."""
-    from nuclick_qp.model.cards import list_cards
+    from nuclick_qp.model.cards import leave_out_replaced, list_cards
 
-    cards = list_cards()
+    cards = list_cards() if every else leave_out_replaced(list_cards())
     if as_json:
         say_json(json.dumps([card.model_dump(mode="json") for card in cards], indent=2, ensure_ascii=False))
         return
@@ -27,6 +30,8 @@ def list_models(as_json: Annotated[bool, typer.Option("--json", help="Print the 
         say(f"{card.name}: {card.description}")
         say(f"  for {card.prompt}s, {card.mpp:g} um/px, patches of {card.patch_px} px, {card.parameters:,} parameters")
         say(f"  licence: {card.licence}")
+        if card.previous:
+            say(f"  before it: {card.previous}")
 
 
 @app.command("import")

@@ -10,6 +10,7 @@ images were never trained on, and nothing is chosen by their figures.
 
 import argparse
 import os
+import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ from pathlib import Path
 from nuclick_qp.evaluation.evaluation_options import EvaluationOptions
 from nuclick_qp.evaluation.prompting import evaluate_folders
 from nuclick_qp.evaluation.summary import MeanScores, summarise
-from nuclick_qp.model.cards import weights_folder
+from nuclick_qp.model.cards import Card, list_cards, read_card, weights_folder
 from nuclick_qp.model.devices import Precision
 from nuclick_qp.model.predictor import Predictor
 from nuclick_qp.storage.atomic import write_atomically
@@ -108,7 +109,8 @@ def main() -> None:
         parser.error("name the folder that holds the data, or set NUCLICK_SHARED")
     recipe = RECIPES[arguments.name]
     if not arguments.measure_only:
-        install(arguments.name, make(recipe, arguments.data, arguments.runs, device=arguments.device))
+        trained = make(recipe, arguments.data, arguments.runs, device=arguments.device)
+        install(arguments.name, trained, weights_folder())
     measure(arguments.name, recipe, arguments.data, write=not arguments.dry_run)
 
 
@@ -125,10 +127,28 @@ def make(recipe: Recipe, data: Path, runs: Path, *, device: str) -> Path:
     return runs / recipe.parts[-1]
 
 
-def install(name: str, folder: Path) -> None:
-    """Put weights and card of a finished training where the package has them."""
-    for ending in ("safetensors", "json"):
-        shutil.copyfile(folder / f"{name}.{ending}", weights_folder() / f"{name}.{ending}")
+def install(name: str, trained: Path, package: Path) -> None:
+    """Put weights and card of a finished training where the package has them; the model of before stays, as NAME-v1, NAME-v2..."""
+    new, place = read_card(trained / f"{name}.json"), package / f"{name}.json"
+    if place.exists():
+        old = read_card(place)
+        previous = old.previous if old.sha256 == new.sha256 else _keep(old, package)
+        new = new.model_copy(update={"previous": previous})
+    shutil.copyfile(trained / f"{name}.safetensors", package / f"{name}.safetensors")
+    _write_card(new, package)
+
+
+def _keep(card: Card, package: Path) -> str:
+    """Copy a model of the package to the next version that is free, and give its name."""
+    versions = [one.name for one in list_cards(package) if re.fullmatch(rf"{re.escape(card.name)}-v\d+", one.name)]
+    kept = f"{card.name}-v{len(versions) + 1}"
+    shutil.copyfile(package / f"{card.name}.safetensors", package / f"{kept}.safetensors")
+    _write_card(card.model_copy(update={"name": kept}), package)
+    return kept
+
+
+def _write_card(card: Card, folder: Path) -> None:
+    write_atomically(folder / f"{card.name}.json", (card.model_dump_json(indent=2) + "\n").encode())
 
 
 def measure(name: str, recipe: Recipe, data: Path, *, write: bool) -> None:
@@ -145,8 +165,7 @@ def measure(name: str, recipe: Recipe, data: Path, *, write: bool) -> None:
             **measure_set(predictor, test, data).model_dump(),
         }
     if write:
-        text = predictor.card.model_copy(update={"metrics": metrics}).model_dump_json(indent=2)
-        write_atomically(weights_folder() / f"{name}.json", (text + "\n").encode())
+        _write_card(predictor.card.model_copy(update={"metrics": metrics}), weights_folder())
 
 
 def measure_set(predictor: Predictor, test: TestSet, data: Path) -> MeanScores:

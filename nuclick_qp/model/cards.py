@@ -3,6 +3,7 @@
 import importlib.resources
 import logging
 import os
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
@@ -38,6 +39,8 @@ class Card(BaseModel):
         Smaller objects are dropped and holes up to that size are filled, in patch pixels.
     sha256
         Of the safetensors file.
+    previous
+        Name under which the model that this one has replaced is kept; it may have one before it, too.
     training, metrics
         Steps, seed, data and commit of the training; figures on test data, by data set.
     """
@@ -58,6 +61,7 @@ class Card(BaseModel):
     licence: str
     sha256: str
     parameters: int
+    previous: str | None = None
     training: dict[str, Any]
     metrics: dict[str, Any] = Field(default_factory=dict)
 
@@ -113,6 +117,12 @@ def list_cards(folder: Path | None = None) -> list[Card]:
         except WeightsError as err:
             logger.warning("%s", err)
     return cards
+
+
+def leave_out_replaced(cards: Sequence[Card]) -> list[Card]:
+    """Give the models that no other of them has replaced: what a user chooses from. A replaced one is still found by its name."""
+    replaced = {card.previous for card in cards}
+    return [card for card in cards if card.name not in replaced]
 
 
 def find_card(name: str, folder: Path | None = None) -> tuple[Card, Path]:

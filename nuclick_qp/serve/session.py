@@ -15,7 +15,7 @@ from nuclick_qp.errors import ModelNotFoundError, PromptError, UnreadableSlideEr
 from nuclick_qp.formats.geojson.writing import result_feature
 from nuclick_qp.geometry import Window
 from nuclick_qp.kinds import PROMPT_KINDS, PromptKind
-from nuclick_qp.model.cards import Card, default_model, list_cards
+from nuclick_qp.model.cards import Card, default_model, leave_out_replaced, list_cards
 from nuclick_qp.model.devices import choose_device, use_one_thread
 from nuclick_qp.model.predictor import Predictors
 from nuclick_qp.prompts import Outline, Plane, Prompt
@@ -71,7 +71,7 @@ class Session:
         self._loading = threading.Lock()
 
     def models(self) -> list[ModelMessage]:
-        """List the models that a request can name."""
+        """List the models to choose from; a request can also name one that a newer one has replaced."""
         return [
             ModelMessage(
                 name=card.name,
@@ -82,7 +82,7 @@ class Session:
                 patch_px=card.patch_px,
                 is_default=card.name in self._defaults.values(),
             )
-            for card in self.cards.values()
+            for card in leave_out_replaced(list(self.cards.values()))
         ]
 
     def warm_up(self, kind: PromptKind) -> None:

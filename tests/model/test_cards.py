@@ -14,7 +14,7 @@ import torch
 
 from fakes import make_card
 from nuclick_qp.errors import ModelNotFoundError, OptionError, WeightsError
-from nuclick_qp.model.cards import Card, default_model, find_card, list_cards, read_card, user_models_folder, weights_folder
+from nuclick_qp.model.cards import Card, default_model, find_card, leave_out_replaced, list_cards, read_card, user_models_folder, weights_folder
 from nuclick_qp.model.checkpoints import load_network, save_weights
 from nuclick_qp.model.network import NuClickNet, count_parameters
 from nuclick_qp.model.network_settings import NetworkSettings
@@ -170,6 +170,18 @@ def test_shipped_models_are_whole() -> None:
         assert card.training["config"]["sources"]
         assert card.training["commit"]
         assert card.licence
+
+
+def test_a_replaced_model_is_found_by_name_and_not_offered(own_models: Path) -> None:
+    """Whoever chooses sees the newest; whoever wants the results of before names the version."""
+    own_models.mkdir()
+    for name, previous in (("mine", "mine-v1"), ("mine-v1", None)):
+        (own_models / f"{name}.json").write_text(make_card(name=name, previous=previous).model_dump_json())
+
+    offered = [card.name for card in leave_out_replaced(list_cards())]
+    assert "mine" in offered
+    assert "mine-v1" not in offered
+    assert find_card("mine-v1")[0].name == "mine-v1"
 
 
 def test_points_have_a_default_model() -> None:
