@@ -14,7 +14,16 @@ import torch
 
 from fakes import make_card
 from nuclick_qp.errors import ModelNotFoundError, OptionError, WeightsError
-from nuclick_qp.model.cards import Card, default_model, find_card, leave_out_replaced, list_cards, read_card, user_models_folder, weights_folder
+from nuclick_qp.model.cards import (
+    Card,
+    default_model,
+    find_card,
+    leave_out_replaced,
+    list_cards,
+    read_card,
+    user_models_folder,
+    weights_folder,
+)
 from nuclick_qp.model.checkpoints import load_network, save_weights
 from nuclick_qp.model.network import NuClickNet, count_parameters
 from nuclick_qp.model.network_settings import NetworkSettings

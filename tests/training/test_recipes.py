@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from fakes import make_card
 from nuclick_qp.model.cards import Card, leave_out_replaced, list_cards, read_card
 from nuclick_qp.training.config import TrainingConfig, read_config
-from tests.fakes import make_card
 from training.make_model import CONFIGS, RECIPES, install
 
 
