@@ -37,6 +37,9 @@ class Card(BaseModel):
         Probability from which on a pixel belongs to the object.
     min_object_px, max_hole_px
         Smaller objects are dropped and holes up to that size are filled, in patch pixels.
+    object_px
+        Median diameter of the objects that it was trained on, in patch pixels, where these are so alike that
+        the object under a click tells the scale of an image without a pixel size; None where they are not.
     sha256
         Of the safetensors file.
     previous
@@ -57,6 +60,7 @@ class Card(BaseModel):
     threshold: float = Field(default=0.5, gt=0, lt=1)
     min_object_px: int = Field(default=50, ge=0)
     max_hole_px: int = Field(default=0, ge=0)
+    object_px: float | None = Field(default=None, gt=0, le=2048)
     network: NetworkSettings
     licence: str
     sha256: str

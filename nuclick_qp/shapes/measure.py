@@ -7,7 +7,7 @@ import shapely
 from shapely import MultiPolygon, Polygon
 
 
-def measure(outline: Polygon | MultiPolygon, *, mpp: float) -> tuple[tuple[str, float], ...]:
+def measure(outline: Polygon | MultiPolygon, *, mpp: float | None) -> tuple[tuple[str, float], ...]:
     """Measure area and shape.
 
     Parameters
@@ -15,7 +15,7 @@ def measure(outline: Polygon | MultiPolygon, *, mpp: float) -> tuple[tuple[str, 
     outline
         In the slide frame.
     mpp
-        Micrometres per level-0 pixel.
+        Micrometres per level-0 pixel; None where nothing states it: lengths are in pixels then, as in QuPath.
 
     Returns
     -------
@@ -24,15 +24,16 @@ def measure(outline: Polygon | MultiPolygon, *, mpp: float) -> tuple[tuple[str, 
         (4 pi area / length^2), solidity (area / area of the convex hull), greatest and smallest
         distance between two parallel lines that enclose the outline, in µm.
     """
-    area, length = outline.area * mpp**2, outline.length * mpp
+    unit, size = ("px", 1.0) if mpp is None else ("µm", mpp)
+    area, length = outline.area * size**2, outline.length * size
     largest, smallest = _diameters(outline)
     return (
-        ("Area µm^2", area),
-        ("Length µm", length),
+        (f"Area {unit}^2", area),
+        (f"Length {unit}", length),
         ("Circularity", min(1.0, 4 * math.pi * area / length**2)),
         ("Solidity", outline.area / outline.convex_hull.area),
-        ("Max diameter µm", largest * mpp),
-        ("Min diameter µm", smallest * mpp),
+        (f"Max diameter {unit}", largest * size),
+        (f"Min diameter {unit}", smallest * size),
     )
 
 

@@ -172,6 +172,9 @@ class TrainingConfig(_Strict):
         pixel, as in the paper. For points.
     threshold, min_object_px, max_hole_px
         Post-processing at that resolution, written into the card.
+    tells_scale
+        Whether objects are so alike in size that the one under a click tells the scale of an image
+        without a pixel size, as blood cells are: their median diameter is written into the card. For points.
     exclusion_drop, exclusion_keep
         Share of the patches without any exclusion signal, and the least share of neighbours that
         keep theirs in the others: users seldom click on everything.
@@ -199,6 +202,7 @@ class TrainingConfig(_Strict):
     threshold: float = Field(default=0.5, gt=0, lt=1)
     min_object_px: int = Field(default=50, ge=0)
     max_hole_px: int = Field(default=0, ge=0)
+    tells_scale: bool = False
     width: float = Field(default=0.25, gt=0, le=4)
     ms_blocks: Literal[0, 1, 2, 3, 4] = 3
     steps: int = Field(default=6000, gt=0)
@@ -231,6 +235,8 @@ class TrainingConfig(_Strict):
             raise ValueError("`background_share` is for points; remove it")
         if self.prompt == "line" and self.click_radius_px:
             raise ValueError("`click_radius_px` is for points; remove it")
+        if self.prompt == "line" and self.tells_scale:
+            raise ValueError("`tells_scale` is for points; remove it")
         return self
 
 

@@ -1,6 +1,7 @@
 """A trained network to weights and card."""
 
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 
 import torch
@@ -9,13 +10,16 @@ from nuclick_qp.model.cards import Card
 from nuclick_qp.model.checkpoints import store_model
 from nuclick_qp.model.network import NuClickNet, count_parameters
 from nuclick_qp.training.config import TrainingConfig
+from nuclick_qp.training.images import LabelledImage, median_diameter
 
 
-def finish(net: NuClickNet, config: TrainingConfig, out: Path, *, start: Card | None = None) -> Card:
+def finish(net: NuClickNet, config: TrainingConfig, out: Path, *, images: Iterable[LabelledImage], start: Card | None = None) -> Card:
     """Write the weights and the card of a trained network.
 
     Parameters
     ----------
+    images
+        What it was trained on.
     start
         The model that the training started from; its own training goes into the card.
     """
@@ -25,6 +29,8 @@ def finish(net: NuClickNet, config: TrainingConfig, out: Path, *, start: Card | 
         "torch": torch.__version__,
         "init": None if start is None else {"name": start.name, "sha256": start.sha256, "training": start.training},
     }
+
+    object_px = round(median_diameter(images), 1) if config.tells_scale else None
 
     def describe(checksum: str) -> Card:
         return Card(
@@ -37,6 +43,7 @@ def finish(net: NuClickNet, config: TrainingConfig, out: Path, *, start: Card | 
             threshold=config.threshold,
             min_object_px=config.min_object_px,
             max_hole_px=config.max_hole_px,
+            object_px=object_px,
             network=net.settings,
             licence=config.licence,
             sha256=checksum,

@@ -1,5 +1,6 @@
 """Images with instance labels, at the resolution of the network and ready to be sampled."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,6 +79,12 @@ def labelled_image(
     found = ndimage.find_objects(labels)
     boxes = tuple(found[number - 1] for number in centroids[:, 0].tolist())
     return LabelledImage(name, pixels, labels, zoom, centroids, boxes, weight)
+
+
+def median_diameter(images: Iterable[LabelledImage]) -> float:
+    """Give the median diameter of all objects, of discs of their area, in patch pixels."""
+    areas = [np.count_nonzero(image.mask(i)) * image.zoom**2 for image in images for i in range(len(image.boxes))]
+    return float(2 * np.sqrt(np.median(areas) / np.pi))
 
 
 def load_folder(source: Source, *, root: Path, mpp: float) -> tuple[list[LabelledImage], list[LabelledImage]]:

@@ -100,7 +100,7 @@ def train(
             raise KeyboardInterrupt
         if first is not None:
             move_towards(state.average, first.to(state.device), share=config.init_share)
-        return finish(state.average, config, run.out, start=start)
+        return finish(state.average, config, run.out, images=training, start=start)
 
 
 def _read_start(name: str | None, config: TrainingConfig) -> tuple[Card | None, NuClickNet | None]:

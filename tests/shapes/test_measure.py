@@ -27,3 +27,15 @@ def test_disc_is_round_and_ring_is_less_solid() -> None:
 
     assert dict(measure(disc, mpp=1))["Circularity"] == pytest.approx(1, abs=1e-3)
     assert dict(measure(ring, mpp=1))["Solidity"] == pytest.approx(0.75, abs=1e-3)
+
+
+def test_without_a_pixel_size_lengths_are_in_pixels() -> None:
+    """Under the names that QuPath gives them in such an image; shape has no unit."""
+    found = dict(measure(box(0, 0, 8, 4), mpp=None))
+
+    assert found["Area px^2"] == pytest.approx(32)
+    assert found["Length px"] == pytest.approx(24)
+    assert found["Max diameter px"] == pytest.approx(math.hypot(8, 4))
+    assert found["Min diameter px"] == pytest.approx(4)
+    assert found["Solidity"] == pytest.approx(1)
+    assert not any("µm" in name for name in found)

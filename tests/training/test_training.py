@@ -564,3 +564,18 @@ def test_two_trainings_in_one_folder_wait_for_each_other(data: Path, tmp_path: P
         assert "waiting for another run on the training in" in caplog.text
         assert not (run.out / "log.csv").exists()
     assert second.result(timeout=300).name == "discs"
+
+
+@pytest.mark.parametrize(("tells_scale", "expected"), [(True, pytest.approx(2 * 9, rel=0.03)), (False, None)])
+def test_a_model_whose_objects_are_alike_keeps_their_size(data: Path, tmp_path: Path, tells_scale: bool, expected: object) -> None:
+    """Discs of radius 9, in patch pixels; only where the configuration says that they tell the scale of an image."""
+    card = train(_config(tells_scale=tells_scale, steps=1), TrainingRun(data=data, out=tmp_path / "run"))
+
+    assert card.object_px == expected
+    assert read_card(tmp_path / "run" / "discs.json").object_px == card.object_px
+
+
+def test_squiggles_tell_no_scale() -> None:
+    """A gland may have any size, and its squiggle has told one already."""
+    with pytest.raises(ValidationError, match="`tells_scale` is for points"):
+        _config(prompt="line", tells_scale=True)
