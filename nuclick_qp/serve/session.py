@@ -64,11 +64,16 @@ class Session:
         self.device = choose_device(device)
         use_one_thread(self.device)
         ready = ready or {}
-        cards = [predictor.card for predictor in ready.values()] or list_cards()
-        self.cards = {card.name: card for card in cards}
+        self._only = tuple(predictor.card for predictor in ready.values())
         self._defaults = {kind: ready[kind].card.name if kind in ready else default_model(kind) for kind in PROMPT_KINDS}
         self._loaded = {predictor.card.name: SharedPredictor(predictor) for predictor in ready.values()}
+        self._replaced: list[SharedPredictor] = []
         self._loading = threading.Lock()
+
+    @property
+    def cards(self) -> dict[str, Card]:
+        """Cards of the models that a request can name, by name, as they are now: a model may be trained while the service runs."""
+        return {card.name: card for card in self._only or list_cards()}
 
     def models(self) -> list[ModelMessage]:
         """List the models to choose from; a request can also name one that a newer one has replaced."""
@@ -126,18 +131,21 @@ class Session:
         return SegmentAnswer(results=results, seconds=time.perf_counter() - since)
 
     def predictor(self, kind: PromptKind, name: str) -> SharedPredictor:
-        """Give a model that is listed, loaded when this is the first time."""
-        if name not in self.cards:
-            raise ModelNotFoundError(f"there is no model {name!r}; choose one of {', '.join(self.cards)}")
+        """Give a model that is listed, loaded when this is the first time, or when it was replaced since."""
+        cards = self.cards
+        if name not in cards:
+            raise ModelNotFoundError(f"there is no model {name!r}; choose one of {', '.join(cards)}")
         with self._loading:
-            if name not in self._loaded:
+            loaded = self._loaded.get(name)
+            if loaded is None or loaded.card.sha256 != cards[name].sha256:
                 self._loaded[name] = SharedPredictor(load_predictor(kind, name, device=str(self.device)))
+                self._replaced += [loaded] if loaded else []  # a request may be at it, so it ends with the session
         check_kind(self._loaded[name].card, kind)
         return self._loaded[name]
 
     def close(self) -> None:
         """End the threads of the models."""
-        for predictor in self._loaded.values():
+        for predictor in (*self._loaded.values(), *self._replaced):
             predictor.close()
 
     def _predictors(self, request: SegmentRequest) -> dict[PromptKind, SharedPredictor]:

@@ -55,8 +55,9 @@ class Exchange {
 
     /** What the service says of a model for points: patch_px, mpp (um per pixel) and more; without a name, of that which it takes. */
     Map cardOf(String points) {
-        models = models ?: ask('GET', '/models')
-        models.find { points ? it.name == points : it.prompt == 'point' && it.is_default }
+        def wanted = { points ? it.name == points : it.prompt == 'point' && it.is_default }
+        if (models?.find(wanted) == null) models = ask('GET', '/models')  // a model may be new
+        models.find(wanted)
     }
 
     /** The whole pixels of a level that the patch of a click is made of; as slides/resample.py cuts them. */

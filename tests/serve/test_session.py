@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 from PIL import Image
 from shapely.geometry import shape
@@ -15,6 +16,9 @@ import nuclick_qp
 from drawn_projects import DISCS, MakeProject, points_at, run_on
 from fakes import DarkIsObject, make_card
 from nuclick_qp.errors import ModelNotFoundError, OptionError, PromptError, UnreadableSlideError
+from nuclick_qp.model.checkpoints import store_model
+from nuclick_qp.model.network import NuClickNet
+from nuclick_qp.model.network_settings import NetworkSettings
 from nuclick_qp.model.predictor import Predictor
 from nuclick_qp.qupath.files_engine import open_files_project
 from nuclick_qp.serve.schema import SegmentRequest
@@ -197,6 +201,28 @@ def test_a_model_for_another_kind_of_prompt_is_refused(session: Session, image: 
     """Its outlines would be nonsense."""
     with pytest.raises(OptionError, match="is for lines, not for points"):
         session.segment(make_request(image, click(X, Y), points="darkline"))
+
+
+def test_a_model_that_is_new_is_there_at_once(image: NDArray[np.uint8], own_models: Path) -> None:
+    """Trained, imported or replaced while the service runs: the next request has it."""
+    session, small = Session(device="cpu"), NetworkSettings(width=0.07)
+    try:
+        with pytest.raises(ModelNotFoundError, match="there is no model 'mine'"):
+            session.predictor("point", "mine")
+        checksums = []
+        for seed in (0, 1):
+            torch.manual_seed(seed)
+            net = NuClickNet(small)
+            own_models.mkdir(exist_ok=True)
+            store_model(net, own_models / "mine.safetensors", lambda sha256: make_card(name="mine", network=small, sha256=sha256))
+
+            assert "mine" in {model.name for model in session.models()}
+            session.segment(make_request(image, click(X, Y), points="mine"))
+            checksums.append(session.predictor("point", "mine").card.sha256)
+
+        assert checksums[0] != checksums[1]
+    finally:
+        session.close()
 
 
 @pytest.mark.parametrize(
