@@ -156,6 +156,21 @@ class Loss(_Strict):
     rim_px: int = Field(default=4, gt=0)
 
 
+class TeacherSettings(_Strict):
+    """A finished model that the network learns from beside the labels, see `training.teacher`.
+
+    Attributes
+    ----------
+    model
+        Its name, or the path of its card, weights or folder; it sees patches as this configuration does.
+    share
+        Share of its probabilities in the target of the cross entropy; masks have the rest.
+    """
+
+    model: str
+    share: float = Field(default=0.5, gt=0, le=1)
+
+
 class TrainingConfig(_Strict):
     """One training run.
 
@@ -184,6 +199,8 @@ class TrainingConfig(_Strict):
     max_ratio
         Upper bound of the factor a of eq. 1. The paper has none, which a very large number gives;
         in crowded patches outlines grow then, see `LossTerms`.
+    teacher
+        A model, mostly a larger one, to learn from beside the labels: distillation.
     init_share
         The result is the mean of the trained weights and those that the run started from (``--init``),
         which have this share of it: less noise, and less forgetting of what this run does not show.
@@ -217,6 +234,7 @@ class TrainingConfig(_Strict):
     max_ratio: float = Field(default=1.0, gt=0)
     init_share: float = Field(default=0.0, ge=0, lt=1)
     loss: Loss = Loss()
+    teacher: TeacherSettings | None = None
     validate_every: int = Field(default=250, gt=0)
     checkpoint_minutes: float = Field(default=3.0, gt=0)
     augmentation: Augmentation = Augmentation()
@@ -240,7 +258,7 @@ class TrainingConfig(_Strict):
         return self
 
 
-_PARTS = (Source, TouchingCells, Augmentation, Loss)
+_PARTS = (Source, TouchingCells, Augmentation, Loss, TeacherSettings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,6 +275,11 @@ class TrainingRun:
         ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
     workers
         Processes that make batches beside the training.
+    threads
+        On a CPU, cores that train, each on its part of a batch; None takes what ``OMP_NUM_THREADS`` says,
+        else all, as long as each gets 8 patches. It goes into the result, as batch norm sees parts.
+    minutes
+        The run stops, as on Ctrl-C, after the step in which it is this old; None lets it end.
     init
         Model whose weights the run starts from: its name, or the path of its card, weights or folder;
         None starts from random ones.
@@ -266,6 +289,8 @@ class TrainingRun:
     out: Path
     device: str = "auto"
     workers: int = 1
+    threads: int | None = None
+    minutes: float | None = None
     init: str | None = None
 
 

@@ -13,7 +13,15 @@ from nuclick_qp.training.config import TrainingConfig
 from nuclick_qp.training.images import LabelledImage, median_diameter
 
 
-def finish(net: NuClickNet, config: TrainingConfig, out: Path, *, images: Iterable[LabelledImage], start: Card | None = None) -> Card:
+def finish(
+    net: NuClickNet,
+    config: TrainingConfig,
+    out: Path,
+    *,
+    images: Iterable[LabelledImage],
+    start: Card | None = None,
+    teacher: Card | None = None,
+) -> Card:
     """Write the weights and the card of a trained network.
 
     Parameters
@@ -22,12 +30,15 @@ def finish(net: NuClickNet, config: TrainingConfig, out: Path, *, images: Iterab
         What it was trained on.
     start
         The model that the training started from; its own training goes into the card.
+    teacher
+        The model that it learned from beside the labels; likewise.
     """
     training = {
         "config": config.model_dump(mode="json"),
         "commit": _git_commit(),
         "torch": torch.__version__,
-        "init": None if start is None else {"name": start.name, "sha256": start.sha256, "training": start.training},
+        "init": None if start is None else _past(start),
+        "teacher": None if teacher is None else _past(teacher),
     }
 
     object_px = round(median_diameter(images), 1) if config.tells_scale else None
@@ -52,6 +63,11 @@ def finish(net: NuClickNet, config: TrainingConfig, out: Path, *, images: Iterab
         )
 
     return store_model(net, out / f"{config.name}.safetensors", describe)
+
+
+def _past(card: Card) -> dict[str, object]:
+    """Give what a card keeps of another model."""
+    return {"name": card.name, "sha256": card.sha256, "training": card.training}
 
 
 def _git_commit() -> str:

@@ -1,12 +1,10 @@
 """The training loop: flat, resumable, the same on CPU and GPU."""
 
-import contextlib
 import logging
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -16,9 +14,9 @@ from torch.utils.data import DataLoader, Dataset
 from nuclick_qp.errors import OptionError, WriteRefusedError
 from nuclick_qp.model.cards import Card, find_card
 from nuclick_qp.model.checkpoints import load_network
-from nuclick_qp.model.devices import choose_device, choose_precision
+from nuclick_qp.model.devices import choose_device, use_one_thread
 from nuclick_qp.model.network import NuClickNet
-from nuclick_qp.stopping import hold_back_stops, ignore_stops
+from nuclick_qp.stopping import Stopped, hold_back_stops, ignore_stops
 from nuclick_qp.storage.atomic import make_folder
 from nuclick_qp.storage.locks import hold
 from nuclick_qp.storage.plain_files import is_folder, is_hidden, is_there
@@ -26,22 +24,25 @@ from nuclick_qp.training.augment import augment_colours
 from nuclick_qp.training.config import TrainingConfig, TrainingRun
 from nuclick_qp.training.finish import finish
 from nuclick_qp.training.images import LabelledImage
+from nuclick_qp.training.lanes import Lanes, choose_lanes, keep_freed_memory
 from nuclick_qp.training.log import LogRow, TrainingLog
-from nuclick_qp.training.losses import LossTerms, hybrid_loss
 from nuclick_qp.training.patches import Batch, draw_batch
 from nuclick_qp.training.rings import draw_rings
 from nuclick_qp.training.sources import load_images
 from nuclick_qp.training.state import TrainingState, move_towards
+from nuclick_qp.training.step import autocast, take_step, to_device
+from nuclick_qp.training.teacher import Teacher
 
 logger = logging.getLogger(__name__)
 
 VALIDATION_PATCHES = 256
 VALIDATION_SEED = 1_000_003
+STEPS_BETWEEN_READINGS = 20  # of the loss from a GPU, which has to be waited for
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingProgress:
-    """How far a run is: steps done of all steps, the loss of the last, and the last log row."""
+    """How far a run is: steps done of all steps, the loss of the last (on a GPU of one of the last 20), and the last log row."""
 
     step: int
     steps: int
@@ -62,7 +63,8 @@ def train(
     Raises
     ------
     OptionError
-        If the configuration keeps a share of weights that the run does not start from.
+        If the configuration keeps a share of weights that the run does not start from, or has a teacher
+        that sees patches in another way.
     WriteRefusedError
         If the output folder cannot hold files; before any image is read if it is a file, or out of reach.
     LabelsError, TrainingDataError
@@ -73,15 +75,21 @@ def train(
         If the folder holds the checkpoint of another configuration.
     KeyboardInterrupt
         After Ctrl-C, when the checkpoint is written.
+    Stopped
+        Likewise, when the minutes of the run are over.
     """
     if config.init_share and run.init is None:
         raise OptionError("`init_share` keeps a share of the weights that a run starts from; name them with --init, or remove that key")
     device = choose_device(run.device)
+    use_one_thread(device)
+    keep_freed_memory()
     if is_hidden(run.out):
         raise WriteRefusedError(f"{run.out} lies in a folder that this user may not enter; choose another folder for --out")
     if is_there(run.out) and not is_folder(run.out):
         raise WriteRefusedError(f"{run.out} is a file; choose another folder for --out")
+    until = math.inf if run.minutes is None else time.monotonic() + 60 * run.minutes
     start, first = _read_start(run.init, config)
+    teacher = Teacher.of(config, device)
     training, validation = load_images(config, run.data)
     make_folder(run.out, option="--out")
     state = TrainingState.new(config, device)
@@ -94,13 +102,16 @@ def train(
         log = TrainingLog(run.out, name=config.name)
         log.drop_after(state.step)
         with hold_back_stops() as stopped:
-            _run_steps(state, run, (training, validation), log=log, on_step=on_step, stopped=stopped)
+            _run_steps(state, run, (training, validation), teacher, until=until, log=log, on_step=on_step, stopped=stopped)
             state.store(checkpoint)
         if stopped():
             raise KeyboardInterrupt
+        if state.step < config.steps:
+            raise Stopped
         if first is not None:
             move_towards(state.average, first.to(state.device), share=config.init_share)
-        return finish(state.average, config, run.out, images=training, start=start)
+        taught_by = None if teacher is None else teacher.card
+        return finish(state.average, config, run.out, images=training, start=start, teacher=taught_by)
 
 
 def _read_start(name: str | None, config: TrainingConfig) -> tuple[Card | None, NuClickNet | None]:
@@ -134,32 +145,40 @@ def _run_steps(
     state: TrainingState,
     run: TrainingRun,
     images: tuple[list[LabelledImage], list[LabelledImage]],
+    teacher: Teacher | None,
     *,
+    until: float,
     log: TrainingLog,
     on_step: Callable[[TrainingProgress], None],
     stopped: Callable[[], bool],
 ) -> None:
-    """Take the steps that are left, until a stop, with validations and checkpoints between them."""
+    """Take the steps that are left, until a stop or a time, with validations and checkpoints between them."""
     config = state.config
     check = _validation_batches(images[1], config)
     batches = _load_batches(_Batches(images[0], config, seed=config.seed, augment=True), run.workers, range(state.step, config.steps))
     stored_at = since = time.monotonic()
-    losses: list[float] = []
-    waited, row = 0.0, None
+    lanes = Lanes(state.net, choose_lanes(run.threads, batch_size=config.batch_size, device=state.device))
+    losses: list[Tensor] = []
+    waited, row, loss = 0.0, None, math.nan
     while state.step < config.steps and not stopped():
         asked = time.monotonic()
         batch = next(batches)
         waited += time.monotonic() - asked
-        losses.append(_take_step(state, batch))
+        losses.append(take_step(state, batch, lanes, teacher))
+        if state.device.type == "cpu" or state.step % STEPS_BETWEEN_READINGS == 0:
+            loss = float(losses[-1])
         if state.step % config.validate_every == 0 or state.step == config.steps:
-            seconds = time.monotonic() - since
-            row = LogRow(state.step, float(np.mean(losses)), _mean_dice(state, check), seconds / len(losses), waited / seconds)
+            mean = float(torch.stack(losses).mean())
+            seconds = time.monotonic() - since  # after a GPU has been waited for
+            row = LogRow(state.step, mean, _mean_dice(state, check), seconds / len(losses), waited / seconds)
             log.add(row)
             losses, waited, since = [], 0.0, time.monotonic()
-        on_step(TrainingProgress(state.step, config.steps, losses[-1] if losses else row.loss if row else math.nan, row))
+        on_step(TrainingProgress(state.step, config.steps, loss, row))
         if time.monotonic() - stored_at > config.checkpoint_minutes * 60:
             state.store(run.out / "checkpoint.pt")
             stored_at = time.monotonic()
+        if time.monotonic() > until:
+            break
 
 
 def _validation_batches(images: list[LabelledImage], config: TrainingConfig) -> list[Batch]:
@@ -186,52 +205,14 @@ def _as_is(batch: Batch) -> Batch:
     return batch
 
 
-def _take_step(state: TrainingState, batch: Batch) -> float:
-    """Take one step of the optimizer and of the average, and give the loss."""
-    config = state.config
-    for group in state.optimizer.param_groups:
-        group["lr"] = config.learning_rate * _schedule(state.step, config)
-    state.net.train()
-    with _autocast(state.device):
-        logits = state.net(_to(batch.inputs, state.device))
-    terms = LossTerms(max_ratio=config.max_ratio, **config.loss.model_dump())
-    loss = hybrid_loss(logits, _to(batch.wanted, state.device), _to(batch.others, state.device), terms=terms)
-    state.optimizer.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]  # torch has no annotation here
-    torch.nn.utils.clip_grad_norm_(state.net.parameters(), 5.0)
-    state.optimizer.step()
-    state.step += 1
-    state.follow()
-    return float(loss.detach())
-
-
-def _schedule(step: int, config: TrainingConfig) -> float:
-    """Give the factor of the learning rate: linear warm-up, then half a cosine down to 1 %."""
-    warm = min(1.0, (step + 1) / max(config.warmup_steps, 1))
-    return warm * (0.01 + 0.99 * (1 + math.cos(math.pi * step / config.steps)) / 2)
-
-
 @torch.no_grad()
 def _mean_dice(state: TrainingState, batches: Sequence[Batch]) -> float:
     """Give the mean Dice of the averaged network at 0.5 over the validation patches."""
     scores = []
     for batch in batches:
-        with _autocast(state.device):
-            mask = state.average(_to(batch.inputs, state.device)).float() > 0
-        wanted = _to(batch.wanted, state.device) > 0
+        with autocast(state.device):
+            mask = state.average(to_device(batch.inputs, state.device)).float() > 0
+        wanted = to_device(batch.wanted, state.device) > 0
         overlap = (mask & wanted).sum((1, 2, 3))
         scores.append(2 * overlap / (mask.sum((1, 2, 3)) + wanted.sum((1, 2, 3))))
     return float(torch.cat(scores).mean())
-
-
-def _to(tensor: Tensor, device: torch.device) -> Tensor:
-    return tensor.to(device, non_blocking=True).contiguous(memory_format=torch.channels_last)
-
-
-def _autocast(device: torch.device) -> contextlib.AbstractContextManager[Any]:
-    """bfloat16 where the device has it in hardware, else float32.
-
-    Emulated, it takes 13 times as long on a CPU with AVX2 only. float16 would want its gradients scaled, and the
-    autocast of MPS is still patchy.
-    """
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=choose_precision(device) == "bfloat16")

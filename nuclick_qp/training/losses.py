@@ -35,7 +35,9 @@ class LossTerms:
     rim_px: int = 4
 
 
-def hybrid_loss(logits: Tensor, wanted: Tensor, others: Tensor, *, terms: LossTerms | None = None) -> Tensor:
+def hybrid_loss(
+    logits: Tensor, wanted: Tensor, others: Tensor, *, terms: LossTerms | None = None, targets: Tensor | None = None
+) -> Tensor:
     """Give the mean loss of a batch.
 
     Parameters
@@ -43,6 +45,9 @@ def hybrid_loss(logits: Tensor, wanted: Tensor, others: Tensor, *, terms: LossTe
     logits, wanted, others
         (N, 1, H, W) float: output of the network, mask G of the wanted object, mask G~ of all other
         objects in the patch (0 or 1).
+    targets
+        (N, 1, H, W) float in [0, 1]: what the cross entropy compares with instead of the mask. The term of
+        the whole object keeps to the mask, since soft Dice is least for a hard answer, whatever the target.
 
     Returns
     -------
@@ -57,7 +62,7 @@ def hybrid_loss(logits: Tensor, wanted: Tensor, others: Tensor, *, terms: LossTe
     itself, so that a small object counts as much as a large one.
     """
     terms, logits = terms or LossTerms(), logits.float()
-    cross = functional.binary_cross_entropy_with_logits(logits, wanted, reduction="none")
+    cross = functional.binary_cross_entropy_with_logits(logits, wanted if targets is None else targets, reduction="none")
     weights = _weights(wanted, others, terms.max_ratio) if terms.weighted else 1.0
     loss = _overlap_loss(torch.sigmoid(logits), wanted, terms.overlap).mean() + (weights * cross).mean()
     if terms.rim:

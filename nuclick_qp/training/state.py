@@ -53,7 +53,7 @@ class TrainingState:
         decay = [p for p in net.parameters() if p.ndim > 1]
         rest = [p for p in net.parameters() if p.ndim <= 1]  # biases and batch norm are not decayed
         groups = [{"params": decay, "weight_decay": config.weight_decay}, {"params": rest, "weight_decay": 0.0}]
-        return cls(config, device, 0, net, average, torch.optim.AdamW(groups, lr=config.learning_rate))
+        return cls(config, device, 0, net, average, torch.optim.AdamW(groups, lr=config.learning_rate, fused=device.type == "cuda" or None))
 
     def begin_with(self, start: NuClickNet) -> None:
         """Take over the weights of another model of the same settings."""

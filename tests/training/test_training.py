@@ -24,8 +24,9 @@ from skimage.draw import disk
 from nuclick_qp.errors import LabelsError, NuClickError, OptionError, TrainingDataError, WeightsError, WriteRefusedError
 from nuclick_qp.model.cards import read_card
 from nuclick_qp.model.checkpoints import load_network
+from nuclick_qp.stopping import Stopped
 from nuclick_qp.storage.locks import hold
-from nuclick_qp.training import loop
+from nuclick_qp.training import step
 from nuclick_qp.training.augment import augment_colours
 from nuclick_qp.training.config import Augmentation, TrainingConfig, TrainingRun, read_config
 from nuclick_qp.training.images import load_folder
@@ -124,9 +125,9 @@ def test_the_loss_is_that_of_the_configuration(data: Path, tmp_path: Path) -> No
 @pytest.mark.parametrize(("hardware", "expected"), [("bfloat16", torch.bfloat16), ("float32", torch.float32), ("float16", torch.float32)])
 def test_bfloat16_is_for_devices_that_have_it(monkeypatch: pytest.MonkeyPatch, hardware: str, expected: torch.dtype) -> None:
     """Emulated it is many times slower than float32."""
-    monkeypatch.setattr(loop, "choose_precision", lambda device: hardware)
+    monkeypatch.setattr(step, "choose_precision", lambda device: hardware)
 
-    with loop._autocast(torch.device("cpu")):
+    with step.autocast(torch.device("cpu")):
         product = torch.ones(2, 2) @ torch.ones(2, 2)
 
     assert product.dtype == expected
@@ -236,12 +237,13 @@ def test_no_augmentation_leaves_colours_alone() -> None:
     assert torch.allclose(augment_colours(images, nothing, torch.Generator().manual_seed(1)), images, atol=1e-4)
 
 
-def test_network_learns_drawn_discs(data: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("threads", [1, 2])
+def test_network_learns_drawn_discs(data: Path, tmp_path: Path, threads: int) -> None:
     """A tiny network over-fits in seconds: Dice of at least 0.8 on discs that it has not seen."""
     calm = {"zoom": 1.0, "stain": 0.0, "restain": 0.0, "noise": 0.0, "shuffle": 0.0, "blur": 0.0}
     config = _config(steps=60, batch_size=8, learning_rate=1e-2, validate_every=60, augmentation=calm)
 
-    card = train(config, TrainingRun(data, tmp_path / "out", workers=0))
+    card = train(config, TrainingRun(data, tmp_path / "out", workers=0, threads=threads))
 
     rows = list(csv.DictReader((tmp_path / "out" / "log.csv").read_text().splitlines()))
     assert float(rows[-1]["dice"]) > 0.8
@@ -251,10 +253,12 @@ def test_network_learns_drawn_discs(data: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("heed_ctrl_c")
-@pytest.mark.parametrize("workers", [0, 1])
-def test_stopped_run_ends_like_one_that_was_not(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int) -> None:
+@pytest.mark.parametrize(("workers", "threads"), [(0, 1), (1, 1), (0, 2)])
+def test_stopped_run_ends_like_one_that_was_not(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int, threads: int
+) -> None:
     """Ctrl-C between optimizer and average, start again: the same weights, bit for bit, as without the stop."""
-    whole = train(_config(), TrainingRun(data, tmp_path / "whole", workers=0))
+    whole = train(_config(), TrainingRun(data, tmp_path / "whole", workers=0, threads=threads))
     follow = TrainingState.follow
 
     def interrupt(state: TrainingState) -> None:
@@ -262,7 +266,7 @@ def test_stopped_run_ends_like_one_that_was_not(data: Path, tmp_path: Path, monk
             signal.raise_signal(signal.SIGINT)
         follow(state)
 
-    parts = TrainingRun(data, tmp_path / "parts", workers=workers)
+    parts = TrainingRun(data, tmp_path / "parts", workers=workers, threads=threads)
     monkeypatch.setattr(TrainingState, "follow", interrupt)
     with pytest.raises(KeyboardInterrupt):
         train(_config(), parts)
@@ -270,6 +274,18 @@ def test_stopped_run_ends_like_one_that_was_not(data: Path, tmp_path: Path, monk
 
     assert torch.load(tmp_path / "parts" / "checkpoint.pt", weights_only=True)["step"] == 3
     assert train(_config(), parts).sha256 == whole.sha256
+
+
+def test_a_run_of_so_many_minutes_stops_with_a_checkpoint(data: Path, tmp_path: Path) -> None:
+    """After the step at hand, and goes on from there to the weights of one without an end to its time."""
+    whole = train(_config(), TrainingRun(data, tmp_path / "whole", workers=0))
+
+    with pytest.raises(Stopped):
+        train(_config(), TrainingRun(data, tmp_path / "parts", workers=0, minutes=1e-9))
+    first = torch.load(tmp_path / "parts" / "checkpoint.pt", weights_only=True)["step"]
+
+    assert first == 1  # a slice that is too short for reading the images gets somewhere, too
+    assert train(_config(), TrainingRun(data, tmp_path / "parts", workers=0, minutes=60)).sha256 == whole.sha256
 
 
 def test_checkpoint_of_another_configuration_is_refused(data: Path, tmp_path: Path) -> None:
