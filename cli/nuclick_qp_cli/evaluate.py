@@ -7,7 +7,7 @@ import typer
 
 from nuclick_qp.evaluation.evaluation_options import EvaluationOptions
 from nuclick_qp.segmentation.segment_options import SegmentOptions
-from nuclick_qp_cli.shared import DeviceOption, JsonOption, TtaOption
+from nuclick_qp_cli.shared import DeviceOption, JsonOption, ScaleChoice, TtaOption
 from nuclick_qp_cli.terminal import say, say_json
 
 DEFAULTS = EvaluationOptions()
@@ -18,6 +18,9 @@ def evaluate(
     model: Annotated[str, typer.Option(help="Name of the model, or path of its card, weights or folder.")] = "nuclei",
     pattern: Annotated[str, typer.Option(help="Only images that match this glob.")] = DEFAULTS.pattern,
     mpp: Annotated[float | None, typer.Option(help="um per pixel of the images; default: that of the model.", min=1e-3)] = DEFAULTS.mpp,
+    scale: Annotated[
+        ScaleChoice, typer.Option(help="auto: the objects under the clicks tell the scale of each image, for cells.")
+    ] = ScaleChoice.GIVEN,
     jitter: Annotated[
         float, typer.Option(help="Standard deviation by which prompts are moved, in px.", min=0)
     ] = DEFAULTS.jitter_px,
@@ -34,7 +37,8 @@ def evaluate(
     from nuclick_qp.model.predictor import Predictor
 
     predictor = Predictor.load(model, device=device)
-    options = EvaluationOptions(pattern=pattern, mpp=mpp, jitter_px=jitter, segment=SegmentOptions(use_exclusion=exclusion, tta=tta))
+    segment = SegmentOptions(use_exclusion=exclusion, tta=tta)
+    options = EvaluationOptions(pattern=pattern, mpp=mpp, scale=scale.value, jitter_px=jitter, segment=segment)
     summary = summarise(predictor.card.short_id, evaluate_folders(data, predictor=predictor, options=options))
     if as_json:
         say_json(summary.model_dump_json(indent=2))

@@ -33,6 +33,8 @@ from nuclick_qp_cli.shared import (
     PromptClassesOption,
     PruneOption,
     ReportJsonOption,
+    ScaleChoice,
+    ScaleOption,
     TtaOption,
     choose_models,
     end_with,
@@ -51,6 +53,7 @@ def run(
     engine: EngineOption = Engine.AUTO,
     image_root: ImageRootOption = DEFAULTS.image_root,
     mpp: Annotated[float | None, typer.Option(help="um per pixel where neither project nor slide say it.", min=1e-3)] = DEFAULTS.mpp,
+    scale: ScaleOption = ScaleChoice.AUTO,
     force: ForceOption = DEFAULTS.force,
     device: DeviceOption = "auto",
     batch_size: BatchSizeOption = DEFAULTS.segment.batch_size,
@@ -73,7 +76,7 @@ def run(
     models, left_out = choose_models(points=points, lines=lines, device=device)
     options = RunOptions(
         images=images, skip=frozenset(split_names(skip)), classes=split_names(classes), left_out=left_out, image_root=image_root,
-        segment=SegmentOptions(batch_size=batch_size, tta=tta), kind=kind.value if kind else None, mpp=mpp,
+        segment=SegmentOptions(batch_size=batch_size, tta=tta), kind=kind.value if kind else None, mpp=mpp, scale=scale.value,
         overwrite=overwrite.value, prune=prune, min_probability=min_probability,
         mark_failed=mark_failed, force=force, dry_run=dry_run, geojson=geojson, overlay=overlay,
     )  # fmt: skip

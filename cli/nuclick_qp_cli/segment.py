@@ -27,6 +27,8 @@ from nuclick_qp_cli.shared import (
     PromptClassesOption,
     PruneOption,
     ReportJsonOption,
+    ScaleChoice,
+    ScaleOption,
     TtaOption,
     choose_models,
     end_with,
@@ -45,6 +47,7 @@ def segment(
     lines: LinesOption = DEFAULT_MODEL,
     kind: KindOption = None,
     mpp: Annotated[float | None, typer.Option(help="um per pixel, where the file does not say it.", min=1e-3)] = DEFAULTS.mpp,
+    scale: ScaleOption = ScaleChoice.AUTO,
     force: ForceOption = DEFAULTS.force,
     device: DeviceOption = "auto",
     batch_size: BatchSizeOption = DEFAULTS.segment.batch_size,
@@ -64,7 +67,7 @@ def segment(
 
     models, left_out = choose_models(points=points, lines=lines, device=device)
     options = RunOptions(
-        classes=split_names(classes), left_out=left_out, mpp=mpp,
+        classes=split_names(classes), left_out=left_out, mpp=mpp, scale=scale.value,
         segment=SegmentOptions(batch_size=batch_size, tta=tta), kind=kind.value if kind else None,
         overwrite=overwrite.value, prune=prune, min_probability=min_probability,
         mark_failed=mark_failed, force=force, dry_run=dry_run, overlay=overlay,

@@ -46,6 +46,13 @@ class OverwriteCommand(TyperCommand):
         return super().parse_args(ctx, [f"{arg}={OverwriteChoice.UNEDITED}" if arg == "--overwrite" else arg for arg in args])
 
 
+class ScaleChoice(StrEnum):
+    """What tells the scale of an image without a pixel size."""
+
+    AUTO = "auto"
+    GIVEN = "given"
+
+
 class ObjectType(StrEnum):
     """What outlines are written as."""
 
@@ -84,6 +91,10 @@ MarkFailedOption = Annotated[
 ]
 OverlayOption = Annotated[
     Path | None, typer.Option(metavar="FOLDER", help="Folder for pictures of the outlines over the image, to check them by eye.")
+]
+ScaleOption = Annotated[
+    ScaleChoice,
+    typer.Option(help="Where nothing states a pixel size: auto takes it from the objects under clicks, for cells; given refuses it."),
 ]
 KindOption = Annotated[
     ObjectType | None,
@@ -169,6 +180,7 @@ def _image_line(image: "ImageReport", report: "RunReport") -> str:
         (image.differing, "outlines of another model or other options stay, --overwrite replaces them"),
         (image.weak, "outlines are less probable than asked, --prune removes them"),
         (image.dropped, f"outlines less probable than asked {will}removed"),
+        (image.estimated_mpp, "um per pixel, estimated from the size of the objects, as nothing states it; areas are in px"),
         (image.marked, f"prompts without an outline {will}marked"),
         (image.pruned, f"results whose prompt is gone {will}removed"),
         (image.orphaned, "results whose prompt is gone stay, --prune removes them"),

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from nuclick_qp.errors import OptionError
+from nuclick_qp.errors import NoPixelSizeError, OptionError
 from nuclick_qp.evaluation.evaluation_options import EvaluationOptions
 from nuclick_qp.evaluation.metrics import Scores, score
 from nuclick_qp.geometry import Window
@@ -14,9 +14,10 @@ from nuclick_qp.guidance.simulated import label_centroids, label_strokes
 from nuclick_qp.kinds import PromptKind
 from nuclick_qp.model.predictor import Predictor
 from nuclick_qp.prompts import Prompt
+from nuclick_qp.segmentation.object_scale import estimate_mpp
 from nuclick_qp.segmentation.prompts_to_outlines import segment_prompts
 from nuclick_qp.shapes.fill import paint_outlines
-from nuclick_qp.slides import open_slide
+from nuclick_qp.slides import Slide, open_slide
 from nuclick_qp.storage.labels import find_pairs, read_pair
 
 MOVES_TRIED = 200  # draws before a prompt that fits nowhere else stays where it is
@@ -24,11 +25,20 @@ LEAST_ON_OBJECT = 0.5  # share of a moved squiggle that has to lie on its object
 
 
 class ImageScores(Scores):
-    """Scores of one image; `n_missed` counts the prompts without an outline."""
+    """Scores of one image.
+
+    Attributes
+    ----------
+    n_missed
+        Prompts without an outline.
+    estimated_mpp
+        Micrometres per pixel that the objects told, where they were to tell it.
+    """
 
     image: str
     n_objects: int
     n_missed: int
+    estimated_mpp: float | None = None
 
 
 def evaluate_folders(
@@ -69,15 +79,34 @@ def evaluate_image(image: Path, labels: Path, *, predictor: Predictor, options: 
     ------
     LabelsError
         As `read_pair`.
+    OptionError
+        If the objects are to tell the scale, and those of the model do not.
     """
     options, card = options or EvaluationOptions(), predictor.card
+    if options.scale == "auto" and card.object_px is None:
+        raise OptionError(f"the objects of model {card.name!r} differ too much in size to tell a scale; give --mpp instead of --scale auto")
     _, truth = read_pair(image, labels)
     prompts = prompts_of_truth(truth, card.prompt, jitter_px=options.jitter_px, rng=np.random.default_rng(options.seed))
     with open_slide(image) as slide:
-        outlines = segment_prompts(prompts, slide, predictor=predictor, mpp=options.mpp or card.mpp, options=options.segment)
+        mpp = _pixel_size(prompts, slide, predictor=predictor, options=options)
+        outlines = [] if mpp is None else segment_prompts(prompts, slide, predictor=predictor, mpp=mpp, options=options.segment)
     polygons = [outline.polygon for outline in outlines]
     found = paint_outlines(polygons, Window(0, 0, truth.shape[1], truth.shape[0])).labels
-    return ImageScores(image=image.name, n_objects=len(prompts), n_missed=polygons.count(None), **score(truth, found).model_dump())
+    told = mpp if options.scale == "auto" else None
+    missed = len(prompts) - sum(polygon is not None for polygon in polygons)
+    return ImageScores(
+        image=image.name, n_objects=len(prompts), n_missed=missed, estimated_mpp=told, **score(truth, found).model_dump()
+    )
+
+
+def _pixel_size(prompts: list[Prompt], slide: Slide, *, predictor: Predictor, options: EvaluationOptions) -> float | None:
+    """Give the pixel size that is stated, or that objects tell; None where they tell none, as a run refuses the image then."""
+    if options.scale == "given":
+        return options.mpp or predictor.card.mpp
+    try:
+        return estimate_mpp(prompts, slide, predictor=predictor, options=options.segment)
+    except NoPixelSizeError:
+        return None
 
 
 def prompts_of_truth(truth: NDArray[np.int32], kind: PromptKind, *, jitter_px: float, rng: np.random.Generator) -> list[Prompt]:

@@ -6,10 +6,10 @@ import os
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import platformdirs
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from nuclick_qp.errors import ModelNotFoundError, OptionError, WeightsError
 from nuclick_qp.model.network_settings import NetworkSettings
@@ -77,6 +77,12 @@ class Card(BaseModel):
         if missing:
             raise ValueError(f"it lacks {', '.join(missing)}")
         return network
+
+    @model_validator(mode="after")
+    def _tells_no_scale_of_squiggles(self) -> Self:
+        if self.prompt == "line" and self.object_px is not None:
+            raise ValueError("object_px is for points")
+        return self
 
     @property
     def short_id(self) -> str:

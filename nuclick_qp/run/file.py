@@ -14,16 +14,14 @@ from nuclick_qp.formats.asap import writing as asap_writing
 from nuclick_qp.formats.geojson import reading as geojson_reading
 from nuclick_qp.formats.geojson import writing as geojson_writing
 from nuclick_qp.kinds import Overwrite
-from nuclick_qp.prompts import Outline
 from nuclick_qp.qupath.image_by_image import work_or_error
-from nuclick_qp.run.fluorescence import refuse_fluorescence
 from nuclick_qp.run.models import Models, models_of
 from nuclick_qp.run.overlay import Overlay, write_overlay
 from nuclick_qp.run.report import RunReport, make_report, nothing_to_do, report_image
 from nuclick_qp.run.results import changes_of, objects_after, to_objects, without_weak
 from nuclick_qp.run.resume import Plan, plan_prompts
 from nuclick_qp.run.run_options import ImageStart, Progress, RunOptions
-from nuclick_qp.slides import Slide, open_slide, resolve_mpp
+from nuclick_qp.slides import Slide, open_slide
 from nuclick_qp.stopping import Stopped
 from nuclick_qp.storage.atomic import make_folder
 from nuclick_qp.storage.locks import hold
@@ -31,6 +29,7 @@ from nuclick_qp.storage.plain_files import is_there
 
 if TYPE_CHECKING:  # importing it loads torch
     from nuclick_qp.model.predictor import Predictors
+    from nuclick_qp.run.image import Segmented
 
 REPLACEABLE = (".geojson", ".geojson.gz", ".geojson.zip")  # nothing else is called so
 ENDINGS = (*REPLACEABLE, ".json", ".json.gz", ".zip", ".xml")
@@ -76,8 +75,7 @@ def segment_file(
     """
     options, progress = options or RunOptions(), progress or Progress()
     models = models_of(predictors, left_out=options.left_out)
-    slide_path, prompts_path, output = Path(slide_path), Path(prompts_path), Path(output)
-    since = time.perf_counter()
+    slide_path, prompts_path, output, since = Path(slide_path), Path(prompts_path), Path(output), time.perf_counter()
     _spare_what_is_read(slide_path, prompts_path, output)
     if options.overlay is not None and not options.dry_run:
         make_folder(options.overlay, option="--overlay")
@@ -91,18 +89,19 @@ def segment_file(
             raise PromptError(nothing_to_do(prompts_path, 1, options, classes={p.class_name or NO_CLASS for p in content.prompts}))
         if held.refusal is not None and (plan.todo or plan.turned):
             raise held.refusal
-        done, mpp = _segment(slide, content, plan, models=models, options=options, progress=progress)
-        outlines = without_weak([*done, *plan.settled], options)
-        objects = to_objects(outlines, options, cards=models.cards, stated_mpp=options.mpp, mpp=mpp)
+        done = _segment(slide, content, plan, models=models, options=options, progress=progress)
+        outlines = without_weak([*done.outlines, *plan.settled], options)
+        objects = to_objects(outlines, options, cards=models.cards, stated_mpp=options.mpp, mpp=done.stated_mpp)
         changes = changes_of(content, plan, outlines, objects, asked) if held.is_free else Changes(())
         if held.is_free and not options.dry_run:
             target.write(changes)
-        objects = objects_after(content, changes)
-        overlay = Overlay(slide_path.name, objects, content.prompts, outlines, colours={}, mpp=mpp, cards=models.cards)
+        there = objects_after(content, changes)
+        overlay = Overlay(slide_path.name, there, content.prompts, outlines, colours={}, mpp=done.stated_mpp, cards=models.cards)
         error, undrawn = _draw(slide, overlay, output, options) if held.is_free else (None, 0)
     image = report_image(
-        slide_path.name, outlines, content=content, plan=plan, changes=changes, error=error, undrawn=undrawn, since=since
-    )
+        slide_path.name, outlines, content=content, plan=plan, changes=changes,
+        error=error, undrawn=undrawn, estimated_mpp=done.estimated_mpp, since=since,
+    )  # fmt: skip
     return make_report(prompts_path, _engine_of(prompts_path), models, options=options, images=[image], since=since)
 
 
@@ -212,17 +211,12 @@ def _held(output: Path, options: RunOptions, progress: Progress) -> Iterator[_He
 
 def _segment(
     slide: Slide, content: EntryContent, plan: Plan, *, models: Models, options: RunOptions, progress: Progress
-) -> tuple[list[Outline], float]:
-    """Segment what is to be done; give the outlines, and the pixel size that held."""
-    from nuclick_qp.run.image import segment_by_plane  # noqa: PLC0415  # loads torch
+) -> "Segmented":
+    """Segment what is to be done."""
+    from nuclick_qp.run.image import segment_image  # noqa: PLC0415  # loads torch
 
     progress.start_image(ImageStart(slide.path.name, len(plan.todo)))
-    mpp = resolve_mpp(project=None, slide=slide.mpp, option=options.mpp, source=str(slide.path))
-    if not options.force:
-        refuse_fluorescence(slide, plan.todo, mpp=mpp, image_type=content.image_type)
-    loaded = models.load() if plan.todo else {}
-    done = segment_by_plane(plan.todo, slide, content=content, predictors=loaded, mpp=mpp, options=options.segment, progress=progress)
-    return done, mpp
+    return segment_image(plan.todo, slide, content=content, models=models, project_mpp=None, options=options, progress=progress)
 
 
 def _draw(slide: Slide, overlay: Overlay, output: Path, options: RunOptions) -> tuple[str | None, int]:

@@ -19,13 +19,14 @@ from nuclick_qp.model.cards import Card, default_model
 from nuclick_qp.model.predictor import Predictor
 from nuclick_qp.prompts import XY, Outline, Prompt, click_at
 from nuclick_qp.run.image import segment_by_plane
-from nuclick_qp.run.models import check_kind, load_predictor
+from nuclick_qp.run.image_scale import find_scale
+from nuclick_qp.run.models import Models, check_kind, load_predictor
 from nuclick_qp.run.results import to_objects
 from nuclick_qp.run.resume import plan_prompts
 from nuclick_qp.run.run_options import RunOptions
 from nuclick_qp.segmentation.segment_options import SegmentOptions
 from nuclick_qp.shapes.fill import paint_outlines
-from nuclick_qp.slides import Slide, open_slide, resolve_mpp
+from nuclick_qp.slides import Slide, open_slide
 from nuclick_qp.slides.array_reader import open_array
 
 LARGEST_LABELS_PX = 2**28  # 1 GB of labels; a whole slide would be 40
@@ -43,6 +44,8 @@ class Outlines(Sequence[Outline]):
         Of the image.
     mpp
         Micrometres per pixel of the image.
+    is_mpp_estimated
+        Whether nothing stated them, and the objects under the clicks told them.
     cards
         The model that was used, by kind of prompt.
     options
@@ -55,6 +58,7 @@ class Outlines(Sequence[Outline]):
     mpp: float
     cards: Mapping[PromptKind, Card]
     options: SegmentOptions
+    is_mpp_estimated: bool = False
 
     def __len__(self) -> int:
         return len(self.outlines)
@@ -70,8 +74,9 @@ class Outlines(Sequence[Outline]):
         return iter(self.outlines)
 
     def __repr__(self) -> str:
+        about = "about " if self.is_mpp_estimated else ""
         ok = sum(outline.polygon is not None for outline in self.outlines)
-        return f"<Outlines: {ok} of {len(self)} prompts have one, image of {self.width} x {self.height} px at {self.mpp:g} um/px>"
+        return f"<Outlines: {ok} of {len(self)} prompts have one, image of {self.width} x {self.height} px at {about}{self.mpp:g} um/px>"
 
     def to_labels(self, window: Window | None = None) -> NDArray[np.int32]:
         """Paint the outlines as a label image.
@@ -101,7 +106,7 @@ class Outlines(Sequence[Outline]):
         return paint_outlines([outline.polygon for outline in self.outlines], window).labels
 
     def to_geojson(self) -> geojson.FeatureCollection:
-        """Give the outlines as QuPath imports them: detections with probability, area and shape.
+        """Give the outlines as QuPath imports them: detections with probability, area and shape; in pixels where `is_mpp_estimated`.
 
         Prompts without a polygon are left out. For very many outlines `formats.geojson.writing` writes
         a file feature by feature.
@@ -114,7 +119,8 @@ class Outlines(Sequence[Outline]):
             would write for it.
         """
         options = RunOptions(segment=self.options)
-        objects = to_objects(self.outlines, options, cards=self.cards, stated_mpp=self.mpp, mpp=self.mpp)
+        mpp = None if self.is_mpp_estimated else self.mpp
+        objects = to_objects(self.outlines, options, cards=self.cards, stated_mpp=mpp, mpp=mpp)
         texts = [text for item in objects if (text := result_feature(item)) is not None]
         return geojson.FeatureCollection([geojson.loads(text) for text in texts])
 
@@ -146,7 +152,7 @@ def segment(
         One squiggle for each gland: (M, 2) x and y of a stroke, or a list of several such strokes.
     mpp
         Micrometres per pixel. An array does not know it; of a slide it is taken only when the file
-        does not say.
+        does not say. Where nothing says it, models of cells take it from the objects under the clicks.
     model
         Name of a model or path of its card; by default the shipped one for points, and that for lines.
     predictor
@@ -189,19 +195,19 @@ def segment(
         raise OptionError(f"model {model!r} and a predictor of {predictor.card.name!r} are given; give one of the two")
     predictors = {kind: _predictor(kind, model=model, predictor=predictor, device=device) for kind in sorted(kinds)}
     cards = {kind: predictor.card for kind, predictor in predictors.items()}
-    chosen = RunOptions(segment=options or SegmentOptions())
+    chosen = RunOptions(mpp=mpp, segment=options or SegmentOptions())
     content = EntryContent(tuple(prompts))
     with _opened(image) as slide:
-        if mpp is None and slide.mpp is None:
+        if mpp is None and slide.mpp is None and all(card.object_px is None for card in cards.values()):
             raise NoPixelSizeError(f"{slide.path} has no pixel size; give mpp, the micrometres per pixel")
-        um_per_px = resolve_mpp(project=None, slide=slide.mpp, option=mpp, source=str(slide.path), option_name="mpp")
-        plan = plan_prompts(content, chosen, cards=cards, stated_mpp=um_per_px)
-        done = segment_by_plane(
-            plan.todo, slide, content=content, predictors=predictors, mpp=um_per_px, options=chosen.segment
+        plan = plan_prompts(content, chosen, cards=cards, stated_mpp=mpp)
+        scale = find_scale(
+            slide, plan.todo, content=content, models=Models.of(predictors), options=chosen, project_mpp=None, option_name="mpp"
         )
+        done = segment_by_plane(plan.todo, slide, content=content, predictors=predictors, mpp=scale.mpp, options=chosen.segment)
         by_prompt = {id(outline.prompt): outline for outline in (*plan.settled, *done)}
         outlines = tuple(by_prompt[id(prompt)] for prompt in prompts)
-        return Outlines(outlines, slide.width, slide.height, um_per_px, cards, chosen.segment)
+        return Outlines(outlines, slide.width, slide.height, scale.mpp, cards, chosen.segment, scale.is_estimated)
 
 
 def _clicks(points: ArrayLike | None) -> list[Prompt]:

@@ -13,6 +13,8 @@ logger = logging.getLogger(__name__)
 # Diameters in um that the median object has by far: nuclei of lymphocytes to large tumour cells have 5 to 25, blood cells 6 to 25,
 # glands and crypts 30 to 500.
 PLAUSIBLE_UM: dict[PromptKind, tuple[float, float]] = {"point": (3.0, 40.0), "line": (12.0, 1500.0)}
+# Pixels in which a microscope shows whole cells: a 100x oil lens with a fine camera, and a lens of 10x.
+PLAUSIBLE_MPP = (0.04, 1.2)
 FEWEST = 5  # outlines of which the median says something
 
 
@@ -42,3 +44,22 @@ def warn_of_odd_sizes(outlines: Iterable[Outline], *, mpp: float, slide_mpp: flo
                 "is a pixel size of %.4g um right? The file itself %s; correct it in the Image tab of QuPath, or with --mpp",
                 *(source, kind, diameter, smallest, largest, mpp, stated),
             )
+
+
+def warn_of_odd_estimate(mpp: float, *, object_um: float, source: str) -> None:
+    """Say in one line when the objects under clicks are so many pixels wide, or so few, as no microscope shows them.
+
+    Parameters
+    ----------
+    mpp
+        Micrometres per level-0 pixel, as the objects tell it.
+    object_um
+        Their diameter in um.
+    """
+    finest, coarsest = PLAUSIBLE_MPP
+    if not finest <= mpp <= coarsest:
+        logger.warning(
+            "%s: the objects under the points are %.0f px wide, so that one pixel would be %.2g um, where microscopes have %g to %g; "
+            "was the image resized? Look at its outlines, or pass --mpp",
+            *(source, object_um / mpp, mpp, finest, coarsest),
+        )

@@ -15,28 +15,19 @@ from nuclick_qp.qupath.image_by_image import work_or_error
 from nuclick_qp.qupath.locate import SlidePlaces
 from nuclick_qp.qupath.open_image import open_image
 from nuclick_qp.qupath.protocol import ImageEntry, Project
-from nuclick_qp.run.fluorescence import refuse_fluorescence
 from nuclick_qp.run.models import Models, models_of
 from nuclick_qp.run.overlay import Overlay, write_overlay
-from nuclick_qp.run.report import (
-    RECORD_FOLDER,
-    ImageReport,
-    RunReport,
-    failed_image,
-    make_report,
-    nothing_to_do,
-    report_image,
-    write_record,
-)
+from nuclick_qp.run.report import ImageReport, RunReport, failed_image, make_report, nothing_to_do, report_image
 from nuclick_qp.run.results import changes_of, objects_after, to_objects, without_weak
 from nuclick_qp.run.resume import Plan, plan_prompts
 from nuclick_qp.run.run_options import ImageStart, Progress, RunOptions
-from nuclick_qp.slides import resolve_mpp
+from nuclick_qp.run.run_record import RECORD_FOLDER, write_record
 from nuclick_qp.stopping import Stopped
 from nuclick_qp.storage.atomic import make_folder
 
 if TYPE_CHECKING:  # importing it loads torch
     from nuclick_qp.model.predictor import Predictors
+    from nuclick_qp.run.image import Segmented
 
 logger = logging.getLogger(__name__)
 
@@ -160,37 +151,36 @@ def _work_on_image(job: _Job, content: EntryContent, plan: Plan, *, since: float
     job.progress.start_image(ImageStart(job.entry.name, len(plan.todo), *job.place))
     outlines = list(plan.settled)
     objects: tuple[ResultObject, ...] = ()
+    estimated_mpp: float | None = None
     if plan.todo:
-        found, mpp = _segment(job, content, plan)
-        outlines = without_weak([*outlines, *found], job.options)
-        objects = to_objects(outlines, job.options, cards=job.models.cards, stated_mpp=job.stated_mpp, mpp=mpp)
+        found = _segment(job, content, plan)
+        estimated_mpp = found.estimated_mpp
+        outlines = without_weak([*outlines, *found.outlines], job.options)
+        objects = to_objects(outlines, job.options, cards=job.models.cards, stated_mpp=job.stated_mpp, mpp=found.stated_mpp)
     changes = changes_of(content, plan, outlines, objects, job.options)
     later, undrawn = ([], 0) if job.options.dry_run else _write(job, content, changes, outlines)
     error = f"the outlines are in the project, but: {'; '.join(map(str, later))}" if later else None
     return report_image(
-        job.entry.name, outlines, content=content, plan=plan, changes=changes, error=error, undrawn=undrawn, since=since
-    )
+        job.entry.name, outlines, content=content, plan=plan, changes=changes, error=error, undrawn=undrawn,
+        estimated_mpp=estimated_mpp, since=since,
+    )  # fmt: skip
 
 
-def _segment(job: _Job, content: EntryContent, plan: Plan) -> tuple[list[Outline], float]:
-    """Segment what is to be done in one image; give the outlines, and the pixel size that held."""
-    from nuclick_qp.run.image import segment_by_plane  # noqa: PLC0415  # loads torch: nothing to do, nothing to load
+def _segment(job: _Job, content: EntryContent, plan: Plan) -> "Segmented":
+    """Segment what is to be done in one image."""
+    from nuclick_qp.run.image import segment_image  # noqa: PLC0415  # loads torch: nothing to do, nothing to load
 
     job.project.warn_of_unsaved_mpp(job.entry)
     with open_image(job.entry, job.places) as slide:
-        mpp = resolve_mpp(project=job.entry.mpp, slide=slide.mpp, option=job.options.mpp, source=str(slide.path))
-        if not job.options.force:
-            refuse_fluorescence(slide, plan.todo, mpp=mpp, image_type=content.image_type)
-        done = segment_by_plane(
+        return segment_image(
             plan.todo,
             slide,
             content=content,
-            predictors=job.models.load(),
-            mpp=mpp,
-            options=job.options.segment,
+            models=job.models,
+            project_mpp=job.entry.mpp,
+            options=job.options,
             progress=job.progress,
         )
-    return done, mpp
 
 
 def _write(job: _Job, content: EntryContent, changes: Changes, outcomes: Sequence[Outline]) -> tuple[list[Exception], int]:

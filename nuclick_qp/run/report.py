@@ -1,12 +1,9 @@
 """What a run tells its user: counts for each image and for the project."""
 
-import errno
 import importlib.metadata
-import logging
 import time
 from collections import Counter
 from collections.abc import Collection, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,12 +16,7 @@ from nuclick_qp.prompts import UNSERVED, Outline, Status
 from nuclick_qp.run.models import Models
 from nuclick_qp.run.resume import Plan
 from nuclick_qp.run.run_options import RunOptions
-from nuclick_qp.storage.atomic import write_atomically
 from nuclick_qp.storage.records import json_value
-
-logger = logging.getLogger(__name__)
-
-RECORD_FOLDER = "nuclick"  # beside project.qpproj
 
 # How the twelve statuses of a prompt add up to the five counts of the summary.
 COUNTED_AS = {
@@ -100,6 +92,8 @@ class ImageReport(Counts):
         probable than is asked for.
     marked
         Prompts without an outline that got a mark, or would without `--dry-run`.
+    estimated_mpp
+        Micrometres per pixel that the objects under its clicks told, where nothing states them and outlines were made.
     undrawn
         Outlines, and prompts without one, that are on none of its pictures.
     classes
@@ -119,6 +113,7 @@ class ImageReport(Counts):
     weak: int = 0
     marked: int = 0
     undrawn: int = 0
+    estimated_mpp: float | None = None
     classes: tuple[str, ...] = ()
     statuses: dict[str, int]
     without_outline: tuple[PromptReport, ...] = ()
@@ -183,6 +178,7 @@ def report_image(
     changes: Changes,
     error: str | None = None,
     undrawn: int = 0,
+    estimated_mpp: float | None = None,
     since: float,
 ) -> ImageReport:
     """Give the report of an image that was worked on.
@@ -193,19 +189,19 @@ def report_image(
         What was read, what was to be done, and what was done to the file.
     error, undrawn
         What went wrong after the outlines were written, and how many things are on no picture.
+    estimated_mpp
+        See `ImageReport`.
     since
         `time.perf_counter()` at its start.
     """
-    bad_prompts = content.bad_prompts
     pruned = changes.remove_keys & plan.orphans
     turned = changes.remove_keys & {prompt.key for prompt, _ in plan.turned}
     replaced = changes.remove_keys & {item.key for item in changes.add} - turned
-    counts = count(outlines, bad_prompts=len(bad_prompts))
+    counts = count(outlines, bad_prompts=len(content.bad_prompts))
     missed = [o for o in outlines if o.status in UNSERVED]
-    statuses = Counter(str(o.status) for o in outlines)
-    is_partial = missed or bad_prompts or error or statuses[Status.STOPPED]
+    statuses = Counter([*(str(o.status) for o in outlines), *([str(Status.FAILED)] * len(content.bad_prompts))])
+    is_partial = missed or content.bad_prompts or error or statuses[Status.STOPPED]
     status: ImageStatus = "no-prompts" if not counts.prompts else "partial" if is_partial else "ok"
-    statuses[str(Status.FAILED)] += len(bad_prompts)
     return ImageReport(
         **counts.model_dump(),
         image=encodable(image),
@@ -221,9 +217,10 @@ def report_image(
         weak=plan.weak,
         marked=sum(is_mark(item.key) for item in changes.add),
         undrawn=undrawn,
+        estimated_mpp=estimated_mpp,
         classes=tuple(sorted({prompt.class_name or NO_CLASS for prompt in content.prompts})),
         statuses={name: n for name, n in sorted(statuses.items()) if n},
-        without_outline=(*map(_unread_prompt, bad_prompts), *map(_report_prompt, missed)),
+        without_outline=(*map(_unread_prompt, content.bad_prompts), *map(_report_prompt, missed)),
     )
 
 
@@ -317,19 +314,6 @@ def make_report(
 def total(images: Sequence[ImageReport]) -> Counts:
     """Add up the counts of all images."""
     return Counts(**{name: sum(getattr(image, name) for image in images) for name in Counts.model_fields})
-
-
-def write_record(folder: Path, report: RunReport) -> None:
-    """Keep a report as a file, for methods sections; a run does not fail for want of it."""
-    now = datetime.now(UTC)
-    record = report.model_dump_json(indent=2)
-    try:
-        if folder.is_symlink():  # of a stranger's project it may lead anywhere
-            raise OSError(errno.ELOOP, "it is a symbolic link")
-        folder.mkdir(exist_ok=True)
-        write_atomically(folder / f"run-{now:%Y%m%dT%H%M%S.%fZ}.json", (record + "\n").encode())
-    except OSError as err:
-        logger.warning("the record of this run could not be written into %s (%s)", folder, err.strerror)
 
 
 def _unread_prompt(detail: str) -> PromptReport:

@@ -18,7 +18,7 @@ NEW_KIND: ObjectKind = "detection"  # of outlines of which no other kind was ask
 
 
 def to_objects(
-    outlines: Sequence[Outline], options: RunOptions, *, cards: Mapping[PromptKind, Card], stated_mpp: float | None, mpp: float
+    outlines: Sequence[Outline], options: RunOptions, *, cards: Mapping[PromptKind, Card], stated_mpp: float | None, mpp: float | None
 ) -> tuple[ResultObject, ...]:
     """Give one object for each outline that has a polygon.
 
@@ -29,7 +29,7 @@ def to_objects(
     stated_mpp
         Micrometres per pixel as `plan_prompts` was told.
     mpp
-        Micrometres per level-0 pixel, for the measurements.
+        Micrometres per level-0 pixel, for the measurements; None where nothing states them, as an estimate is no measure.
     """
     made = []
     for outline in outlines:
@@ -126,7 +126,7 @@ def standing_object(result: EarlierResult, *, prompt: Prompt | None = None, kind
     )
 
 
-def _to_object(outline: Outline, *, kind: ObjectKind, model: str, digest: str, mpp: float) -> ResultObject:
+def _to_object(outline: Outline, *, kind: ObjectKind, model: str, digest: str, mpp: float | None) -> ResultObject:
     prompt, polygon = outline.prompt, outline.polygon
     assert polygon is not None
     return ResultObject(

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from nuclick_qp.kinds import ObjectKind, Overwrite, PromptKind
+from nuclick_qp.kinds import ObjectKind, Overwrite, PromptKind, Scale
 from nuclick_qp.segmentation.segment_options import SegmentOptions
 from nuclick_qp.stopping import never
 
@@ -31,6 +31,9 @@ class RunOptions:
         Folder to search for slides that are not where the project says.
     mpp
         Micrometres per pixel of images for which neither project nor file say it.
+    scale
+        Of images for which nothing says it: ``auto`` lets the objects under the clicks tell it, where the card of
+        the model has their size; ``given`` refuses such images.
     force
         Segment images that are, or look like, fluorescence, too.
     overwrite
@@ -60,6 +63,7 @@ class RunOptions:
     kind: ObjectKind | None = None
     image_root: Path | None = None
     mpp: float | None = None
+    scale: Scale = "auto"
     force: bool = False
     overwrite: Overwrite = "none"
     prune: bool = False

@@ -59,7 +59,7 @@ class ProjectRun {
             .addChoiceParameter('kind', 'Outlines become', set.kind, Settings.KINDS)
             .addBooleanParameter('tta', 'More exact, five times slower', set.tta)
             .addChoiceParameter('overwrite', 'Prompts that have an outline', OVERWRITE.keySet()[0], OVERWRITE.keySet() as List)
-            .addDoubleParameter('mpp', 'µm per pixel of images that do not say it (0: leave them out)', 0)
+            .addDoubleParameter('mpp', 'µm per pixel of images that do not say it (0: cells tell it, all others are left out)', 0)
             .addBooleanParameter('prune', 'Remove outlines without prompts', false)
     }
 

@@ -1,6 +1,7 @@
 """Tests of the command line: exit codes, what goes to stdout, what to stderr."""
 
 import json
+import math
 import os
 import shutil
 import subprocess
@@ -9,8 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from asap_files import annotation, asap_file
+from drawn_cells import CELLS, draw_smear
 from fixture_projects import snapshot
 from nuclick_qp.qupath.folder.create import NewImage, create_project
 from nuclick_qp.qupath.qpdata.new_objects import NewAnnotation
@@ -269,3 +272,27 @@ def test_failure_is_told_once(project: Path, draw_discs: DrawDiscs) -> None:
 def test_version_is_printed() -> None:
     """And nothing else."""
     assert _call("--version").stdout.strip().count(".") == 2
+
+
+def test_a_smear_without_a_pixel_size_tells_its_scale(tmp_path: Path) -> None:
+    """With the shipped model for cells, at twice the magnification: outlines, and a line that says what was estimated."""
+    pixels, places = draw_smear(2)
+    Image.fromarray(pixels).save(tmp_path / "smear.png")
+    geometry = {"type": "MultiPoint", "coordinates": places}
+    prompts = tmp_path / "clicks.geojson"
+    prompts.write_text(json.dumps({"type": "Feature", "geometry": geometry, "properties": {}}))
+    arguments: list[str | Path] = ["segment", tmp_path / "smear.png", "--prompts", prompts, "--points", "cells", "--device", "cpu"]
+
+    done = _call(*arguments, "-o", tmp_path / "cells.geojson")
+    again = _call(*arguments, "-o", tmp_path / "cells.geojson", "--json")
+    refused = _call(*arguments, "-o", tmp_path / "given.geojson", "--scale", "given")
+
+    assert done.returncode == 0, done.stderr
+    assert "3 ok" in done.stdout
+    assert "0.12 um per pixel, estimated from the size of the objects" in done.stdout
+    features = json.loads((tmp_path / "cells.geojson").read_text())["features"]
+    areas = [feature["properties"]["measurements"]["Area px^2"] for feature in features]
+    assert sorted(areas) == pytest.approx(sorted(math.pi * (2 * radius) ** 2 for _, _, radius in CELLS), rel=0.1)
+    assert json.loads(again.stdout)["images"][0]["statuses"] == {"unchanged": 3}
+    assert refused.returncode == 3
+    assert "smear.png has no pixel size; pass --mpp" in refused.stderr

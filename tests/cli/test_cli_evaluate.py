@@ -35,12 +35,14 @@ class _Recorder(nn.Module):
 
 @pytest.fixture(autouse=True)
 def net(monkeypatch: pytest.MonkeyPatch) -> _Recorder:
-    """Put a network that everybody can predict where models come from: `dark` for points, `lines` for lines."""
+    """Put a network that everybody can predict where models come from: `dark` and `telling` for points, `lines` for lines."""
     net = _Recorder()
 
     def load(name: str, *, device: str = "auto") -> Predictor:
         assert device == "cpu"
-        return Predictor(make_card(name=name, prompt="line" if name == "lines" else "point"), net, device=device, precision="float32")
+        size = {"object_px": 24.0} if name == "telling" else {}
+        card = make_card(name=name, prompt="line" if name == "lines" else "point", **size)
+        return Predictor(card, net, device=device, precision="float32")
 
     monkeypatch.setattr(Predictor, "load", load)
     return net
@@ -64,7 +66,7 @@ def test_json_has_every_figure_per_image_and_overall(evaluate: CommandLine, draw
     first, second = summary["images"]
     assert summary.keys() == {"model", "images", "overall"}
     assert summary["model"].startswith(f"{model} ")
-    assert first == {"image": "first.png", "n_objects": 4, "n_missed": 0} | PERFECT
+    assert first == {"image": "first.png", "n_objects": 4, "n_missed": 0, "estimated_mpp": None} | PERFECT
     assert (second["image"], second["n_objects"], second["n_missed"], second["sq"]) == ("second.png", 2, 1, 1)
     assert second.keys() == first.keys()
     assert summary["overall"].keys() == {"n_images", "n_objects", "n_missed", *FIGURES}
@@ -181,3 +183,43 @@ def test_wrong_usage_exits_with_2(evaluate: CommandLine, draw_pair: DrawPair, ca
 
     assert evaluate(*(folder if word == "FOLDER" else word for word in arguments)) == 2
     assert capsys.readouterr().out == ""
+
+
+def test_objects_tell_the_scale_of_each_image(evaluate: CommandLine, draw_pair: DrawPair, capsys: Capture) -> None:
+    """Whatever the resolution of the model: two images of discs, one of discs that are twice as large."""
+    draw_pair("a/small", [(60.0, 60.0, 8.0), (300.0, 200.0, 8.0)])
+    folder = draw_pair("a/twice", [(90.0, 90.0, 16.0), (300.0, 200.0, 16.0)])
+
+    assert evaluate(folder, "--scale", "auto", "--json", model="telling") == 0
+
+    report = json.loads(capsys.readouterr().out)
+    told = [image["estimated_mpp"] for image in report["images"]]
+    assert told == pytest.approx([0.25 * 24 / 16, 0.25 * 24 / 32], rel=0.06)
+    assert report["overall"]["n_missed"] == 0
+    assert evaluate(folder, "--json", model="telling") == 0
+    assert [image["estimated_mpp"] for image in json.loads(capsys.readouterr().out)["images"]] == [None, None]
+
+
+def test_an_image_whose_objects_tell_no_scale_has_no_outlines(evaluate: CommandLine, draw_pair: DrawPair, capsys: Capture) -> None:
+    """A run would refuse it, and the measure is that of a run."""
+    folder = draw_pair("a/empty", [], unseen=((60.0, 60.0, 8.0),))
+
+    assert evaluate(folder, "--scale", "auto", "--json", model="telling") == 0
+
+    [image] = json.loads(capsys.readouterr().out)["images"]
+    assert (image["n_objects"], image["n_missed"], image["estimated_mpp"], image["aji"]) == (1, 1, None, 0)
+
+
+@pytest.mark.parametrize(
+    ("model", "more", "said"),
+    [("dark", (), "differ too much in size to tell a scale"), ("telling", ("--mpp", "0.25"), "leave one of them out")],
+)
+def test_a_scale_that_cannot_be_found_is_refused(
+    evaluate: CommandLine, draw_pair: DrawPair, capsys: Capture, model: str, more: tuple[str, ...], said: str
+) -> None:
+    """In one line: the model states no size, or the scale is stated already."""
+    folder = draw_pair("a/discs", DISCS)
+
+    assert evaluate(folder, "--scale", "auto", *more, model=model) == 2
+
+    assert said in capsys.readouterr().err

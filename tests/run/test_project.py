@@ -21,8 +21,8 @@ from nuclick_qp.qupath.open_project import open_project
 from nuclick_qp.qupath.qpdata.new_objects import NewAnnotation
 from nuclick_qp.run.file import segment_file
 from nuclick_qp.run.project import segment_project
-from nuclick_qp.run.report import RECORD_FOLDER
 from nuclick_qp.run.run_options import Progress, RunOptions
+from nuclick_qp.run.run_record import RECORD_FOLDER
 from nuclick_qp_cli.shared import print_report
 
 DrawDiscs = Callable[..., Path]

@@ -14,8 +14,9 @@ from nuclick_qp.prompts import Status, click_at
 from nuclick_qp.qupath.open_project import open_project
 from nuclick_qp.run.file import segment_file
 from nuclick_qp.run.project import segment_project
-from nuclick_qp.run.report import RECORD_FOLDER, RunReport
+from nuclick_qp.run.report import RunReport
 from nuclick_qp.run.run_options import Progress, RunOptions
+from nuclick_qp.run.run_record import RECORD_FOLDER
 from nuclick_qp.segmentation.prompts_to_outlines import segment_prompts
 from nuclick_qp.segmentation.segment_options import SegmentOptions
 from nuclick_qp.slides import open_slide
