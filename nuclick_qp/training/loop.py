@@ -83,6 +83,7 @@ def train(
     device = choose_device(run.device)
     use_one_thread(device)
     keep_freed_memory()
+    torch.backends.cudnn.benchmark = True  # all batches have one shape: the fastest kernels for it are looked for once
     if is_hidden(run.out):
         raise WriteRefusedError(f"{run.out} lies in a folder that this user may not enter; choose another folder for --out")
     if is_there(run.out) and not is_folder(run.out):
