@@ -1,7 +1,7 @@
 """The pixel size of an image that states none, from the objects under its clicks, where these are alike.
 
 The network sees some clicks at a ladder of scales. Far from its own it finds nothing, parts, or clumps; near it the
-object under a click, whose size is then that of the objects of the training.
+objects under the clicks, whose size is then that of the objects of the training.
 """
 
 import logging
@@ -72,30 +72,28 @@ def estimate_mpp(
     others = Others.of(clicks, on_slide if options.use_exclusion else [], None, clearance=0)
     rules = MaskRules(predictor.card.threshold, predictor.card.min_object_px, predictor.card.max_hole_px)
     scenes = [Scene(clicks, slide, predictor, scale, others, rules, options, stopped) for scale in _ladder(slide, object_px)]
-    diameters = _diameters(scenes, object_px)
+    rungs = [_look(scene, object_px) for scene in scenes]
+    diameters = [found.diameter for found in max(rungs, key=lambda rung: sum(found.fit for found in rung), default=[])]
     if not diameters:
         raise NoPixelSizeError(
             f"{slide.path} has no pixel size, and there is no object under the clicks that tells it; "
             "pass --mpp, or set it in the Image tab of QuPath"
         )
     middle = float(np.median(diameters))
-    if np.mean([max(d / middle, middle / d) <= ALIKE for d in diameters]) < LEAST_ALIKE:
+    alike = sum(max(d / middle, middle / d) <= ALIKE for d in diameters)
+    if alike < LEAST_ALIKE * len(clicks):
         logger.warning(
-            "%s has no pixel size, and the objects under %d clicks are from %.0f to %.0f px wide: if its outlines are wrong, pass --mpp",
-            *(slide.path, len(diameters), min(diameters), max(diameters)),
+            "%s has no pixel size, and only %d of %d points have objects of one size, %.0f px, that tell it: "
+            "if its outlines are wrong, pass --mpp",
+            *(slide.path, alike, len(clicks), middle),
         )
     return float(f"{predictor.card.mpp * object_px / middle:.2g}")
 
 
-def _diameters(scenes: Sequence[Scene], object_px: float) -> list[float]:
-    """Give the diameter of the object under each click, at the scale that suits it best; none where there is no object."""
-    best: dict[int, _Found] = {}
-    for scene in scenes:
-        for index, candidate in find_candidates(scene, lambda count: None):
-            if isinstance(candidate, Candidate):
-                found = _look_at(candidate, object_px * scene.scale)
-                best[index] = max(found, best.get(index, found), key=lambda one: one.fit)
-    return [found.diameter for found in best.values()]
+def _look(scene: Scene, object_px: float) -> list[_Found]:
+    """Give what the clicks have at the scale of a scene."""
+    found = find_candidates(scene, lambda count: None)
+    return [_measure(candidate, object_px * scene.scale) for _, candidate in found if isinstance(candidate, Candidate)]
 
 
 def _ladder(slide: Slide, object_px: float) -> list[float]:
@@ -105,7 +103,7 @@ def _ladder(slide: Slide, object_px: float) -> list[float]:
     return [STEP**step for step in range(int(np.ceil(first)), int(np.floor(last)) + 1)]
 
 
-def _look_at(candidate: Candidate, expected: float) -> _Found:
+def _measure(candidate: Candidate, expected: float) -> _Found:
     """Measure a candidate; it fits the better, the surer the network is and the nearer its size to what is expected."""
     diameter = 2 * np.sqrt(candidate.mask.sum() / np.pi) * candidate.window.scale
     probability = candidate.probability[candidate.mask].mean()

@@ -95,14 +95,21 @@ def test_no_object_under_any_click_is_refused(draw_discs: DrawDiscs, dark: Predi
 
 
 def test_objects_that_differ_too_much_are_told(draw_discs: DrawDiscs, dark: Predictor, caplog: pytest.LogCaptureFixture) -> None:
-    """Their median is taken, but somebody should look."""
+    """The size that most agree on is taken, but somebody should look."""
     _estimate(draw_discs, dark, [10, 10, 10, 11])
     assert caplog.messages == []
 
-    _estimate(draw_discs, dark, [6, 6.5, 14, 30, 34])
+    found = _estimate(draw_discs, dark, [5, 10.5, 22, 46, 96])
 
     [line] = caplog.messages
-    assert "objects under 5 clicks are from 12 to 68 px wide" in line
+    assert "of 5 points have objects of one size" in line
+    assert found == pytest.approx(0.25 * OBJECT_PX / 21, rel=1.2)  # one of the sizes that are there
+
+
+def test_clicks_outvote_one_on_something_else(draw_discs: DrawDiscs, dark: Predictor) -> None:
+    """Magnification is a property of the image: of two clicks and one, the scale is that of the two, whatever the third has."""
+    for radius in (30, 60, 120):
+        assert _estimate(draw_discs, dark, [10, 10, radius]) == _estimate(draw_discs, dark, [10, 10])
 
 
 def test_a_stop_is_heeded(draw_discs: DrawDiscs, dark: Predictor) -> None:
