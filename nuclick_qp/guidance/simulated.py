@@ -3,6 +3,8 @@
 All functions are pure; those that draw at random take the generator.
 """
 
+from itertools import product
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
@@ -10,29 +12,34 @@ from skimage.morphology import skeletonize
 
 Pixel = tuple[int, int]  # row, col
 
-CLICK_MARGIN_PX = 2.0  # distance of a training click from the boundary; Koohbanani 2020, section 3.3.1
 
+def click_places(labels: NDArray[np.int32]) -> NDArray[np.intp]:
+    """Give the pixels of every object of a label image that a training click may hit.
 
-def random_inner_click(mask: NDArray[np.bool_], rng: np.random.Generator, *, margin_px: float = CLICK_MARGIN_PX) -> tuple[int, int]:
-    """Draw one pixel inside a mask, away from its boundary.
+    They are the pixels 2 px or more from the nearest pixel outside their object; in an object too thin
+    for that, those where it is thickest. The border of the image counts as outside.
 
     Parameters
     ----------
-    mask
-        (H, W) bool with at least one True.
-    margin_px
-        Least distance from the nearest pixel outside the mask. An object too thin for it is clicked
-        where it is thickest.
+    labels
+        (H, W) int, 0 background, 1..n objects.
 
     Returns
     -------
-    row, col
+    (Q, 3) int array
+        Label, row, col, by rising label.
+
+    References
+    ----------
+    Koohbanani et al. 2020, section 3.3.1, for the 2 px.
     """
-    row, col = _top_left(mask)
-    depth = distance_inside(mask[_box(mask)])
-    rows, cols = np.nonzero(depth >= min(margin_px, float(depth.max())))
-    pick = int(rng.integers(len(rows)))
-    return row + int(rows[pick]), col + int(cols[pick])
+    rows, cols = np.nonzero(labels)
+    number = labels[rows, cols]
+    depth = _depth_levels(labels)[rows, cols]
+    thickest = np.zeros(int(labels.max()) + 1, depth.dtype)
+    np.maximum.at(thickest, number, depth)
+    places = np.column_stack([number, rows, cols])[depth == thickest[number]].astype(np.intp)
+    return np.asarray(places[np.argsort(places[:, 0], kind="stable")])
 
 
 def centroid_click(mask: NDArray[np.bool_]) -> tuple[int, int]:
@@ -165,6 +172,23 @@ def distance_inside(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
     return depth[1:-1, 1:-1]
 
 
+def _depth_levels(labels: NDArray[np.int32]) -> NDArray[np.uint8]:
+    """Give 2 where all eight neighbours are of the same object, 1 where the four along the sides are, else 0.
+
+    The nearest pixel outside is then 2 or more, sqrt(2), and 1 away.
+    """
+    height, width = labels.shape
+    around = np.pad(labels, 1)
+    same = {
+        (row, col): around[1 + row : 1 + row + height, 1 + col : 1 + col + width] == labels
+        for row, col in product((-1, 0, 1), repeat=2)
+        if row or col
+    }
+    sides = same[0, 1] & same[0, -1] & same[1, 0] & same[-1, 0]
+    corners = same[1, 1] & same[1, -1] & same[-1, 1] & same[-1, -1]
+    return np.asarray(sides.astype(np.uint8) + (sides & corners))
+
+
 def _pixel_links(skeleton: NDArray[np.bool_]) -> dict[Pixel, list[Pixel]]:
     """Link the pixels of a skeleton, diagonally only where no way along a side joins them."""
     links: dict[Pixel, list[Pixel]] = {(row, col): [] for row, col in np.argwhere(skeleton).tolist()}
@@ -196,8 +220,3 @@ def _box(mask: NDArray[np.bool_]) -> tuple[slice, slice]:
     """Give the bounding box of a mask as slices."""
     rows, cols = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     return slice(rows[0], rows[-1] + 1), slice(cols[0], cols[-1] + 1)
-
-
-def _top_left(mask: NDArray[np.bool_]) -> tuple[int, int]:
-    rows, cols = _box(mask)
-    return int(rows.start), int(cols.start)

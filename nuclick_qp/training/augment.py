@@ -26,14 +26,14 @@ def augment_colours(images: Tensor, settings: Augmentation, generator: torch.Gen
     (N, 3, H, W) float in [0, 1]
         New tensor.
     """
-    images = _jitter_stains(images, settings, generator)
-    images = _turn_hue(images, settings, generator)
-    images = _shuffle_channels(images, settings.shuffle, generator)
+    density = -torch.log(images.clamp(min=1 / 255))
+    images = torch.exp(-_mixed(density, *_stain_change(images, settings, generator))).clamp_(0, 1)
+    images = _mixed(images, _hue_change(images, settings, generator)).clamp_(0, 1)
     images = _jitter_light(images, settings, generator)
     images = _blur_or_sharpen(images, settings.blur, generator)
     strength = settings.noise * _uniform(images, generator, 0, 1)
     noise = torch.randn(images.shape, generator=generator, device=images.device)
-    return (images + strength * noise).clamp(0, 1)
+    return noise.mul_(strength).add_(images).clamp_(0, 1)
 
 
 def _uniform(images: Tensor, generator: torch.Generator, low: float, high: float, channels: int = 1) -> Tensor:
@@ -42,41 +42,47 @@ def _uniform(images: Tensor, generator: torch.Generator, low: float, high: float
     return low + (high - low) * torch.rand(shape, generator=generator, device=images.device)
 
 
-def _jitter_stains(images: Tensor, settings: Augmentation, generator: torch.Generator) -> Tensor:
-    """Scale and shift the amount of each stain in optical density, and re-stain some patches.
+def _mixed(images: Tensor, matrix: Tensor, offset: Tensor | None = None) -> Tensor:
+    """Apply (N, 3, 3) matrices, and add (N, 3, 1) offsets, to the channels of each patch."""
+    mixed = torch.bmm(matrix, images.flatten(2)).view_as(images)
+    return mixed if offset is None else mixed.add_(offset[..., None])
+
+
+def _stain_change(images: Tensor, settings: Augmentation, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Draw matrix and offset in optical density that scale and shift the amount of each stain, and re-stain some patches.
 
     A re-stained patch gets the colour of DAB, and more of it, where eosin was: blue nuclei in brown
     tissue, as in immunohistochemistry, of which there are no openly licensed masks.
     """
-    stains = torch.tensor(STAIN_OD, device=images.device)
+    stains = torch.tensor(STAIN_OD)
     stains = stains / stains.norm(dim=1, keepdim=True)
-    density = -torch.log(images.clamp(min=1 / 255))  # (N, 3, H, W)
-    amounts = torch.einsum("ncyx,cs->nsyx", density, torch.linalg.inv(stains))
+    # Without non_blocking a GPU would be waited for.
+    to_density, to_amounts = (part.to(images.device, non_blocking=True) for part in (stains.T, torch.linalg.inv(stains.T)))
     factor = 1 + _uniform(images, generator, -settings.stain, settings.stain, 3)
     offset = _uniform(images, generator, -settings.stain / 10, settings.stain / 10, 3)
-    amounts = amounts * factor + offset
     brown = _uniform(images, generator, 0, 1) < settings.restain
     strength = _uniform(images, generator, 1, 3)
-    amounts = torch.cat([amounts[:, :1], amounts[:, 1:2] * ~brown, amounts[:, 2:] + amounts[:, 1:2] * brown * strength], dim=1)
-    return torch.exp(-torch.einsum("nsyx,sc->ncyx", amounts, stains)).clamp(0, 1)
+    shift = torch.zeros((len(images), 3, 3), device=images.device)  # of amounts: row to, column from
+    shift[:, 0, 0] = shift[:, 2, 2] = 1
+    shift[:, 1, 1], shift[:, 2, 1] = (~brown).flatten(), (brown * strength).flatten()
+    change = to_density @ shift
+    return change @ (factor[..., 0] * to_amounts), change @ offset[..., 0]
 
 
-def _turn_hue(images: Tensor, settings: Augmentation, generator: torch.Generator) -> Tensor:
-    """Turn the chroma plane of YIQ and scale it: hue and saturation without the seams of HSV."""
-    to_yiq = torch.tensor(RGB_TO_YIQ, device=images.device)
-    angle = torch.deg2rad(_uniform(images, generator, -settings.hue, settings.hue))
-    strength = 1 + _uniform(images, generator, -settings.saturation, settings.saturation)
-    y, i, q = torch.einsum("ncyx,kc->knyx", images, to_yiq)[:, :, None]
+def _hue_change(images: Tensor, settings: Augmentation, generator: torch.Generator) -> Tensor:
+    """Draw matrices that turn the chroma plane of YIQ and scale it (hue and saturation without the seams of HSV), then shuffle channels."""
+    to_yiq = torch.tensor(RGB_TO_YIQ)
+    to_yiq, to_rgb = (part.to(images.device, non_blocking=True) for part in (to_yiq, torch.linalg.inv(to_yiq)))
+    angle = torch.deg2rad(_uniform(images, generator, -settings.hue, settings.hue)).flatten()
+    strength = 1 + _uniform(images, generator, -settings.saturation, settings.saturation).flatten()
     cos, sin = strength * torch.cos(angle), strength * torch.sin(angle)
-    turned = torch.cat([y, cos * i - sin * q, sin * i + cos * q], dim=1)
-    return torch.einsum("nkyx,ck->ncyx", turned, torch.linalg.inv(to_yiq)).clamp(0, 1)
-
-
-def _shuffle_channels(images: Tensor, probability: float, generator: torch.Generator) -> Tensor:
+    turn = torch.zeros((len(images), 3, 3), device=images.device)
+    turn[:, 0, 0] = 1
+    turn[:, 1, 1], turn[:, 1, 2], turn[:, 2, 1], turn[:, 2, 2] = cos, -sin, sin, cos
     order = torch.rand((len(images), 3), generator=generator, device=images.device).argsort(dim=1)
-    chosen = torch.rand((len(images), 1), generator=generator, device=images.device) < probability
+    chosen = torch.rand((len(images), 1), generator=generator, device=images.device) < settings.shuffle
     order = torch.where(chosen, order, torch.arange(3, device=images.device))
-    return images.gather(1, order[:, :, None, None].expand_as(images))
+    return (to_rgb @ turn @ to_yiq).gather(1, order[:, :, None].expand(-1, 3, 3))
 
 
 def _jitter_light(images: Tensor, settings: Augmentation, generator: torch.Generator) -> Tensor:

@@ -3,31 +3,28 @@
 import logging
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
 
 from nuclick_qp.errors import OptionError, WriteRefusedError
 from nuclick_qp.model.cards import Card, find_card
 from nuclick_qp.model.checkpoints import load_network
 from nuclick_qp.model.devices import choose_device, use_one_thread
 from nuclick_qp.model.network import NuClickNet
-from nuclick_qp.stopping import Stopped, hold_back_stops, ignore_stops
+from nuclick_qp.stopping import Stopped, hold_back_stops
 from nuclick_qp.storage.atomic import make_folder
 from nuclick_qp.storage.locks import hold
 from nuclick_qp.storage.plain_files import is_folder, is_hidden, is_there
-from nuclick_qp.training.augment import augment_colours
+from nuclick_qp.training.batches import BatchMaker, in_order
 from nuclick_qp.training.config import TrainingConfig, TrainingRun
 from nuclick_qp.training.finish import finish
 from nuclick_qp.training.images import LabelledImage
 from nuclick_qp.training.lanes import Lanes, choose_lanes, keep_freed_memory
 from nuclick_qp.training.log import LogRow, TrainingLog
-from nuclick_qp.training.patches import Batch, draw_batch
-from nuclick_qp.training.rings import draw_rings
+from nuclick_qp.training.patches import Batch
 from nuclick_qp.training.sources import load_images
 from nuclick_qp.training.state import TrainingState, move_towards
 from nuclick_qp.training.step import autocast, take_step, to_device
@@ -126,22 +123,6 @@ def _read_start(name: str | None, config: TrainingConfig) -> tuple[Card | None, 
     return card, load_network(card, weights)
 
 
-class _Batches(Dataset[Batch]):
-    """Batch number k of a run; the same whenever and wherever it is made."""
-
-    def __init__(self, images: list[LabelledImage], config: TrainingConfig, *, seed: int, augment: bool) -> None:
-        self.images, self.config, self.seed, self.augment = images, config, seed, augment
-
-    def __getitem__(self, step: int) -> Batch:
-        batch = draw_batch(self.images, self.config, np.random.default_rng([self.seed, step]))
-        if self.augment:
-            generator, settings = torch.Generator().manual_seed(self.seed * 1_000_000_007 + step), self.config.augmentation
-            if settings.rings:
-                batch.inputs[:, :3] = draw_rings(batch.inputs[:, :3], batch.wanted + batch.others, settings.rings, generator)
-            batch.inputs[:, :3] = augment_colours(batch.inputs[:, :3], settings, generator)
-        return batch
-
-
 def _run_steps(
     state: TrainingState,
     run: TrainingRun,
@@ -155,8 +136,9 @@ def _run_steps(
 ) -> None:
     """Take the steps that are left, until a stop or a time, with validations and checkpoints between them."""
     config = state.config
-    check = _validation_batches(images[1], config)
-    batches = _load_batches(_Batches(images[0], config, seed=config.seed, augment=True), run.workers, range(state.step, config.steps))
+    check = _validation_batches(images[1], config, state.device)
+    maker = BatchMaker.of(images[0], config, state.device, seed=config.seed, augment=True)
+    batches = in_order(maker, range(state.step, config.steps), workers=run.workers)
     stored_at = since = time.monotonic()
     lanes = Lanes(state.net, choose_lanes(run.threads, batch_size=config.batch_size, device=state.device))
     losses: list[Tensor] = []
@@ -182,28 +164,11 @@ def _run_steps(
             break
 
 
-def _validation_batches(images: list[LabelledImage], config: TrainingConfig) -> list[Batch]:
+def _validation_batches(images: Sequence[LabelledImage], config: TrainingConfig, device: torch.device) -> list[Batch]:
     """Draw the same patches at every start, in plain colours."""
     only_objects = config.model_copy(update={"background_share": 0.0})  # the Dice of nothing says nothing
-    held_out = _Batches(images, only_objects, seed=VALIDATION_SEED, augment=False)
+    held_out = BatchMaker.of(images, only_objects, device, seed=VALIDATION_SEED, augment=False)
     return [held_out[i] for i in range(max(1, VALIDATION_PATCHES // config.batch_size))]
-
-
-def _load_batches(batches: _Batches, workers: int, steps: range) -> Iterator[Batch]:
-    loader = DataLoader(
-        batches,
-        batch_size=None,
-        sampler=steps,
-        num_workers=workers,
-        prefetch_factor=4 if workers else None,
-        worker_init_fn=ignore_stops,
-        collate_fn=_as_is,  # type: ignore[arg-type]  # with batch_size=None it gets a sample, not a list
-    )
-    yield from loader
-
-
-def _as_is(batch: Batch) -> Batch:
-    return batch
 
 
 @torch.no_grad()

@@ -1,26 +1,24 @@
-"""Labelled images to training patches: where a patch lies, and the signals drawn into it.
+"""Images to training patches: where a patch lies, and the signals drawn into it; a batch at once and on any device.
 
-Step k of a run draws its batch from the generator seeded with (seed, k): a run that was stopped
+Nothing here asks the device for a value: on a GPU the next batch is on its way while the last is learned
+from. Step k of a run draws its batch from the generator seeded with (seed, k): a run that was stopped
 goes on with the very batches it would have seen, and no generator state needs to be stored.
 """
 
-from collections.abc import Sequence
+import math
 from dataclasses import dataclass
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from scipy import ndimage
 from torch import Tensor
 
-from nuclick_qp.guidance.signals import draw_clicks
-from nuclick_qp.guidance.simulated import random_inner_click, random_squiggle
 from nuclick_qp.training.config import TrainingConfig
-from nuclick_qp.training.images import LabelledImage
-from nuclick_qp.training.warp import random_turn, warp
+from nuclick_qp.training.flat_images import FlatImages
+from nuclick_qp.training.marks import click_in_each, discs, mark, nearest_pixel, thinned
+from nuclick_qp.training.squiggles import SQUIGGLES_EACH
+from nuclick_qp.training.warp import Placed, inverse, random_turns, sample_labels, sample_pixels, turned
 
 BACKGROUND = -1  # the "label" of a click that hits nothing: no pixel has it, so nothing is wanted
-BACKGROUND_MARGIN_PX = 4.0  # from the nearest object: a click on its rim may well mean the object
+BACKGROUND_MARGIN_PX = 4  # from the nearest object: a click on its rim may well mean the object
 BACKGROUND_TRIES = 20  # an image full of objects has no such place; an object is clicked instead
 LARGEST_SHARE = 0.9  # of the side of a patch that a gland may fill; a larger one is shown at a coarser scale
 
@@ -42,141 +40,168 @@ class Batch:
     others: Tensor
 
 
-def draw_batch(images: Sequence[LabelledImage], config: TrainingConfig, rng: np.random.Generator) -> Batch:
-    """Draw `config.batch_size` patches, geometry and signals only; colours are as in the images."""
-    weights = np.array([image.weight for image in images])
-    picks = rng.choice(len(images), size=config.batch_size, p=weights / weights.sum())
-    patches = [_draw_patch(images[i], config, rng) for i in picks]
-    return Batch(*(torch.stack(parts) for parts in zip(*patches, strict=True)))
-
-
 @dataclass(frozen=True, slots=True)
-class _Placed:
-    """A patch before its signals: one wanted object, and where the patch lies in the image.
+class _Prompted:
+    """Objects to be learned, and where their patches lie.
 
     Attributes
     ----------
+    target
+        (N,) int64 index of the object among all; where the click hits nothing, of one in the image.
     number
-        Label of the wanted object, or `BACKGROUND`.
-    centre_xy, matrix
-        Pixel offset o (x, y) from the middle of the patch shows the image at centre_xy + matrix @ o.
+        (N,) its label in its image, or `BACKGROUND`.
+    click
+        (N, 2) int64 row and col of the click in the patch; for squiggles the middle.
     """
 
-    number: int
-    centre_xy: NDArray[np.float64]
-    matrix: NDArray[np.float64]
+    placed: Placed
+    target: Tensor
+    number: Tensor
+    click: Tensor
 
-    def to_patch(self, xy: NDArray[np.float64], side: int) -> NDArray[np.float64]:
-        """Convert (..., 2) places in the image to places in the patch, x and y."""
-        there: NDArray[np.float64] = (xy - self.centre_xy) @ np.linalg.inv(self.matrix).T + side / 2
-        return there
+    def take(self, rows: Tensor) -> "_Prompted":
+        return _Prompted(self.placed.take(rows), self.target[rows], self.number[rows], self.click[rows])
 
 
-def _draw_patch(image: LabelledImage, config: TrainingConfig, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
-    """Draw one patch of a random object, turned, mirrored and scaled, with fresh signals."""
+def draw_batch(images: FlatImages, config: TrainingConfig, generator: torch.Generator) -> Batch:
+    """Draw `config.batch_size` patches, turned, mirrored and scaled; colours are as in the images.
+
+    Parameters
+    ----------
+    generator
+        Source of all random numbers; on the device of the images.
+    """
     side = config.patch_px
-    if config.prompt == "line":
-        placed = _place_squiggle(image, config, rng)
-        pixels, labels = warp(image, placed.centre_xy, placed.matrix, side)
-        wanted = labels == placed.number
-        if not wanted.any():  # an object of few pixels, missed by the grid
-            return _draw_patch(image, config, rng)
-        inclusion, others = random_squiggle(wanted, rng), _clicks_in_others(labels, placed.number, rng)
+    prompted = _place_clicks(images, config, generator) if config.prompt == "point" else _place_squiggles(images, config, generator)
+    labels = sample_labels(images, prompted.placed, side)
+    wanted = labels == prompted.number[:, None, None]
+    # An object of few pixels may be missed by the grid; its patch becomes another one of the batch.
+    hit = wanted.flatten(1).any(dim=1) | (prompted.number == BACKGROUND)
+    rows = torch.where(hit, torch.arange(len(hit), device=hit.device), hit.int().argmax())
+    prompted, labels, wanted = prompted.take(rows), labels[rows], wanted[rows]
+    if config.prompt == "point":
+        inclusion = _click_map(prompted, wanted)
+        others = _centroids_of_others(images, prompted, side)
     else:
-        placed, click = _place_click(image, config, rng)
-        pixels, labels = warp(image, placed.centre_xy, placed.matrix, side)
-        wanted = labels == placed.number
-        if placed.number != BACKGROUND and not wanted[click]:  # rounding on the rim of a thin object
-            if not wanted.any():
-                return _draw_patch(image, config, rng)
-            click = random_inner_click(wanted, rng)
-        inclusion = _discs(np.array([click]), side, radius_px=config.click_radius_px)
-        others = _centroids_of_others(image, placed, side)
-    exclusion = _discs(_keep_some(others, config, rng), side, radius_px=config.click_radius_px)
-    signals = np.stack([inclusion, exclusion & ~inclusion]).astype(np.float32)
-    masks = [torch.from_numpy(mask[None].astype(np.float32)) for mask in (wanted, (labels > 0) & ~wanted)]
-    return torch.cat([pixels, torch.from_numpy(signals)]), masks[0], masks[1]
+        inclusion = _squiggle_map(images, prompted, wanted, config, generator)
+        others = click_in_each(labels, prompted.number, images.most_objects, generator)
+    exclusion = _keep_some(others, config, generator)
+    inclusion, exclusion = (discs(clicks, config.click_radius_px) for clicks in (inclusion, exclusion))
+    coarsest = config.augmentation.zoom if config.prompt == "point" else math.inf
+    pixels = sample_pixels(images, prompted.placed, side, coarsest=coarsest)
+    signals = torch.stack([inclusion, exclusion & ~inclusion], dim=1).float()
+    return Batch(torch.cat([pixels, signals], dim=1), wanted[:, None].float(), ((labels > 0) & ~wanted)[:, None].float())
 
 
-def _place_click(image: LabelledImage, config: TrainingConfig, rng: np.random.Generator) -> tuple[_Placed, tuple[int, int]]:
-    """Place a patch round a random click; gives the click's row and col in the patch as well."""
-    side, aug = config.patch_px, config.augmentation
-    number, click_row, click_col = _draw_click(image, config, rng)
-    matrix = random_turn(rng) / _random_zoom(image, config, rng)
-    off_centre = rng.uniform(-aug.off_centre_px, aug.off_centre_px, 2) if rng.random() < 0.5 else np.zeros(2)
-    centre_xy = np.array([click_col + 0.5, click_row + 0.5]) + matrix @ off_centre
-    col, row = np.floor(side / 2 - off_centre).astype(int).tolist()
-    return _Placed(number, centre_xy, matrix), (row, col)
+def _uniform(generator: torch.Generator, *shape: int, low: float = 0.0, high: float = 1.0, dtype: torch.dtype = torch.float32) -> Tensor:
+    return low + (high - low) * torch.rand(shape, generator=generator, device=generator.device, dtype=dtype)
 
 
-def _place_squiggle(image: LabelledImage, config: TrainingConfig, rng: np.random.Generator) -> _Placed:
-    """Place a patch so that it holds the whole of a random object, somewhere near its middle.
+def _draw_objects(images: FlatImages, config: TrainingConfig, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Draw N images by their weights, and in each an object; gives their indices."""
+    of_image, of_object = _uniform(generator, 2, config.batch_size, dtype=torch.float64)
+    image = torch.searchsorted(images.cumulative, of_image * images.cumulative[-1], right=True).clamp(max=len(images.first) - 1)
+    return image, images.first_object[image] + (of_object * images.centroids.count[image]).long()
+
+
+def _random_matrices(images: FlatImages, image: Tensor, config: TrainingConfig, generator: torch.Generator) -> Tensor:
+    """Draw turn, mirror and zoom of N patches."""
+    zoom = images.zoom[image] * torch.exp(_uniform(generator, len(image), low=-1) * math.log(config.augmentation.zoom))
+    return random_turns(len(image), generator) / zoom.view(-1, 1, 1)
+
+
+def _place_clicks(images: FlatImages, config: TrainingConfig, generator: torch.Generator) -> _Prompted:
+    """Place patches round random clicks."""
+    assert images.clicks is not None
+    image, target = _draw_objects(images, config, generator)
+    index = images.clicks.pick(target, _uniform(generator, len(target), dtype=torch.float64)).long()
+    stride = images.width[image] + 2
+    row, col = index // stride - 1, index % stride - 1
+    number = target - images.first_object[image] + 1
+    if config.background_share:
+        beside, free_row, free_col = _draw_free_places(images, image, generator)
+        beside &= _uniform(generator, len(image)) < config.background_share
+        number = torch.where(beside, BACKGROUND, number)
+        row, col = torch.where(beside, free_row, row), torch.where(beside, free_col, col)
+    matrix = _random_matrices(images, image, config, generator)
+    off_px, off = config.augmentation.off_centre_px, _uniform(generator, len(image), 1) < 0.5
+    off_centre = _uniform(generator, len(image), 2, low=-off_px, high=off_px) * off
+    centre_xy = torch.stack([col, row], dim=1) + 0.5 + turned(off_centre[:, None], matrix)[:, 0]
+    click = torch.floor(config.patch_px / 2 - off_centre).long().flip(1)
+    return _Prompted(Placed(image, centre_xy, matrix), target, number, click)
+
+
+def _draw_free_places(images: FlatImages, image: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+    """Draw a place well outside of all objects in each of N images: whether one was found, its row and col."""
+    shares = _uniform(generator, 2, len(image), BACKGROUND_TRIES, dtype=torch.float64)
+    row, col = (share * sides[image][:, None] for share, sides in zip(shares, (images.height, images.width), strict=True))
+    row, col = row.long(), col.long()
+    margin = torch.ceil(BACKGROUND_MARGIN_PX / images.zoom[image]).long().view(-1, 1, 1)
+    reach = torch.arange(-BACKGROUND_MARGIN_PX, BACKGROUND_MARGIN_PX + 1, device=images.device)  # a zoom is 1 or more
+    reach = reach.clamp(min=-margin).minimum(margin)  # (N, 1, 9)
+    y, x = (row[..., None] + reach)[..., :, None], (col[..., None] + reach)[..., None, :]
+    x, y = ((part + 0 * other).flatten(2).float() for part, other in ((x, y), (y, x)))  # (N, tries, 81)
+    free = (images.labels[images.index(image, x, y)[0]] == 0).all(dim=2)
+    earliest = (free * torch.arange(BACKGROUND_TRIES, 0, -1, device=images.device)).argmax(dim=1, keepdim=True)
+    found, row, col = (part.gather(1, earliest)[:, 0] for part in (free, row, col))
+    return found, row, col
+
+
+def _place_squiggles(images: FlatImages, config: TrainingConfig, generator: torch.Generator) -> _Prompted:
+    """Place patches so that each holds the whole of a random object, somewhere near its middle.
 
     In use the bounding box of the squiggle lies in the middle, and a squiggle that does not fit
     makes the scale coarser.
     """
-    side, index = config.patch_px, int(rng.integers(len(image.centroids)))
-    matrix = random_turn(rng) / _random_zoom(image, config, rng)
-    rows, cols = np.nonzero(image.mask(index))
-    box = image.boxes[index]
-    xy = np.column_stack([cols + box[1].start, rows + box[0].start]) + 0.5
-    inverse = np.linalg.inv(matrix)
-    seen, pixel = xy @ inverse.T, np.abs(inverse).sum(axis=1)  # places and width of image pixels, in patch pixels
-    low, high = seen.min(axis=0) - pixel / 2, seen.max(axis=0) + pixel / 2
-    too_large = float((high - low).max() / (LARGEST_SHARE * side))
-    if too_large > 1:
-        matrix, low, high = matrix * too_large, low / too_large, high / too_large
+    assert images.squiggles is not None
+    side = config.patch_px
+    image, target = _draw_objects(images, config, generator)
+    matrix = _random_matrices(images, image, config, generator)
+    back = inverse(matrix)
+    ends, there = images.squiggles.reach.padded(target)
+    seen, pixel = turned(ends, back), back.abs().sum(dim=2)  # places and width of image pixels, in patch pixels
+    low = seen.masked_fill(~there[..., None], math.inf).amin(dim=1) - pixel / 2
+    high = seen.masked_fill(~there[..., None], -math.inf).amax(dim=1) + pixel / 2
+    too_large = ((high - low).amax(dim=1, keepdim=True) / (LARGEST_SHARE * side)).clamp(min=1)
+    matrix, low, high = matrix * too_large[..., None], low / too_large, high / too_large
     room = (side - (high - low)) / 2 - 1
-    shift = rng.uniform(-1, 1, 2) * np.minimum(room, config.augmentation.off_centre_px)
-    return _Placed(int(image.centroids[index, 0]), matrix @ ((low + high) / 2 + shift), matrix)
+    shift = _uniform(generator, len(image), 2, low=-1) * room.clamp(max=config.augmentation.off_centre_px)
+    centre_xy = turned(((low + high) / 2 + shift)[:, None], matrix)[:, 0]
+    number = target - images.first_object[image] + 1
+    return _Prompted(Placed(image, centre_xy, matrix), target, number, torch.full_like(target, side // 2)[:, None].expand(-1, 2))
 
 
-def _random_zoom(image: LabelledImage, config: TrainingConfig, rng: np.random.Generator) -> float:
-    return image.zoom * float(np.exp(rng.uniform(-1, 1) * np.log(config.augmentation.zoom)))
+def _click_map(prompted: _Prompted, wanted: Tensor) -> Tensor:
+    """Give (N, P, P) bool, one pixel of each patch: the click, or the wanted pixel nearest to it.
 
-
-def _draw_click(image: LabelledImage, config: TrainingConfig, rng: np.random.Generator) -> tuple[int, int, int]:
-    """Draw the label, row and col of a click: inside a random object, or well outside of all."""
-    index = int(rng.integers(len(image.centroids)))
-    if rng.random() < config.background_share:
-        margin = int(np.ceil(BACKGROUND_MARGIN_PX / image.zoom))
-        for row, col in rng.integers(0, image.labels.shape, (BACKGROUND_TRIES, 2)).tolist():
-            if not image.labels[max(row - margin, 0) : row + margin + 1, max(col - margin, 0) : col + margin + 1].any():
-                return BACKGROUND, row, col
-    row, col = random_inner_click(image.mask(index), rng)
-    box = image.boxes[index]
-    return int(image.centroids[index, 0]), box[0].start + row, box[1].start + col
-
-
-def _centroids_of_others(image: LabelledImage, placed: _Placed, side: int) -> NDArray[np.intp]:
-    """Give the (M, 2) rows and cols of all other centroids that fall into the patch."""
-    others = image.centroids[image.centroids[:, 0] != placed.number]
-    xy = placed.to_patch(others[:, [2, 1]] + 0.5, side)
-    row_col = np.floor(xy[:, ::-1]).astype(np.intp)
-    return row_col[((row_col >= 0) & (row_col < side)).all(axis=1)]
-
-
-def _clicks_in_others(labels: NDArray[np.int32], number: int, rng: np.random.Generator) -> NDArray[np.intp]:
-    """Give the (M, 2) row and col of one random place in each other object of a patch.
-
-    In use it is a vertex from the middle of the other's squiggle, which may lie anywhere inside.
+    On a thin object the click may be rounded to a pixel beside it.
     """
-    boxes = ndimage.find_objects(labels)
-    found = [(n, boxes[n - 1]) for n in np.unique(labels).tolist() if n not in (0, number)]
-    corners = np.array([(box[0].start, box[1].start) for _, box in found], np.intp).reshape(-1, 2)
-    clicks = np.array([random_inner_click(labels[box] == n, rng) for n, box in found], np.intp).reshape(-1, 2)
-    return corners + clicks
+    allowed = wanted | (prompted.number == BACKGROUND)[:, None, None]
+    return nearest_pixel(allowed, prompted.click)
 
 
-def _keep_some(row_col: NDArray[np.intp], config: TrainingConfig, rng: np.random.Generator) -> NDArray[np.intp]:
-    """Leave out exclusion clicks as a user does who has not clicked on everything."""
-    if rng.random() < config.exclusion_drop:
-        return row_col[:0]
-    return row_col[rng.random(len(row_col)) < rng.uniform(config.exclusion_keep, 1)]
+def _squiggle_map(images: FlatImages, prompted: _Prompted, wanted: Tensor, config: TrainingConfig, generator: torch.Generator) -> Tensor:
+    """Draw a random squiggle of each wanted object, (N, P, P) bool; where that leaves nothing, a pixel of the object."""
+    assert images.squiggles is not None
+    side = config.patch_px
+    which = prompted.target * SQUIGGLES_EACH + (_uniform(generator, len(wanted)) * SQUIGGLES_EACH).long()
+    links, there = images.squiggles.links.padded(which)
+    # Neighbours are up to sqrt(2) image pixels apart; points of one link at most one patch pixel.
+    parts = math.ceil(math.sqrt(2) * images.largest_zoom * config.augmentation.zoom)
+    points = torch.cat([links[..., :2] + links[..., 2:] * (part / parts) for part in range(parts + 1)], dim=1)
+    drawn = thinned(mark(prompted.placed.to_patch(points, side), there.repeat(1, parts + 1), side)) & wanted
+    return torch.where(drawn.flatten(1).any(dim=1)[:, None, None], drawn, nearest_pixel(wanted, prompted.click))
 
 
-def _discs(row_col: NDArray[np.intp], side: int, *, radius_px: float) -> NDArray[np.bool_]:
-    """Draw clicks as use does, see `draw_clicks`."""
-    signal = np.zeros((side, side), np.float32)
-    draw_clicks(signal, row_col, radius_px=radius_px)
-    return signal > 0
+def _centroids_of_others(images: FlatImages, prompted: _Prompted, side: int) -> Tensor:
+    """Give (N, P, P) bool: the centroids of all other objects that fall into the patch."""
+    xy, there = images.centroids.padded(prompted.placed.image)
+    own = torch.arange(xy.shape[1], device=xy.device) == (prompted.number - 1)[:, None]
+    return mark(prompted.placed.to_patch(xy, side), there & ~own, side)
+
+
+def _keep_some(clicks: Tensor, config: TrainingConfig, generator: torch.Generator) -> Tensor:
+    """Leave out exclusion clicks, (N, P, P) bool, as a user does who has not clicked on everything."""
+    count = len(clicks)
+    share = _uniform(generator, count, low=config.exclusion_keep) * (_uniform(generator, count) >= config.exclusion_drop)
+    return clicks & (_uniform(generator, *clicks.shape) < share[:, None, None])

@@ -36,8 +36,9 @@ def draw_rings(images: Tensor, nuclei: Tensor, probability: float, generator: to
     ring = functional.avg_pool2d(ring, 3, stride=1, padding=1) * (1 - nuclei)
     amount = ring * _patchiness(images, generator) * _uniform(images, generator, FAINTEST, STRONGEST)
     amount = amount * (_uniform(images, generator, 0, 1) < probability)
-    brown = torch.tensor(STAIN_OD[2], device=images.device)
-    return images * torch.exp(-amount * (brown / brown.norm()).view(1, 3, 1, 1))
+    brown = torch.tensor(STAIN_OD[2]).view(1, 3, 1, 1)
+    brown = (brown / brown.norm()).to(images.device, non_blocking=True)  # else a GPU would be waited for
+    return images * torch.exp(-amount * brown)
 
 
 def _steps_away(nuclei: Tensor, farthest: int) -> Tensor:

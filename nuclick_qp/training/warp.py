@@ -1,68 +1,121 @@
-"""Cut a square out of a labelled image, turned, mirrored and scaled in one sampling."""
+"""Cut squares out of images, turned, mirrored and scaled in one sampling, a batch at once and on any device."""
 
-from typing import TypeVar
+import math
+from dataclasses import dataclass
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional
 
-from nuclick_qp.training.images import LabelledImage
+from nuclick_qp.training.flat_images import FlatImages
 
-WHITE = 255  # what lies outside an image, in training as in use
 OVERSAMPLE_FROM = 1.4  # image pixels per patch pixel from which single samples would skip what lies between
 
-Pixel = TypeVar("Pixel", np.uint8, np.int32)
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """Where patches lie: pixel offset o (x, y) from the middle of patch n shows its image at centre_xy[n] + matrix[n] @ o.
+
+    Attributes
+    ----------
+    image
+        (N,) int64, which image.
+    centre_xy
+        (N, 2) float32 x and y in the image, pixel centres at + 0.5.
+    matrix
+        (N, 2, 2) float32; a turn, mirrored or not, times a scale.
+    """
+
+    image: Tensor
+    centre_xy: Tensor
+    matrix: Tensor
+
+    def take(self, rows: Tensor) -> "Placed":
+        """Give patches in another order."""
+        return Placed(self.image[rows], self.centre_xy[rows], self.matrix[rows])
+
+    def to_patch(self, xy: Tensor, side: int) -> Tensor:
+        """Convert (N, K, 2) places in the images to places in the patches, x and y."""
+        return turned(xy - self.centre_xy[:, None], inverse(self.matrix)) + side / 2
+
+    def to_image(self, side: int, shift: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Give x and y, (N, side, side) each, of the pixel centres in the images, moved by (N, 2) in the patches."""
+        along = torch.arange(side, device=self.matrix.device) + 0.5 - side / 2
+        centre = self.centre_xy if shift is None else self.centre_xy + turned(shift[:, None], self.matrix)[:, 0]
+        (x_col, x_row), (y_col, y_row) = self.matrix.permute(1, 2, 0)[..., None]  # (N, 1) each
+        x = (centre[:, :1] + x_col * along)[:, None, :] + (x_row * along)[:, :, None]
+        y = (centre[:, 1:] + y_col * along)[:, None, :] + (y_row * along)[:, :, None]
+        return x, y
 
 
-def random_turn(rng: np.random.Generator) -> NDArray[np.float64]:
-    """Give a rotation by any angle, mirrored half of the time, as a 2 x 2 matrix."""
-    angle = rng.uniform(0, 2 * np.pi)
-    cos, sin = np.cos(angle), np.sin(angle)
-    mirror = 1.0 if rng.random() < 0.5 else -1.0
-    return np.array([[cos * mirror, -sin], [sin * mirror, cos]])
+def random_turns(count: int, generator: torch.Generator) -> Tensor:
+    """Give (N, 2, 2) rotations by any angle, mirrored half of the time."""
+    share, mirrored = torch.rand((2, count), generator=generator, device=generator.device)
+    angle = 2 * math.pi * share
+    cos, sin, mirror = torch.cos(angle), torch.sin(angle), torch.where(mirrored < 0.5, 1.0, -1.0)
+    return torch.stack([cos * mirror, -sin, sin * mirror, cos], dim=1).view(-1, 2, 2)
 
 
-def warp(image: LabelledImage, centre_xy: NDArray[np.float64], matrix: NDArray[np.float64], side: int) -> tuple[Tensor, NDArray[np.int32]]:
-    """Sample a patch whose pixel offset o from its centre shows the image at centre + matrix @ o.
+def inverse(matrix: Tensor) -> Tensor:
+    """Invert (N, 2, 2) matrices; unlike `torch.linalg.inv` without asking the device whether it can be done."""
+    (a, b), (c, d) = matrix.permute(1, 2, 0)
+    adjugate = torch.stack([d, -b, -c, a], dim=1).view(-1, 2, 2)
+    return torch.div(adjugate, (a * d - b * c).view(-1, 1, 1))
+
+
+def turned(xy: Tensor, matrix: Tensor) -> Tensor:
+    """Give matrix[n] @ xy[n, k] for (N, K, 2) places; as sums, for reduced precision of matrix products is a setting of the device."""
+    return torch.sum(matrix[:, None] * xy[:, :, None], dim=-1)
+
+
+def sample_labels(images: FlatImages, placed: Placed, side: int) -> Tensor:
+    """Give the (N, side, side) int32 labels nearest to the pixel centres of patches; 0 outside the image."""
+    x, y = placed.to_image(side)
+    return _look_up(images.labels, images.index(placed.image, x, y)[0])
+
+
+def sample_pixels(images: FlatImages, placed: Placed, side: int, *, coarsest: float) -> Tensor:
+    """Give the (N, 3, side, side) float32 pixels of patches in [0, 1], bilinear; white outside the image.
 
     Parameters
     ----------
-    centre_xy
-        (2,) x and y in image pixels, pixel centres at + 0.5.
-    matrix
-        (2, 2) offset (x, y) in patch pixels to offset in image pixels.
-
-    Returns
-    -------
-    pixels, labels
-        (3, side, side) float32 in [0, 1], bilinear; (side, side) int32, nearest. Outside the image
-        the pixels are white and the labels 0.
+    coarsest
+        The greatest scale that a patch may have, as far as is known without asking the device.
     """
-    reach = int(np.ceil(np.abs(matrix).sum(axis=1).max() * side / 2)) + 2
-    left, top = (np.floor(centre_xy).astype(int) - reach).tolist()
-    pixels = _cut(image.pixels, top, left, 2 * reach, fill=WHITE)
-    labels = _cut(image.labels, top, left, 2 * reach, fill=0)
-    # grid_sample wants (x, y) in [-1, 1] over the whole cut, pixel edges to pixel edges.
-    shift = (centre_xy - (left, top)) / reach - 1
-    theta = torch.from_numpy(np.column_stack([matrix * side / (2 * reach), shift])).float()[None]
-    as_float = torch.from_numpy(pixels).permute(2, 0, 1)[None].float() / 255
-    fine = 2 if float(np.sqrt(abs(np.linalg.det(matrix)))) > OVERSAMPLE_FROM else 1
-    grid = functional.affine_grid(theta, [1, 1, fine * side, fine * side], align_corners=False)
-    warped = functional.grid_sample(as_float, grid, mode="bilinear", padding_mode="border", align_corners=False)
-    warped = functional.avg_pool2d(warped, fine) if fine > 1 else warped
-    grid = functional.affine_grid(theta, [1, 1, side, side], align_corners=False)
-    as_numbers = torch.from_numpy(labels)[None, None].float()
-    numbers = functional.grid_sample(as_numbers, grid, mode="nearest", padding_mode="zeros", align_corners=False)
-    return warped[0], numbers[0, 0].numpy().astype(np.int32)
+    if coarsest > OVERSAMPLE_FROM and images.device.type != "cpu":
+        return mean_of_four(images, placed, side)
+    pixels = _bilinear(images, placed.image, *placed.to_image(side))
+    if coarsest > OVERSAMPLE_FROM:  # a CPU can tell at no cost which patches are meant
+        rows = torch.nonzero(_is_coarse(placed))[:, 0]
+        pixels[rows] = mean_of_four(images, placed.take(rows), side)
+    return pixels
 
 
-def _cut(array: NDArray[Pixel], top: int, left: int, side: int, *, fill: int) -> NDArray[Pixel]:
-    """Cut a square out of an array; what lies outside is filled."""
-    out = np.full((side, side, *array.shape[2:]), fill, array.dtype)
-    r0, r1 = max(top, 0), min(top + side, array.shape[0])
-    c0, c1 = max(left, 0), min(left + side, array.shape[1])
-    if r0 < r1 and c0 < c1:
-        out[r0 - top : r1 - top, c0 - left : c1 - left] = array[r0:r1, c0:c1]
-    return out
+def mean_of_four(images: FlatImages, placed: Placed, side: int) -> Tensor:
+    """Do as `sample_pixels`, with four samples for each pixel; those of a patch that is not coarse fall together."""
+    spread = torch.where(_is_coarse(placed), 0.25, 0.0)[:, None]
+    ways = torch.ones_like(spread), -torch.ones_like(spread)
+    shifts = [torch.cat([spread * x, spread * y], dim=1) for x in ways for y in ways]
+    samples = [_bilinear(images, placed.image, *placed.to_image(side, shift)) for shift in shifts]
+    return (samples[0] + samples[1] + samples[2] + samples[3]) / 4
+
+
+def _is_coarse(placed: Placed) -> Tensor:
+    """Tell for each patch whether single samples would skip pixels; the sum of the squares is twice that of the scale."""
+    return placed.matrix.square().sum(dim=(1, 2)) > 2 * OVERSAMPLE_FROM**2
+
+
+def _bilinear(images: FlatImages, image: Tensor, x: Tensor, y: Tensor) -> Tensor:
+    """Sample pixels at (N, P, P) places; gives (N, 3, P, P)."""
+    index, right, down = images.index(image, x - 0.5, y - 0.5)
+    below = index + images.stride(image)
+    corners = [_look_up(images.pixels[over:], rows) for rows in (index, below) for over in (0, 1)]
+    channels = []
+    for bits in (0, 8, 16):
+        upper_left, upper_right, lower_left, lower_right = (((words >> bits) & 255).float() for words in corners)
+        channels.append(torch.lerp(upper_left.lerp_(upper_right, right), lower_left.lerp_(lower_right, right), down))
+    return torch.stack(channels, dim=1).div_(255)
+
+
+def _look_up(flat: Tensor, index: Tensor) -> Tensor:
+    # Three times as fast on a CPU as flat[index].
+    return flat.index_select(0, index.view(-1)).view(index.shape)

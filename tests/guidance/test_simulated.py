@@ -14,9 +14,9 @@ from nuclick_qp.geometry import Window
 from nuclick_qp.guidance.signals import inclusion_map
 from nuclick_qp.guidance.simulated import (
     centroid_click,
+    click_places,
     distance_inside,
     label_centroids,
-    random_inner_click,
     random_squiggle,
     skeleton_squiggle,
     skeleton_strokes,
@@ -33,35 +33,31 @@ def ring() -> np.ndarray[tuple[int, int], np.dtype[np.bool_]]:
     return mask
 
 
-def test_inner_clicks_keep_their_distance_from_the_boundary() -> None:
-    """Koohbanani 2020: at least 2 px from the boundary; and they vary."""
-    mask = np.zeros((40, 40), bool)
-    mask[disk((20, 20), 8)] = True
-    rng = np.random.default_rng(0)
+def test_clicks_keep_their_distance_from_the_boundary() -> None:
+    """Koohbanani 2020: all pixels 2 px or more from the nearest one outside, and no other; neighbours and the border are outside."""
+    labels = np.zeros((40, 50), np.int32)
+    labels[disk((20, 20), 9)] = 1
+    labels[disk((20, 38), 9)] = 3  # touches the first
+    labels[0:8, 0:8] = 4
 
-    clicks = [random_inner_click(mask, rng) for _ in range(200)]
+    places = click_places(labels)
 
-    assert min(distance_inside(mask)[click] for click in clicks) >= 2
-    assert len(set(clicks)) > 50
-
-
-def test_thin_objects_are_clicked_where_they_are_thickest() -> None:
-    """A line of one pixel has no place 2 px inside, yet it gets its click."""
-    mask = np.zeros((9, 9), bool)
-    mask[4, 2:7] = True
-
-    row, col = random_inner_click(mask, np.random.default_rng(1))
-
-    assert mask[row, col]
+    for number in (1, 3, 4):
+        found = places[places[:, 0] == number, 1:]
+        assert found.tolist() == np.argwhere(distance_inside(labels == number) >= 2).tolist()
+    assert (np.diff(places[:, 0]) >= 0).all()
 
 
-def test_clicks_repeat_with_their_seed() -> None:
-    """All randomness comes from the generator."""
-    mask = np.ones((30, 30), bool)
+@pytest.mark.parametrize("thickness", [1, 2, 3])
+def test_thin_objects_are_clicked_where_they_are_thickest(thickness: int) -> None:
+    """A bar that is too thin for a margin of 2 px, thinner still at one end, is clicked along its thicker part."""
+    labels = np.zeros((9, 12), np.int32)
+    labels[4 : 4 + thickness, 2:7] = labels[4, 7:10] = 1
+    depth = distance_inside(labels == 1)
 
-    one, two = (random_inner_click(mask, np.random.default_rng(7)) for _ in range(2))
+    places = click_places(labels)
 
-    assert one == two
+    assert places[:, 1:].tolist() == np.argwhere(depth >= min(2.0, depth.max())).tolist()
 
 
 def test_centroid_click_moves_inside(ring: np.ndarray[tuple[int, int], np.dtype[np.bool_]]) -> None:
@@ -119,6 +115,14 @@ def test_squiggle_of_a_single_pixel_is_that_pixel() -> None:
     mask[2, 3] = True
 
     assert np.argwhere(random_squiggle(mask, np.random.default_rng(0))).tolist() == [[2, 3]]
+
+
+def test_squiggles_repeat_with_their_seed(ring: np.ndarray[tuple[int, int], np.dtype[np.bool_]]) -> None:
+    """All randomness comes from the generator."""
+    one, two, other = (random_squiggle(ring, np.random.default_rng(seed)) for seed in (7, 7, 8))
+
+    assert np.array_equal(one, two)
+    assert not np.array_equal(one, other)
 
 
 EIGHT = np.ones((3, 3), bool)
