@@ -18,6 +18,7 @@ from pathlib import Path
 from nuclick_qp.evaluation.evaluation_options import EvaluationOptions
 from nuclick_qp.evaluation.prompting import evaluate_folders
 from nuclick_qp.evaluation.summary import MeanScores, summarise
+from nuclick_qp.kinds import Scale
 from nuclick_qp.model.cards import Card, list_cards, read_card, weights_folder
 from nuclick_qp.model.devices import Precision
 from nuclick_qp.model.predictor import Predictor
@@ -41,7 +42,7 @@ class TestSet:
     folder, pattern
         Folder in DATA, and glob of its images.
     mpp
-        Micrometres per pixel of the images.
+        Micrometres per pixel of the images; None lets the objects tell it.
     jitter_px
         How far prompts are moved from centroids and skeletons (Table 8 of the paper).
     """
@@ -49,7 +50,7 @@ class TestSet:
     name: str
     folder: str
     pattern: str
-    mpp: float
+    mpp: float | None
     jitter_px: float = 0.0
 
 
@@ -87,7 +88,14 @@ RECIPES = {
     "cells": Recipe(
         ("cells",),
         "nuclei",
-        (TestSet("wbc1_test", "cells/test", "wbc1_*", 0.2), TestSet("bccd_test", "cells/test", "bccd_*", 0.083)),
+        (
+            TestSet("wbc1_test", "cells/test", "wbc1_*", 0.2),
+            TestSet("bccd_test", "cells/test", "bccd_*", 0.083),
+            TestSet("segpc_test", "cells/test", "segpc_*", 0.2),
+            TestSet("wbc1_test_no_pixel_size", "cells/test", "wbc1_*", None),
+            TestSet("bccd_test_no_pixel_size", "cells/test", "bccd_*", None),
+            TestSet("segpc_test_no_pixel_size", "cells/test", "segpc_*", None),
+        ),
     ),
     "glands": Recipe(("glands",), "nuclei", (TestSet("glas_test", "glands/test", "glas_*", 0.62),)),
 }
@@ -170,7 +178,8 @@ def measure(name: str, recipe: Recipe, data: Path, *, write: bool) -> None:
 
 def measure_set(predictor: Predictor, test: TestSet, data: Path) -> MeanScores:
     """Print the table of one test set, and give its means."""
-    options = EvaluationOptions(pattern=test.pattern, mpp=test.mpp, jitter_px=test.jitter_px)
+    scale: Scale = "auto" if test.mpp is None else "given"
+    options = EvaluationOptions(pattern=test.pattern, mpp=test.mpp, scale=scale, jitter_px=test.jitter_px)
     scores = evaluate_folders([data / test.folder], predictor=predictor, options=options)
     summary = summarise(predictor.card.short_id, scores)
     print("\n".join(summary.lines()))

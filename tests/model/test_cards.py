@@ -11,6 +11,7 @@ from typing import NoReturn
 import numpy as np
 import pytest
 import torch
+from pydantic import ValidationError
 
 from fakes import make_card
 from nuclick_qp.errors import ModelNotFoundError, OptionError, WeightsError
@@ -304,3 +305,10 @@ def test_a_card_of_a_huge_network_takes_no_memory(stored: tuple[NuClickNet, Card
         load_network(huge, path)
 
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000  # kB; the network has 4,000,000
+
+
+def test_a_card_for_lines_states_no_size_of_objects() -> None:
+    """A squiggle tells the size of its gland; only clicks could tell the scale of an image."""
+    assert make_card(object_px=20).object_px == 20
+    with pytest.raises(ValidationError, match="object_px is for points"):
+        make_card(prompt="line", object_px=20)
