@@ -86,17 +86,55 @@ def evaluate_image(image: Path, labels: Path, *, predictor: Predictor, options: 
     if options.scale == "auto" and card.object_px is None:
         raise OptionError(f"the objects of model {card.name!r} differ too much in size to tell a scale; give --mpp instead of --scale auto")
     _, truth = read_pair(image, labels)
-    prompts = prompts_of_truth(truth, card.prompt, jitter_px=options.jitter_px, rng=np.random.default_rng(options.seed))
     with open_slide(image) as slide:
-        mpp = _pixel_size(prompts, slide, predictor=predictor, options=options)
-        outlines = [] if mpp is None else segment_prompts(prompts, slide, predictor=predictor, mpp=mpp, options=options.segment)
-    polygons = [outline.polygon for outline in outlines]
-    found = paint_outlines(polygons, Window(0, 0, truth.shape[1], truth.shape[0])).labels
-    told = mpp if options.scale == "auto" else None
-    missed = len(prompts) - sum(polygon is not None for polygon in polygons)
+        outlined = outline_objects(slide, truth, predictor=predictor, options=options)
+    told = outlined.mpp if options.scale == "auto" else None
+    missed = len(outlined.polygons) - sum(polygon is not None for polygon in outlined.polygons)
     return ImageScores(
-        image=image.name, n_objects=len(prompts), n_missed=missed, estimated_mpp=told, **score(truth, found).model_dump()
+        image=image.name,
+        n_objects=len(outlined.polygons),
+        n_missed=missed,
+        estimated_mpp=told,
+        **score(truth, outlined.labels).model_dump(),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Outlined:
+    """What a model made of the objects of a label image.
+
+    Attributes
+    ----------
+    polygons
+        One for each object, by rising label; None for those without an outline.
+    labels
+        (H, W) int32: k on the k-th of them, counted from 1; 0 elsewhere.
+    mpp
+        Micrometres per pixel that were taken; None where the objects tell none, and there are no outlines.
+    """
+
+    polygons: tuple[Polygon | MultiPolygon | None, ...]
+    labels: NDArray[np.int32]
+    mpp: float | None
+
+
+def outline_objects(slide: Slide, truth: NDArray[np.int32], *, predictor: Predictor, options: EvaluationOptions) -> Outlined:
+    """Set a prompt for every object of an image, and outline them as a run does.
+
+    Parameters
+    ----------
+    truth
+        (H, W) int, 0 background; one pixel for each of the slide.
+    """
+    kind = predictor.card.prompt
+    prompts = prompts_of_truth(truth, kind, jitter_px=options.jitter_px, rng=np.random.default_rng(options.seed))
+    mpp = _pixel_size(prompts, slide, predictor=predictor, options=options)
+    polygons: tuple[Polygon | MultiPolygon | None, ...] = (None,) * len(prompts)
+    if mpp is not None:
+        outlines = segment_prompts(prompts, slide, predictor=predictor, mpp=mpp, options=options.segment)
+        polygons = tuple(outline.polygon for outline in outlines)
+    window = Window(0, 0, truth.shape[1], truth.shape[0])
+    return Outlined(polygons, paint_outlines(polygons, window).labels, mpp)
 
 
 def _pixel_size(prompts: list[Prompt], slide: Slide, *, predictor: Predictor, options: EvaluationOptions) -> float | None:

@@ -40,6 +40,9 @@ class Source(_Strict):
     validation
         Globs of the images that are kept for validation and never trained on. In a project,
         rectangles of class Validation do so too.
+    hold_out
+        Learn from single outlines: what lies round them is read, whatever else is in the image, and this
+        share of them is held out for validation where neither globs nor rectangles do. For projects.
     weight
         Share of the samples that come from here, relative to the other sources.
     """
@@ -51,6 +54,7 @@ class Source(_Strict):
     mpp: float | None = Field(default=None, gt=0)
     object_area_px: float | None = Field(default=None, gt=0)
     validation: tuple[str, ...] = ()
+    hold_out: float | None = Field(default=None, gt=0, lt=1)
     weight: float = Field(default=1.0, gt=0)
 
     @model_validator(mode="after")
@@ -61,6 +65,8 @@ class Source(_Strict):
             raise ValueError(f"source {self.folder} must state either `mpp` or `object_area_px`")
         if self.folder is not None and self.classes:
             raise ValueError(f"`classes` is for projects; label images of {self.folder} have none")
+        if self.folder is not None and self.hold_out is not None:
+            raise ValueError(f"`hold_out` is for projects; give source {self.folder} `validation`")
         if self.project is not None and self.object_area_px is not None:
             raise ValueError(f"`object_area_px` is for folders; give source {self.project} `mpp` if the project has no pixel size")
         return self
@@ -201,6 +207,9 @@ class TrainingConfig(_Strict):
         in crowded patches outlines grow then, see `LossTerms`.
     teacher
         A model, mostly a larger one, to learn from beside the labels: distillation.
+    keep_statistics
+        Batch norm keeps the statistics of the model that the run starts from, for few images and few
+        steps; else it learns those of this run.
     init_share
         The result is the mean of the trained weights and those that the run started from (``--init``),
         which have this share of it: less noise, and less forgetting of what this run does not show.
@@ -232,6 +241,7 @@ class TrainingConfig(_Strict):
     exclusion_keep: float = Field(default=0.6, ge=0, le=1)
     background_share: float = Field(default=0.0, ge=0, lt=1)
     max_ratio: float = Field(default=1.0, gt=0)
+    keep_statistics: bool = False
     init_share: float = Field(default=0.0, ge=0, lt=1)
     loss: Loss = Loss()
     teacher: TeacherSettings | None = None

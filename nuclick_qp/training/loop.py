@@ -48,7 +48,11 @@ class TrainingProgress:
 
 
 def train(
-    config: TrainingConfig, run: TrainingRun, *, on_step: Callable[[TrainingProgress], None] = lambda progress: None
+    config: TrainingConfig,
+    run: TrainingRun,
+    *,
+    images: tuple[list[LabelledImage], list[LabelledImage]] | None = None,
+    on_step: Callable[[TrainingProgress], None] = lambda progress: None,
 ) -> Card:
     """Train a network from its configuration, or go on where a stopped run was.
 
@@ -56,6 +60,11 @@ def train(
     ``NAME.json`` into the output folder. Ctrl-C ends the step at hand and writes a checkpoint before it
     stops the run; after a kill the run goes on from the last checkpoint. Either way it ends with the
     weights of an undisturbed one, to the bit on a CPU.
+
+    Parameters
+    ----------
+    images
+        Those to train on and to validate on, where they are read already; else the sources are read.
 
     Raises
     ------
@@ -88,7 +97,7 @@ def train(
     until = math.inf if run.minutes is None else time.monotonic() + 60 * run.minutes
     start, first = _read_start(run.init, config)
     teacher = Teacher.of(config, device)
-    training, validation = load_images(config, run.data)
+    training, validation = images or load_images(config, run.data)
     make_folder(run.out, option="--out")
     state = TrainingState.new(config, device)
     if first is not None:

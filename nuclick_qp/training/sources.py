@@ -6,6 +6,7 @@ import numpy as np
 
 from nuclick_qp.errors import TrainingDataError
 from nuclick_qp.training.config import TrainingConfig
+from nuclick_qp.training.from_outlines import load_outlines
 from nuclick_qp.training.from_project import load_project
 from nuclick_qp.training.images import LabelledImage, load_folder
 from nuclick_qp.training.touching import touching_cells
@@ -36,8 +37,11 @@ def load_images(config: TrainingConfig, root: Path) -> tuple[list[LabelledImage]
     training: list[LabelledImage] = []
     validation: list[LabelledImage] = []
     for number, source in enumerate(config.sources):
-        load = load_folder if source.project is None else load_project
-        train_part, validation_part = load(source, root=root, mpp=config.mpp)
+        if source.hold_out is not None:
+            train_part, validation_part = load_outlines(source, root=root, config=config)
+        else:
+            load = load_folder if source.project is None else load_project
+            train_part, validation_part = load(source, root=root, mpp=config.mpp)
         training += train_part
         validation += validation_part
         if config.touching is not None and train_part:

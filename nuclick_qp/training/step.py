@@ -41,7 +41,7 @@ def take_step(state: TrainingState, batch: Batch, lanes: Lanes, teacher: Teacher
 
     for group in state.optimizer.param_groups:
         group["lr"] = config.learning_rate * _schedule(state.step, config)
-    state.net.train()
+    state.net.train(not config.keep_statistics)  # batch norm alone tells the difference
     loss = lanes.backward(batch, mean_loss)
     torch.nn.utils.clip_grad_norm_(state.net.parameters(), LARGEST_GRADIENT)
     state.optimizer.step()
