@@ -1,10 +1,12 @@
 """The evaluation protocol: simulated prompts on labelled images, through the very code of a run."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from shapely import MultiPolygon, Polygon
 
 from nuclick_qp.errors import NoPixelSizeError, OptionError
 from nuclick_qp.evaluation.evaluation_options import EvaluationOptions

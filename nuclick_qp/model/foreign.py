@@ -99,7 +99,8 @@ def import_checkpoint(path: Path, options: ImportOptions | None = None, *, folde
     own = card_at(path)
     options = replace(options, name=(own or path).stem) if options.name is None else options
     target = (folder or user_models_folder()) / f"{options.name}.safetensors"
-    _check_free(target, own.with_suffix(WEIGHTS_SUFFIX) if own else path, overwrite=options.overwrite)
+    _check_not_itself(target, own.with_suffix(WEIGHTS_SUFFIX) if own else path)
+    check_free(target, overwrite=options.overwrite)
     if own is not None:
         return _copy_own(own, target, options)
     try:
@@ -109,6 +110,21 @@ def import_checkpoint(path: Path, options: ImportOptions | None = None, *, folde
     net = convert(read_tensors(data, path), path)
     origin = {"file": path.name, "sha256": hashlib.sha256(data).hexdigest(), "keys": PORTS}
     return _store(net, target, options, origin)
+
+
+def check_free(target: Path, *, overwrite: bool) -> None:
+    """Refuse weights whose name is that of a model of the package, or of one that is there.
+
+    Raises
+    ------
+    OptionError
+        If it is taken; the message says what to do.
+    """
+    name = target.stem
+    if name.casefold() in {path.stem.casefold() for path in list_card_paths(weights_folder())}:
+        raise OptionError(f"{name!r} is a model that comes with nuclick-qp; give another --name")
+    if not overwrite and (is_there(target) or is_there(target.with_suffix(".json"))):
+        raise OptionError(f"there is a model {name!r} in {target.parent}; give another --name, or --overwrite to replace it")
 
 
 def read_tensors(data: bytes, source: Path) -> dict[str, Tensor]:
@@ -176,15 +192,9 @@ def foreign_key(key: str) -> str:
     return f"{BLOCKS[block]}.{rest}" if layer is None else f"{BLOCKS[block]}.{PARTS[layer[1]]}conv_bn_relu.{layer[2]}"
 
 
-def _check_free(target: Path, source: Path, *, overwrite: bool) -> None:
-    """Refuse a name of the package, one in use, and the file to import itself."""
-    name = target.stem
-    if name.casefold() in {path.stem.casefold() for path in list_card_paths(weights_folder())}:
-        raise OptionError(f"{name!r} is a model that comes with nuclick-qp; give another --name")
+def _check_not_itself(target: Path, source: Path) -> None:
     if is_there(target) and is_there(source) and target.samefile(source):  # `resolve` raises on links to themselves
         raise OptionError(f"{source} would be replaced by what is made from it; give another --name")
-    if not overwrite and (is_there(target) or is_there(target.with_suffix(".json"))):
-        raise OptionError(f"there is a model {name!r} in {target.parent}; give another --name, or --overwrite to replace it")
 
 
 def _read_safetensors(data: bytes, source: Path) -> object:

@@ -47,13 +47,11 @@ class TrainingProgress:
     row: LogRow | None
 
 
-def train(
-    config: TrainingConfig,
-    run: TrainingRun,
-    *,
-    images: tuple[list[LabelledImage], list[LabelledImage]] | None = None,
-    on_step: Callable[[TrainingProgress], None] = lambda progress: None,
-) -> Card:
+Images = tuple[list[LabelledImage], list[LabelledImage]]  # to train on, and to validate on
+OnStep = Callable[[TrainingProgress], None]
+
+
+def train(config: TrainingConfig, run: TrainingRun, *, images: Images | None = None, on_step: OnStep = lambda progress: None) -> Card:
     """Train a network from its configuration, or go on where a stopped run was.
 
     Writes ``checkpoint.pt``, ``log.csv``, ``curve.png`` and, at the end, ``NAME.safetensors`` with
@@ -135,12 +133,12 @@ def _read_start(name: str | None, config: TrainingConfig) -> tuple[Card | None, 
 def _run_steps(
     state: TrainingState,
     run: TrainingRun,
-    images: tuple[list[LabelledImage], list[LabelledImage]],
+    images: Images,
     teacher: Teacher | None,
     *,
     until: float,
     log: TrainingLog,
-    on_step: Callable[[TrainingProgress], None],
+    on_step: OnStep,
     stopped: Callable[[], bool],
 ) -> None:
     """Take the steps that are left, until a stop or a time, with validations and checkpoints between them."""
