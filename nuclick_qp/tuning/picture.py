@@ -77,6 +77,7 @@ def _draw_object(axes: "Axes", image: LabelledImage, index: int, masks: Sequence
     top, left = (max(0, (span.start + span.stop - side) // 2) for span in (rows, cols))
     box = slice(top, top + side), slice(left, left + side)
     axes.imshow(image.pixels[box])
+    axes.set(xlim=(-0.5, side - 0.5), ylim=(side - 0.5, -0.5))  # a square at the edge of the image, too
     for mask, colour in zip((image.labels == image.centroids[index, 0], *masks), (TRUTH, BEFORE, AFTER), strict=True):
         if mask[box].any():
             axes.contour(mask[box].astype(float), levels=[0.5], colors=colour, linewidths=1.6)
