@@ -38,7 +38,7 @@ def train(
     mpp: Annotated[float | None, typer.Option(help="um per pixel of the images of a project that do not state it.")] = DEFAULTS.mpp,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a model of that name.")] = DEFAULTS.overwrite,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = DEFAULTS.device,
-    workers: Annotated[int, typer.Option(help="Processes that make training patches.", min=0)] = DEFAULTS.workers,
+    workers: Annotated[int, typer.Option(help="Processes that make patches; a CUDA GPU makes its own.", min=0)] = DEFAULTS.workers,
     threads: Annotated[int | None, typer.Option(help="Cores that train; all, or OMP_NUM_THREADS.", min=1)] = DEFAULTS.threads,
 ) -> None:
     """Teach a model the outlines of a QuPath project, or train one as a TOML file says; Ctrl-C stops, the same command continues."""

@@ -9,7 +9,6 @@ makes no teacher: the student learns from one that lies in OUT/back, else from l
 
 import argparse
 import io
-import os
 import sys
 import tarfile
 import tempfile
@@ -91,7 +90,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as data:
             with tarfile.open(arguments.source) as file:
                 file.extractall(data, filter="data")
-            run = TrainingRun(Path(data), arguments.out, device=arguments.device, workers=_workers())
+            run = TrainingRun(Path(data), arguments.out, device=arguments.device)
             make(config, plan, run, teacher=arguments.stage == "both", until=until)
     except (KeyboardInterrupt, Stopped):
         print("stopped; the same command goes on from here", file=sys.stderr)
@@ -181,11 +180,6 @@ def _bring_back(card: Path, config: TrainingConfig, run: TrainingRun, back: Path
     _part(card, back)
     if (run.out / "log.csv").exists():
         write_atomically(back / f"{config.name}-log.csv", (run.out / "log.csv").read_bytes())
-
-
-def _workers() -> int:
-    """Give the processes that make batches: beside a GPU as many as there are cores but one, up to the batches that memory holds."""
-    return max(1, min(12, (os.cpu_count() or 1) - 1)) if torch.cuda.is_available() else 1
 
 
 def _left(until: float | None) -> float | None:

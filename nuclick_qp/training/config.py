@@ -284,7 +284,7 @@ class TrainingRun:
     device
         ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
     workers
-        Processes that make batches beside the training.
+        Processes that make batches beside the training; CUDA makes its own.
     threads
         On a CPU, cores that train, each on its part of a batch; None takes what ``OMP_NUM_THREADS`` says,
         else all, as long as each gets 8 patches. It goes into the result, as batch norm sees parts.
