@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -293,6 +294,27 @@ def test_a_run_of_so_many_minutes_stops_with_a_checkpoint(data: Path, tmp_path: 
 
     assert first == 1  # a slice that is too short for reading the images gets somewhere, too
     assert train(_config(), TrainingRun(data, tmp_path / "parts", workers=0, minutes=60)).sha256 == whole.sha256
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device on this machine")
+def test_a_gpu_trains_in_slices_and_from_a_teacher(data: Path, tmp_path: Path) -> None:
+    """In bfloat16, with batches made there; it goes on from its checkpoint, which a CPU can go on from, too."""
+    wide = train(_config(name="wide", width=0.1), TrainingRun(data, tmp_path / "wide", device="cuda"))
+    config = _config(steps=30, validate_every=10, teacher={"model": str(tmp_path / "wide" / "wide.json")})
+    run = TrainingRun(data, tmp_path / "out", device="cuda")
+    with pytest.raises(Stopped):
+        train(config, replace(run, minutes=1e-9))
+
+    card = train(config, run)
+
+    assert card.training["teacher"]["sha256"] == wide.sha256
+    rows = list(csv.DictReader((tmp_path / "out" / "log.csv").read_text().splitlines()))
+    assert [row["step"] for row in rows] == ["10", "20", "30"]
+    assert float(rows[-1]["loss"]) < float(rows[0]["loss"])
+    state = TrainingState.new(config, torch.device("cpu"))
+    state.restore(tmp_path / "out" / "checkpoint.pt")
+    assert state.step == 30
 
 
 def test_checkpoint_of_another_configuration_is_refused(data: Path, tmp_path: Path) -> None:
