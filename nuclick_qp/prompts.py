@@ -105,10 +105,11 @@ def click_at(x: float, y: float, *, class_name: str | None = None, plane: Plane 
 
 
 class Status(enum.StrEnum):
-    """What became of a prompt; only `OK` has a polygon."""
+    """What became of a prompt; only `OK` and `UNCERTAIN` have a polygon."""
 
     OK = "ok"
-    EMPTY = "empty"  # nothing, or less than the smallest object, where the prompt is
+    UNCERTAIN = "uncertain"  # there is an outline, and more likely than not it does not fit
+    EMPTY = "empty"  # the prompt lies on the background, or nothing stands out where it is
     OUTSIDE_OWN_MASK = "outside-own-mask"  # there is an object, but not under the prompt
     OUTSIDE_SLIDE = "outside-slide"
     TOO_LARGE = "too-large"  # the object does not fit into a patch of the model
@@ -121,26 +122,30 @@ class Status(enum.StrEnum):
     STOPPED = "stopped"  # the run was stopped before
 
 
+# Outlines less probable than this are uncertain. A probability is the expected IoU, and at 0.5 panoptic quality begins to count a match.
+UNCERTAIN_BELOW = 0.5
+WITH_OUTLINE = frozenset({Status.OK, Status.UNCERTAIN})  # what a run has made
 # What a user asked for and did not get; the exit code tells.
-UNSERVED = frozenset(Status) - {Status.OK, Status.UNCHANGED, Status.EDITED, Status.DUPLICATE, Status.STOPPED}
+UNSERVED = frozenset(Status) - WITH_OUTLINE - {Status.UNCHANGED, Status.EDITED, Status.DUPLICATE, Status.STOPPED}
 
 
 @dataclass(frozen=True, slots=True)
 class Outline:
-    """What became of a prompt: its status, and the polygon of its object when that is `ok`.
+    """What became of a prompt: its status, and the polygon of its object when that is `ok` or `uncertain`.
 
     Attributes
     ----------
     prompt
         The click or squiggle that asked for it.
     status
-        Only `Status.OK` has a polygon and a probability.
+        Only those of `WITH_OUTLINE` have a polygon and a probability; `uncertain` if that is below `UNCERTAIN_BELOW`.
     polygon
         In the slide frame, valid, with holes; several parts only where several strokes ask for them.
     probability
-        Mean probability of the network over the pixels of the object, 0 to 1.
+        Intersection over union with the true object that is to be expected, 0 to 1: measured on validation
+        images where the card of the model has a calibration, else what the network says.
     detail
-        Why there is no polygon, in a few words; empty when there is one.
+        Why there is no polygon, or a doubtful one, in a few words; empty for `ok`.
     """
 
     prompt: Prompt
@@ -150,7 +155,15 @@ class Outline:
     detail: str = ""
 
     def __post_init__(self) -> None:
-        assert (self.polygon is not None) == (self.probability is not None) == (self.status is Status.OK)
+        assert (self.polygon is not None) == (self.probability is not None) == (self.status in WITH_OUTLINE)
+        assert self.probability is None or (self.probability < UNCERTAIN_BELOW) == (self.status is Status.UNCERTAIN)
+
+    @classmethod
+    def found(cls, prompt: Prompt, polygon: Polygon | MultiPolygon, probability: float) -> "Outline":
+        """Give a prompt its polygon, with the status that follows from the probability."""
+        if probability >= UNCERTAIN_BELOW:
+            return cls(prompt, Status.OK, polygon, probability)
+        return cls(prompt, Status.UNCERTAIN, polygon, probability, f"its outline has a probability of {probability:.2f} only")
 
 
 def points_xy(prompts: "list[Prompt] | tuple[Prompt, ...]") -> NDArray[np.float64]:

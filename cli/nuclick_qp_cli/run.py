@@ -24,6 +24,7 @@ from nuclick_qp_cli.shared import (
     KindOption,
     LinesOption,
     MarkFailedOption,
+    MarkUncertainOption,
     MinProbabilityOption,
     OverlayOption,
     OverwriteChoice,
@@ -61,6 +62,7 @@ def run(
     overwrite: OverwriteOption = OverwriteChoice.NONE,
     min_probability: MinProbabilityOption = DEFAULTS.min_probability,
     mark_failed: MarkFailedOption = DEFAULTS.mark_failed,
+    mark_uncertain: MarkUncertainOption = DEFAULTS.mark_uncertain,
     prune: PruneOption = DEFAULTS.prune,
     dry_run: DryRunOption = DEFAULTS.dry_run,
     geojson: Annotated[Path | None, typer.Option(help="Folder for one GeoJSON file of outlines per image.")] = DEFAULTS.geojson,
@@ -78,7 +80,7 @@ def run(
         images=images, skip=frozenset(split_names(skip)), classes=split_names(classes), left_out=left_out, image_root=image_root,
         segment=SegmentOptions(batch_size=batch_size, tta=tta), kind=kind.value if kind else None, mpp=mpp, scale=scale.value,
         overwrite=overwrite.value, prune=prune, min_probability=min_probability,
-        mark_failed=mark_failed, force=force, dry_run=dry_run, geojson=geojson, overlay=overlay,
+        mark_failed=mark_failed, mark_uncertain=mark_uncertain, force=force, dry_run=dry_run, geojson=geojson, overlay=overlay,
     )  # fmt: skip
     with (
         hold_back_stops() as stopped,

@@ -19,6 +19,7 @@ from nuclick_qp_cli.shared import (
     KindOption,
     LinesOption,
     MarkFailedOption,
+    MarkUncertainOption,
     MinProbabilityOption,
     OverlayOption,
     OverwriteChoice,
@@ -56,6 +57,7 @@ def segment(
     overwrite: OverwriteOption = OverwriteChoice.NONE,
     min_probability: MinProbabilityOption = DEFAULTS.min_probability,
     mark_failed: MarkFailedOption = DEFAULTS.mark_failed,
+    mark_uncertain: MarkUncertainOption = DEFAULTS.mark_uncertain,
     prune: PruneOption = DEFAULTS.prune,
     dry_run: DryRunOption = DEFAULTS.dry_run,
     overlay: OverlayOption = DEFAULTS.overlay,
@@ -70,7 +72,7 @@ def segment(
         classes=split_names(classes), left_out=left_out, mpp=mpp, scale=scale.value,
         segment=SegmentOptions(batch_size=batch_size, tta=tta), kind=kind.value if kind else None,
         overwrite=overwrite.value, prune=prune, min_probability=min_probability,
-        mark_failed=mark_failed, force=force, dry_run=dry_run, overlay=overlay,
+        mark_failed=mark_failed, mark_uncertain=mark_uncertain, force=force, dry_run=dry_run, overlay=overlay,
     )  # fmt: skip
     with hold_back_stops() as stopped, show_progress(stopped) as progress:
         report = segment_file(

@@ -89,6 +89,9 @@ MinProbabilityOption = Annotated[
 MarkFailedOption = Annotated[
     str | None, typer.Option(metavar="CLASS", help="Put a small annotation of this class where a prompt has no outline.")
 ]
+MarkUncertainOption = Annotated[
+    str | None, typer.Option(metavar="CLASS", help="Put a small annotation of this class where an outline is uncertain.")
+]
 OverlayOption = Annotated[
     Path | None, typer.Option(metavar="FOLDER", help="Folder for pictures of the outlines over the image, to check them by eye.")
 ]
@@ -145,14 +148,16 @@ def print_report(report: "RunReport", *, as_json: bool) -> None:
         return
     for image in report.images:
         say(_image_line(image, report))
-        for line in first_lines([_prompt_line(prompt) for prompt in image.without_outline], rest="--json lists all"):
-            say(f"  {line}")
+        for prompts in (image.without_outline, image.to_check):
+            for line in first_lines([_prompt_line(prompt) for prompt in prompts], rest="--json lists all"):
+                say(f"  {line}")
     there = listed_classes({name for image in report.images for name in image.classes}) or "none"
     for name in report.unknown_classes:
         say(f"no prompt {'has the class' if name else 'is'} {listed_classes([name])}; correct --classes: there are {there}")
     done = "would be written" if report.dry_run else "written"
     by = f" ({report.device}, {report.precision})" if report.device != "none" else ""
-    say(f"{report.ok} of {report.prompts} prompts {done} in {report.seconds:.1f} s{by}")
+    unsure = f", {report.uncertain} of them uncertain," if report.uncertain else ""
+    say(f"{report.new_outlines} of {report.prompts} prompts {done}{unsure} in {report.seconds:.1f} s{by}")
 
 
 def _prompt_line(prompt: "PromptReport") -> str:
@@ -181,7 +186,7 @@ def _image_line(image: "ImageReport", report: "RunReport") -> str:
         (image.weak, "outlines are less probable than asked, --prune removes them"),
         (image.dropped, f"outlines less probable than asked {will}removed"),
         (image.estimated_mpp, "um per pixel, estimated from the size of the objects, as nothing states it; areas are in px"),
-        (image.marked, f"prompts without an outline {will}marked"),
+        (image.marked, f"prompts {will}marked"),
         (image.pruned, f"results whose prompt is gone {will}removed"),
         (image.orphaned, "results whose prompt is gone stay, --prune removes them"),
     )

@@ -15,7 +15,7 @@ from nuclick_qp.geometry import Window
 from nuclick_qp.guidance.simulated import label_centroids, label_strokes
 from nuclick_qp.kinds import PromptKind
 from nuclick_qp.model.predictor import Predictor
-from nuclick_qp.prompts import Prompt
+from nuclick_qp.prompts import Prompt, Status
 from nuclick_qp.segmentation.object_scale import estimate_mpp
 from nuclick_qp.segmentation.prompts_to_outlines import segment_prompts
 from nuclick_qp.shapes.fill import paint_outlines
@@ -31,8 +31,8 @@ class ImageScores(Scores):
 
     Attributes
     ----------
-    n_missed
-        Prompts without an outline.
+    n_missed, n_uncertain
+        Prompts without an outline, and with an uncertain one.
     estimated_mpp
         Micrometres per pixel that the objects told, where they were to tell it.
     """
@@ -40,6 +40,7 @@ class ImageScores(Scores):
     image: str
     n_objects: int
     n_missed: int
+    n_uncertain: int
     estimated_mpp: float | None = None
 
 
@@ -96,6 +97,7 @@ def evaluate_image(image: Path, labels: Path, *, predictor: Predictor, options: 
         image=image.name,
         n_objects=len(outlined.polygons),
         n_missed=missed,
+        n_uncertain=outlined.n_uncertain,
         estimated_mpp=told,
         **score(truth, outlined.labels).model_dump(),
     )
@@ -111,12 +113,15 @@ class Outlined:
         One for each object, by rising label; None for those without an outline.
     labels
         (H, W) int32: k on the k-th of them, counted from 1; 0 elsewhere.
+    n_uncertain
+        How many of the outlines are uncertain.
     mpp
         Micrometres per pixel that were taken; None where the objects tell none, and there are no outlines.
     """
 
     polygons: tuple[Polygon | MultiPolygon | None, ...]
     labels: NDArray[np.int32]
+    n_uncertain: int
     mpp: float | None
 
 
@@ -131,12 +136,11 @@ def outline_objects(slide: Slide, truth: NDArray[np.int32], *, predictor: Predic
     kind = predictor.card.prompt
     prompts = prompts_of_truth(truth, kind, jitter_px=options.jitter_px, rng=np.random.default_rng(options.seed))
     mpp = _pixel_size(prompts, slide, predictor=predictor, options=options)
-    polygons: tuple[Polygon | MultiPolygon | None, ...] = (None,) * len(prompts)
-    if mpp is not None:
-        outlines = segment_prompts(prompts, slide, predictor=predictor, mpp=mpp, options=options.segment)
-        polygons = tuple(outline.polygon for outline in outlines)
+    outlines = [] if mpp is None else segment_prompts(prompts, slide, predictor=predictor, mpp=mpp, options=options.segment)
+    polygons = tuple(outline.polygon for outline in outlines) or (None,) * len(prompts)
+    uncertain = sum(outline.status is Status.UNCERTAIN for outline in outlines)
     window = Window(0, 0, truth.shape[1], truth.shape[0])
-    return Outlined(polygons, paint_outlines(polygons, window).labels, mpp)
+    return Outlined(polygons, paint_outlines(polygons, window).labels, uncertain, mpp)
 
 
 def _pixel_size(prompts: list[Prompt], slide: Slide, *, predictor: Predictor, options: EvaluationOptions) -> float | None:

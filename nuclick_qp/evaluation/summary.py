@@ -27,6 +27,7 @@ class MeanScores(Scores):
     n_images: int
     n_objects: int
     n_missed: int
+    n_uncertain: int
 
 
 class Summary(BaseModel):
@@ -42,7 +43,7 @@ class Summary(BaseModel):
         """Give a table to read: one line per image and one for all."""
         rows: list[tuple[str, ImageScores | MeanScores]] = [(printable(scores.image, longest=200), scores) for scores in self.images]
         name_width = max(len("mean of all"), *(len(name) for name, _ in rows))
-        head = f"{'image':<{name_width}}  objects  missed  " + "  ".join(f"{title:>6}" for title in SHOWN.values())
+        head = f"{'image':<{name_width}}  objects  missed  uncertain  " + "  ".join(f"{title:>6}" for title in SHOWN.values())
         lines = [_line(name, scores, name_width) for name, scores in (*rows, ("mean of all", self.overall))]
         return [self.model, head, *lines]
 
@@ -63,6 +64,7 @@ def summarise(model: str, images: Sequence[ImageScores]) -> Summary:
             n_images=len(images),
             n_objects=sum(image.n_objects for image in images),
             n_missed=sum(image.n_missed for image in images),
+            n_uncertain=sum(image.n_uncertain for image in images),
         ),
     )
 
@@ -73,4 +75,4 @@ def _rounded(scores: Scores) -> dict[str, float]:
 
 def _line(name: str, scores: ImageScores | MeanScores, name_width: int) -> str:
     values = "  ".join(f"{getattr(scores, key):6.3f}" for key in SHOWN)
-    return f"{name:<{name_width}}  {scores.n_objects:7d}  {scores.n_missed:6d}  {values}"
+    return f"{name:<{name_width}}  {scores.n_objects:7d}  {scores.n_missed:6d}  {scores.n_uncertain:9d}  {values}"

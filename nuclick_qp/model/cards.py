@@ -5,9 +5,11 @@ import logging
 import os
 from collections.abc import Sequence
 from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
+import numpy as np
 import platformdirs
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -20,6 +22,9 @@ logger = logging.getLogger(__name__)
 
 WEIGHTS_SUFFIX = ".safetensors"
 FOLDER_VARIABLE = "NUCLICK_MODELS"  # environment variable: where the user's own models are
+
+
+Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class Card(BaseModel):
@@ -36,10 +41,13 @@ class Card(BaseModel):
     threshold
         Probability from which on a pixel belongs to the object.
     min_object_px, max_hole_px
-        Smaller objects are dropped and holes up to that size are filled, in patch pixels.
+        Smaller parts are dropped beside a larger one and holes up to that size are filled, in patch pixels.
     object_px
         Median diameter of the objects that it was trained on, in patch pixels, where these are so alike that
         the object under a click tells the scale of an image without a pixel size; None where they are not.
+    calibration
+        Pairs of the overlap that the network's probabilities let expect and of the one that validation images
+        have shown, both rising: see `expected_iou`. Empty where it was not measured.
     sha256
         Of the safetensors file.
     previous
@@ -61,6 +69,7 @@ class Card(BaseModel):
     min_object_px: int = Field(default=50, ge=0)
     max_hole_px: int = Field(default=0, ge=0)
     object_px: float | None = Field(default=None, gt=0, le=2048)
+    calibration: tuple[tuple[Share, Share], ...] = ()
     network: NetworkSettings
     licence: str
     sha256: str
@@ -83,6 +92,24 @@ class Card(BaseModel):
         if self.prompt == "line" and self.object_px is not None:
             raise ValueError("object_px is for points")
         return self
+
+    @model_validator(mode="after")
+    def _calibration_rises(self) -> Self:
+        """Refuse a curve on which a more probable outline would be expected to fit worse."""
+        pairs = self.calibration
+        if any(one[0] >= other[0] or one[1] > other[1] for one, other in pairwise(pairs)) or len(pairs) == 1:
+            raise ValueError("calibration must have two pairs or more, or none, and rise")
+        return self
+
+    def expected_iou(self, told: float) -> float:
+        """Give the intersection over union that an outline is to be expected to have, where the network says so much.
+
+        Between the pairs of the calibration it is interpolated; without a calibration it is what the network says.
+        """
+        if not self.calibration:
+            return told
+        said, measured = zip(*self.calibration, strict=True)
+        return float(np.interp(told, said, measured))
 
     @property
     def short_id(self) -> str:

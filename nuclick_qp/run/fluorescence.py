@@ -7,15 +7,12 @@ import numpy as np
 from nuclick_qp.errors import FluorescenceError
 from nuclick_qp.geometry import Window
 from nuclick_qp.prompts import Prompt, points_xy
+from nuclick_qp.segmentation.background import LARGEST_DARK_SHARE, share_of_dark
 from nuclick_qp.slides import Slide
 
 FLUORESCENCE, BRIGHTFIELD = "FLUORESCENCE", "BRIGHTFIELD"  # as QuPath names image types, or begins their names
 # Looked at: squares round some prompts, so that a black frame round the scan counts for nothing.
 MOST_SQUARES, SIDE_PX, SQUARE_MPP = 9, 128, 1.0
-DARK = 32  # of 255, in the brightest channel
-# Median share of dark pixels. The darkest set of training images (549 of NuInsSeg): 0.042 at most. A TRITC scan, one square at each
-# of its brightest places: 0.42 at least, 0.74 in the median.
-LARGEST_DARK_SHARE = 0.2
 
 
 def refuse_fluorescence(slide: Slide, prompts: Sequence[Prompt], *, mpp: float, image_type: str | None) -> None:
@@ -49,4 +46,4 @@ def dark_share(slide: Slide, prompts: Sequence[Prompt], *, mpp: float) -> float:
     scale = SQUARE_MPP / mpp
     half = SIDE_PX * scale / 2
     squares = (slide.read(Window(x - half, y - half, SIDE_PX, SIDE_PX, scale)) for x, y in chosen)
-    return float(np.median([np.mean(pixels.max(axis=-1) < DARK) for pixels in squares])) if chosen else 0.0
+    return float(np.median([share_of_dark(pixels) for pixels in squares])) if chosen else 0.0

@@ -1,6 +1,7 @@
 """Pictures for checking: outlines and prompts of an image over its pixels.
 
-Outlines have the colour of their class; a prompt without one is a cross, whose colour tells the reason.
+Outlines have the colour of their class; a prompt without one is a cross, whose colour tells the reason, and one with
+an uncertain outline has a ring round it.
 """
 
 import io
@@ -21,8 +22,8 @@ from nuclick_qp.errors import WriteRefusedError
 from nuclick_qp.geometry import Window
 from nuclick_qp.kinds import PromptKind
 from nuclick_qp.model.cards import Card
-from nuclick_qp.prompts import Outline, Prompt, Status
-from nuclick_qp.run.overlay_legend import CROSS_PX, Colour, Entry, draw_cross, with_legend
+from nuclick_qp.prompts import UNCERTAIN_BELOW, Outline, Prompt, Status
+from nuclick_qp.run.overlay_legend import CROSS_PX, Colour, Entry, draw_cross, draw_ring, with_legend
 from nuclick_qp.run.overlay_windows import MOST_PICTURES, Bounds, plan_windows
 from nuclick_qp.slides import Slide
 from nuclick_qp.storage.atomic import write_atomically, write_refusal
@@ -47,6 +48,7 @@ REASONS: dict[Status, Colour] = {
     Status.NO_MODEL: (90, 90, 90),
     Status.STOPPED: (0, 0, 0),
 }  # those of a prompt that may be left without an outline
+UNCERTAIN: Colour = (255, 0, 255)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,13 @@ class Overlay:
         """Why prompts have no outline, by key; a second click in an object misses none."""
         there = {item.key for item in self.objects}
         return {one.prompt.key: one.status for one in self.outcomes if one.status in REASONS and one.prompt.key not in there}
+
+    @property
+    def uncertain(self) -> set[str]:
+        """The keys of the prompts whose outline is uncertain, and not corrected by hand."""
+        edited = {one.prompt.key for one in self.outcomes if one.status is Status.EDITED}
+        doubtful = {item.key for item in self.objects if item.probability is not None and item.probability < UNCERTAIN_BELOW}
+        return doubtful - edited
 
     @property
     def palette(self) -> dict[str | None, Colour]:
@@ -153,6 +162,7 @@ def draw(pixels: NDArray[np.uint8], overlay: Overlay, window: Window, *, place: 
     prompts = [p for p in overlay.prompts if not p.is_background and shapely.MultiPoint(_all_xy(p)).envelope.intersects(frame)]
     shown = {prompt.key for prompt in prompts}
     missed = {key: status for key, status in overlay.missed.items() if key in shown}
+    uncertain = overlay.uncertain & shown
     palette = overlay.palette
     layer = Image.new("RGBA", (window.width * SMOOTH, window.height * SMOOTH), (0, 0, 0, 0))
     pen = ImageDraw.Draw(layer)
@@ -160,23 +170,29 @@ def draw(pixels: NDArray[np.uint8], overlay: Overlay, window: Window, *, place: 
         _draw_rings(pen, item.outline, palette[item.class_name], window)
     for prompt in prompts:
         _draw_prompt(pen, prompt, palette[prompt.class_name], window, missed.get(prompt.key))
+        if prompt.key in uncertain:
+            draw_ring(pen, _on_layer([prompt.anchor], window)[0], UNCERTAIN, size=CROSS_PX * SMOOTH)
     picture = Image.fromarray(pixels).convert("RGBA")
     picture.alpha_composite(layer.resize(picture.size, Image.Resampling.BOX))
     title = f"{overlay.title}, {place}"
-    return with_legend(picture.convert("RGB"), _entries(palette, objects, missed), title=title, px_um=_um(overlay, window))
+    entries = _entries(palette, objects, missed, uncertain=len(uncertain))
+    return with_legend(picture.convert("RGB"), entries, title=title, px_um=_um(overlay, window))
 
 
 def _um(overlay: Overlay, window: Window) -> float | None:
     return overlay.mpp * window.scale if overlay.mpp else None
 
 
-def _entries(palette: Mapping[str | None, Colour], objects: Iterable[ResultObject], missed: Mapping[str, Status]) -> list[Entry]:
-    """Count outlines by class, and prompts without one by reason."""
+def _entries(
+    palette: Mapping[str | None, Colour], objects: Iterable[ResultObject], missed: Mapping[str, Status], *, uncertain: int
+) -> list[Entry]:
+    """Count outlines by class, those that are uncertain, and prompts without one by reason."""
     classes = Counter(item.class_name for item in objects)
     reasons = Counter(missed.values())
     return [
         *(Entry(f"{name or UNCLASSIFIED}: {n}", palette[name]) for name, n in classes.most_common()),
-        *(Entry(f"{status}: {n}", REASONS[status], is_cross=True) for status, n in reasons.most_common()),
+        *([Entry(f"{Status.UNCERTAIN}: {uncertain}", UNCERTAIN, "ring")] if uncertain else []),
+        *(Entry(f"{status}: {n}", REASONS[status], "cross") for status, n in reasons.most_common()),
     ]
 
 

@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from PIL import Image, ImageDraw, ImageFont
 
 from nuclick_qp.plain_text import one_line
 
 Colour = tuple[int, int, int]
+Symbol = Literal["square", "cross", "ring"]
 
 PAPER: Colour = (255, 255, 255)
 INK: Colour = (20, 20, 20)
@@ -28,7 +30,7 @@ class Entry:
 
     text: str
     colour: Colour
-    is_cross: bool = False
+    symbol: Symbol = "square"
 
 
 def with_legend(picture: Image.Image, entries: Sequence[Entry], *, title: str, px_um: float | None) -> Image.Image:
@@ -66,12 +68,19 @@ def draw_cross(pen: ImageDraw.ImageDraw, xy: tuple[float, float], colour: Colour
             pen.line((x - reach, y - slant, x + reach, y + slant), fill=ink, width=max(2, round(wider * size)))
 
 
+def draw_ring(pen: ImageDraw.ImageDraw, xy: tuple[float, float], colour: Colour, *, size: float) -> None:
+    """Draw a ring that shows on any ground."""
+    x, y = xy
+    for ink, wider, reach in ((PAPER, 0.6, 1.15 * size), (colour, 0.3, size)):
+        pen.ellipse((x - reach, y - reach, x + reach, y + reach), outline=ink, width=max(2, round(wider * size)))
+
+
 def _rows(entries: Sequence[Entry], width: int, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> list[list[tuple[int, Entry]]]:
     """Place entries beside one another, and below; the last row tells of those for which there is no room."""
     rows: list[list[tuple[int, Entry]]] = []
     x = width
     for number, entry in enumerate(entries):
-        short = Entry(one_line(entry.text, longest=LONGEST_NAME), entry.colour, entry.is_cross)
+        short = Entry(one_line(entry.text, longest=LONGEST_NAME), entry.colour, entry.symbol)
         needed = 2 * LINE_PX + round(font.getlength(short.text))
         if x + needed > width - PAD_PX:
             if len(rows) == MOST_ROWS - 1:
@@ -86,8 +95,10 @@ def _rows(entries: Sequence[Entry], width: int, font: ImageFont.FreeTypeFont | I
 
 def _draw_entry(pen: ImageDraw.ImageDraw, xy: tuple[int, int], entry: Entry, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> None:
     x, y = xy
-    if entry.is_cross:
+    if entry.symbol == "cross":
         draw_cross(pen, (x + 8, y + LINE_PX / 2), entry.colour, size=CROSS_PX - 1)
+    elif entry.symbol == "ring":
+        draw_ring(pen, (x + 8, y + LINE_PX / 2), entry.colour, size=CROSS_PX - 1)
     elif entry.colour is not PAPER:
         pen.rectangle((x, y + 5, x + 15, y + LINE_PX - 5), fill=entry.colour, outline=INK)
     pen.text((x + LINE_PX, y), entry.text, INK, font=font)

@@ -84,7 +84,7 @@ def segment_project(
         classes = {name for image in images for name in image.classes}
         raise PromptError(nothing_to_do(project.path, len(images), options, classes=classes))
     report = make_report(project.path, project.engine, models, options=options, images=images, not_begun=not_begun, since=since)
-    if not options.dry_run and any(image.ok or image.pruned for image in images):
+    if not options.dry_run and any(image.new_outlines or image.pruned for image in images):
         write_record(project.path.parent / RECORD_FOLDER, report)
     return report
 
@@ -120,7 +120,7 @@ def _try_image(job: _Job) -> ImageReport:
     report = work_or_error(lambda: _hold_and_work(job, content, plan, since=since), image_name=job.entry.name)
     if isinstance(report, Exception):
         return failed_image(job.entry.name, report, plan=plan, since=since)
-    logger.info("%s: %d of %d prompts ok in %.1f s", job.entry.name, report.ok, report.prompts, report.seconds)
+    logger.info("%s: %d of %d prompts have an outline in %.1f s", job.entry.name, report.new_outlines, report.prompts, report.seconds)
     return report
 
 
@@ -131,7 +131,7 @@ def _read(job: _Job) -> tuple[EntryContent, Plan]:
 
 def _hold_and_work(job: _Job, content: EntryContent, plan: Plan, *, since: float) -> ImageReport:
     """Work on an image while other runs wait for it, where it will be changed: none does the same work, or loses ours."""
-    may_mark = content.marks or job.options.mark_failed is not None
+    may_mark = content.marks or (job.options.mark_failed, job.options.mark_uncertain) != (None, None)
     if job.options.dry_run or not (plan.todo or plan.turned or may_mark or job.options.prune):
         if not job.options.dry_run:
             job.project.remove_stale_locks(job.entry)

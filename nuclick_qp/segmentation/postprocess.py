@@ -13,6 +13,10 @@ from skimage.morphology import remove_small_holes
 
 from nuclick_qp.prompts import Status
 
+FLOOR_PX = 10  # the object under a prompt is one however small it is, but fewer pixels are a speck
+# Where nothing reaches the threshold: shares of the probability under the prompt, of which the first is taken whose part ends in the patch.
+SHARES_OF_PEAK = (0.5, 0.7, 0.85, 0.95)
+
 
 @dataclass(frozen=True, slots=True)
 class MaskRules:
@@ -23,7 +27,7 @@ class MaskRules:
     threshold
         Probability from which on a pixel belongs to the object.
     min_object_px
-        Objects of fewer pixels are no objects, at the resolution of the network.
+        Parts of fewer pixels are dropped where the prompt has a larger one, at the resolution of the network.
     max_hole_px
         Holes of up to this many pixels are filled; larger ones stay.
     """
@@ -36,7 +40,7 @@ class MaskRules:
 def extract_mask(
     probability: NDArray[np.float32], marker: NDArray[np.bool_], *, rules: MaskRules
 ) -> tuple[NDArray[np.bool_], Status, str]:
-    """Give the object that the prompt marks.
+    """Give the object that the prompt marks, where the probability reaches the threshold.
 
     Parameters
     ----------
@@ -63,25 +67,46 @@ def extract_mask(
     return reconstruct(probability >= rules.threshold, marker, rules=rules)
 
 
+def extract_best(
+    probability: NDArray[np.float32], marker: NDArray[np.bool_], *, rules: MaskRules
+) -> tuple[NDArray[np.bool_], float] | None:
+    """Give what stands out most under a prompt where nothing reaches the threshold, and the lower threshold that it takes.
+
+    It is the part round the prompt in which the probability stays above half of that under the prompt, however low that is;
+    or above a larger share, where that part does not end within the patch. None where no part does.
+
+    Parameters
+    ----------
+    probability, marker
+        As for `extract_mask`.
+    """
+    peak = float(probability[marker].max(initial=0.0))
+    for share in SHARES_OF_PEAK if peak > 0 else ():
+        threshold = share * peak
+        mask, status, _ = reconstruct(probability >= threshold, marker, rules=rules)
+        if status is Status.OK and not touches_edge(mask):
+            return mask, threshold
+    return None
+
+
 def reconstruct(mask: NDArray[np.bool_], marker: NDArray[np.bool_], *, rules: MaskRules) -> tuple[NDArray[np.bool_], Status, str]:
-    """Keep the 4-connected parts of a mask that the marker touches and that are large enough."""
+    """Keep the 4-connected parts of a mask that the marker touches and that are large enough; the largest where all are small."""
     nothing = np.zeros_like(mask)
     labels, _ = ndimage.label(mask)
     areas = np.bincount(labels.ravel())
     areas[0] = 0
-    large = areas >= rules.min_object_px
-    large[0] = False
     touched = np.unique(labels[marker])
     touched = touched[touched > 0]
-    if large[touched].any():
-        kept = np.isin(labels, touched[large[touched]])
+    least = min(rules.min_object_px, FLOOR_PX)
+    if touched.size and areas[touched].max() >= least:
+        large = areas[touched] >= min(rules.min_object_px, areas[touched].max())
+        kept = np.isin(labels, touched[large])
         if rules.max_hole_px:
             kept = remove_small_holes(kept, max_size=rules.max_hole_px, connectivity=1)
         return kept, Status.OK, ""
     if touched.size:
-        found = int(areas[touched].max())
-        return nothing, Status.EMPTY, f"the object has {found} px at the resolution of the model, fewer than {rules.min_object_px}"
-    if large.any():
+        return nothing, Status.EMPTY, f"only a speck of {areas[touched].max()} px under the prompt, at the resolution of the model"
+    if areas.max() >= least:
         return nothing, Status.OUTSIDE_OWN_MASK, "the object found lies beside the prompt"
     return nothing, Status.EMPTY, "nothing found under the prompt"
 

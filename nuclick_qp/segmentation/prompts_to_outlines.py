@@ -13,7 +13,7 @@ from shapely.geometry.base import BaseGeometry
 
 from nuclick_qp.model.predictor import Predictor
 from nuclick_qp.prompts import Outline, Prompt, Status
-from nuclick_qp.segmentation.candidates import MAX_COARSENING, Others, Scene, find_candidates
+from nuclick_qp.segmentation.candidates import MAX_COARSENING, Others, Scene, expected_iou, find_candidates
 from nuclick_qp.segmentation.outlines import trace_outline
 from nuclick_qp.segmentation.overlaps import Candidate, settle_overlaps, take_out_standing
 from nuclick_qp.segmentation.postprocess import MaskRules, reconstruct
@@ -115,10 +115,8 @@ def _segment_each_object_once(
             candidates[left[number]] = found
     done = outlines.keys() | candidates.keys()
     among = [pair for pair in among if {pair.first, pair.later} <= done and not {pair.first, pair.later} & twice.keys()]
-    for pair in among:  # they have cut their object in two, and nothing is left: the first gets it whole
-        if pair.first in alone and not {pair.first, pair.later} & candidates.keys():
-            candidates[pair.first] = alone[pair.first]
-    outlines.update(_finish(candidates, scene.rules, list(standing.values())))
+    _join_what_was_cut(candidates, alone, among)
+    outlines.update(_finish(candidates, scene, list(standing.values())))
     for pair in among:
         for one, other in ((pair.first, pair.later), (pair.later, pair.first)):
             if outlines[one].polygon is None and _has_outline_at(prompts[one], outlines[other].polygon):
@@ -167,7 +165,16 @@ def refuse_prompt(prompt: Prompt, slide: Slide, *, patch_px: int, scale: float) 
     return None
 
 
-def _finish(candidates: dict[int, Candidate], rules: MaskRules, standing: Sequence[BaseGeometry]) -> dict[int, Outline]:
+def _join_what_was_cut(candidates: dict[int, Candidate], alone: Mapping[int, Candidate], pairs: Sequence[ClosePair]) -> None:
+    """Give the first of two prompts its whole object where they have cut it in two, and nothing certain is left for either."""
+    well = {number for number, candidate in candidates.items() if not candidate.is_tentative}
+    whole = {number for number, candidate in alone.items() if not candidate.is_tentative}
+    for pair in pairs:
+        if pair.first in whole and not {pair.first, pair.later} & well:
+            candidates[pair.first] = alone[pair.first]
+
+
+def _finish(candidates: dict[int, Candidate], scene: Scene, standing: Sequence[BaseGeometry]) -> dict[int, Outline]:
     """Settle overlaps, then trace what is left of each mask."""
     outlines = {}
     tree = STRtree(list(standing))
@@ -175,14 +182,14 @@ def _finish(candidates: dict[int, Candidate], rules: MaskRules, standing: Sequen
         near = tree.query(box(*candidate.window.slide_box)) if standing else ()
         mask = take_out_standing(candidate, settled, [standing[i] for i in near])
         if not (mask == candidate.mask).all():
-            mask, status, _ = reconstruct(mask, candidate.marker & mask, rules=rules)
+            mask, status, _ = reconstruct(mask, candidate.marker & mask, rules=scene.rules)
             if status is not Status.OK:
                 outlines[index] = Outline(candidate.prompt, Status.EMPTY, detail="another prompt has the same object")
                 continue
-        polygon = trace_outline(candidate.probability, mask, threshold=rules.threshold, window=candidate.window)
+        polygon = trace_outline(candidate.probability, mask, threshold=candidate.threshold, window=candidate.window)
         if polygon is None:
             outlines[index] = Outline(candidate.prompt, Status.EMPTY, detail="the outline has no area")
             continue
-        probability = float(candidate.probability[mask].mean())
-        outlines[index] = Outline(candidate.prompt, Status.OK, polygon, probability)
+        probability = expected_iou(candidate, mask, card=scene.predictor.card)
+        outlines[index] = Outline.found(candidate.prompt, polygon, probability)
     return outlines

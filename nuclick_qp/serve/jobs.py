@@ -173,6 +173,7 @@ def command_of(request: JobRequest, *, device: str) -> list[str]:
         "--mpp": request.mpp,
         "--min-probability": request.min_probability,
         "--mark-failed": request.mark_failed,
+        "--mark-uncertain": request.mark_uncertain,
     }
     for option, value in named.items():
         command += [] if value is None else [f"{option}={value}"]

@@ -251,6 +251,7 @@ class JobRequest(_Message):
     prune: bool = False
     min_probability: Annotated[FiniteFloat, Field(ge=0, le=1)] | None = None
     mark_failed: Argument | None = None
+    mark_uncertain: Argument | None = None
     force: bool = False
     dry_run: bool = False
 

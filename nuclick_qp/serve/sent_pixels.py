@@ -19,14 +19,6 @@ LARGEST_REGIONS = 2**26  # px of one request: 200 MB
 FORMATS = {"png": "PNG", "jpeg": "JPEG"}
 
 
-class PixelsWantedError(Exception):
-    """A read needs pixels that did not come with the request."""
-
-    def __init__(self, level: int, box: Box) -> None:
-        super().__init__(f"pixels {box} of level {level} did not come with the request")
-        self.level, self.box = level, box
-
-
 class RegionReader:
     """A `Reader` of the pixels that came with a request.
 
@@ -41,6 +33,7 @@ class RegionReader:
     def __init__(self, level_sizes: Sequence[tuple[int, int]], pieces: Sequence[tuple[int, tuple[int, int], NDArray[np.uint8]]]) -> None:
         self.level_sizes: tuple[tuple[int, int], ...] = tuple(level_sizes)
         self.bounds: Box = (0, 0, *self.level_sizes[0])
+        self.missed: list[tuple[int, Box]] = []  # level and box of what was read and had not come
         self._pieces = pieces
 
     def find(self, level: int, box: Box) -> NDArray[np.uint8] | None:
@@ -53,10 +46,12 @@ class RegionReader:
         return None
 
     def read_level(self, level: int, box: Box) -> NDArray[np.uint8]:
-        """Give a box of level pixels; raise `PixelsWantedError` when no region holds it."""
+        """Give a box of level pixels; white, and a note in `missed`, where no region holds it: so all that is missing is known at once."""
         pixels = self.find(level, box)
         if pixels is None:
-            raise PixelsWantedError(level, box)
+            self.missed.append((level, box))
+            left, top, right, bottom = box
+            return np.full((bottom - top, right - left, 3), 255, np.uint8)
         return pixels
 
     def close(self) -> None:

@@ -39,7 +39,6 @@ from nuclick_qp.serve.schema import (
 )
 from nuclick_qp.serve.sent_pixels import (
     LARGEST_REGIONS,
-    PixelsWantedError,
     RegionReader,
     missing_regions,
     read_regions,
@@ -119,12 +118,9 @@ class Session:
         windows = [window for kind in cards for window in _first_windows(plan.todo, slide, card=cards[kind], mpp=mpp)]
         if wanted := missing_regions(request.image, scene.reader, windows):
             return _ask_for(wanted, since=since)
-        try:
-            outlines = segment_by_plane(
-                plan.todo, slide, content=scene.content, predictors=predictors, mpp=mpp, options=options.segment
-            )
-        except PixelsWantedError as err:  # a squiggle whose gland needs more to be seen
-            return _ask_for([wanted_region(request.image, err.level, err.box)], since=since)
+        outlines = segment_by_plane(plan.todo, slide, content=scene.content, predictors=predictors, mpp=mpp, options=options.segment)
+        if missed := scene.reader.missed:  # what finds nothing, or does not fit, is looked at once more with more round it
+            return _ask_for([wanted_region(request.image, level, box) for level, box in missed], since=since)
         objects = {item.key: item for item in to_objects(outlines, options, cards=cards, stated_mpp=mpp, mpp=mpp)}
         found = {id(outline.prompt): outline for outline in (*plan.settled, *outlines)}
         results = [_result(found[id(prompt)], objects) for prompt in scene.prompts]

@@ -19,6 +19,8 @@ A click into an outline that holds two nuclei splits it.
 Points of a class that ends in *, such as Ignore*, mark background.
 Ctrl+Z takes back the last click with its outline. Undo last (Shift+U) does so in large images, too.
 
+An outline is uncertain where its measurement NuClick: probability is below 0.5; look at it.
+
 Outlines that you edit by hand are yours: nothing replaces or removes them.
 Prompts that were drawn before: Segment selected prompts, Segment all prompts, Run on the whole project.
 Something is wrong? Settings > Test, and Show log.'''
@@ -88,7 +90,7 @@ Something is wrong? Settings > Test, and Show log.'''
                 if (!window.isShown(picture)) return
                 steps.take(picture, done.removed, done.added)
                 window.tell(picture, done, began)
-                Dialogs.showInfoNotification('NuClick', todo ? "${done.added.size()} outlines for ${todo.size()} prompts" : 'Every prompt has its outline')
+                Dialogs.showInfoNotification('NuClick', todo ? "${done.added.size()} outlines for ${todo.size()} prompts" + (done.counts.uncertain ? ", ${done.counts.uncertain} of them uncertain" : '') : 'Every prompt has its outline')
             }
         }
     }

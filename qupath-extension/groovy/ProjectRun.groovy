@@ -107,7 +107,7 @@ class ProjectRun {
 
     private static String summary(Map report) {
         def left = report.images.sum { it.statuses?.stopped ?: 0 } ?: 0
-        "${report.ok as int} new outlines, ${(report.skipped - left) as int} prompts were left as they are, ${(report.empty + report.outside + report.failed) as int} got none" +
+        "${(report.ok + report.uncertain) as int} new outlines, ${report.uncertain as int} of them uncertain, ${(report.skipped - left) as int} prompts were left as they are, ${(report.empty + report.outside + report.failed) as int} got none" +
             (left || report.not_begun ? "\nNot reached: ${left as int} prompts, and ${report.not_begun as int} images" : '')
     }
 }

@@ -9,7 +9,7 @@ import qupath.lib.plugins.workflow.DefaultScriptableWorkflowStep
 /** What NuClick says in the window of QuPath, and the thread that it works in meanwhile. */
 class Window {
     final QuPathGUI qupath
-    final status = new Label('').tap { minWidth = 110; prefWidth = 110 }  // else the tools beside it move
+    final status = new Label('').tap { minWidth = 130; prefWidth = 130 }  // else the tools beside it move
     private final worker = Executors.newSingleThreadExecutor { new Thread(it, 'NuClick').tap { daemon = true } }
 
     Window(QuPathGUI qupath) { this.qupath = qupath }
@@ -46,8 +46,9 @@ class Window {
     /** Say what came of a step that began at a time of System.nanoTime(). */
     void tell(Picture picture, Map done, long began) {
         def ms = Math.round((System.nanoTime() - began) / 1e6)
-        status.text = ms < 1000 ? "NuClick: $ms ms" : String.format('NuClick: %.1f s', ms / 1000d)
-        Segmentation.logger.info('NuClick: {} prompts, {} outlines in {} ms; the service took {}', done.counts.values().sum() ?: 0, done.added.size(), ms, Math.round(Segmentation.exchange.seconds * 1000))
+        def took = ms < 1000 ? "$ms ms" : String.format('%.1f s', ms / 1000d)
+        status.text = done.counts.uncertain ? "NuClick: ${done.counts.uncertain} uncertain" : "NuClick: $took"
+        Segmentation.logger.info('NuClick: {} prompts, {} outlines ({} uncertain) in {} ms; the service took {}', done.counts.values().sum() ?: 0, done.added.size(), done.counts.uncertain ?: 0, ms, Math.round(Segmentation.exchange.seconds * 1000))
         if (done.failed) Dialogs.showWarningNotification('NuClick', done.failed.countBy { "${it.status}${it.detail ? ': ' + it.detail : ''}" }.collect { "${it.value} without an outline: ${it.key}" }.join('\n'))
         if (done.added) remember(picture.imageData)
     }

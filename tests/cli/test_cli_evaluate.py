@@ -66,10 +66,10 @@ def test_json_has_every_figure_per_image_and_overall(evaluate: CommandLine, draw
     first, second = summary["images"]
     assert summary.keys() == {"model", "images", "overall"}
     assert summary["model"].startswith(f"{model} ")
-    assert first == {"image": "first.png", "n_objects": 4, "n_missed": 0, "estimated_mpp": None} | PERFECT
+    assert first == {"image": "first.png", "n_objects": 4, "n_missed": 0, "n_uncertain": 0, "estimated_mpp": None} | PERFECT
     assert (second["image"], second["n_objects"], second["n_missed"], second["sq"]) == ("second.png", 2, 1, 1)
     assert second.keys() == first.keys()
-    assert summary["overall"].keys() == {"n_images", "n_objects", "n_missed", *FIGURES}
+    assert summary["overall"].keys() == {"n_images", "n_objects", "n_missed", "n_uncertain", *FIGURES}
     assert (summary["overall"]["n_images"], summary["overall"]["n_objects"], summary["overall"]["n_missed"]) == (2, 6, 1)
     for name in FIGURES:
         assert summary["overall"][name] == pytest.approx((first[name] + second[name]) / 2, abs=1e-4)  # printed with 4 digits
@@ -81,8 +81,8 @@ def test_table_has_a_line_per_image_and_one_for_all(evaluate: CommandLine, draw_
 
     model, head, first, mean = capsys.readouterr().out.splitlines()
     assert model.startswith("dark ")
-    assert head.split() == ["image", "objects", "missed", "AJI", "Dice", "SQ", "DQ", "PQ", "Haus.", "F1", "Dice/o", "Haus/o"]
-    assert first.split()[:4] == ["first.png", "4", "0", "1.000"]
+    assert head.split() == ["image", "objects", "missed", "uncertain", "AJI", "Dice", "SQ", "DQ", "PQ", "Haus.", "F1", "Dice/o", "Haus/o"]
+    assert first.split()[:5] == ["first.png", "4", "0", "0", "1.000"]
     assert mean.split()[:3] == ["mean", "of", "all"]
 
 

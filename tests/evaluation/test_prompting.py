@@ -123,8 +123,8 @@ def test_object_without_outline_is_missed(draw_pair: DrawPair, dark_predictor: P
 
 
 def test_pixel_size_of_the_images_changes_the_scale(draw_pair: DrawPair, dark_predictor: Predictor) -> None:
-    """Images of 0.5 um/px are shown enlarged to a network of 0.25 um/px; discs of 4 px then have enough pixels of it."""
-    folder = draw_pair("a/discs", [(60.0, 60.0, 3.5), (100.0, 70.0, 3.5)])
+    """Images of 0.5 um/px are shown enlarged to a network of 0.25 um/px; discs of 2 px then have enough pixels of it."""
+    folder = draw_pair("a/discs", [(60.0, 60.0, 1.2), (100.0, 70.0, 1.2)])
 
     sizes = [EvaluationOptions(mpp=mpp) for mpp in (None, 0.25, 0.5)]
     missed = [evaluate_folders([folder], predictor=dark_predictor, options=options)[0].n_missed for options in sizes]

@@ -48,6 +48,15 @@ def _result(key: str = KEY, **changes: Any) -> ResultObject:
     return ResultObject(**(fields | changes))
 
 
+@pytest.mark.parametrize(("probability", "told"), [(0.4999, "0.49"), (0.496, "0.49"), (0.29, "0.29"), (0.5, "0.50"), (0.504, "0.50")])
+def test_rounding_makes_no_outline_sure(tmp_path: Path, probability: float, told: str) -> None:
+    """Below 0.5 it is uncertain, and stays so when it is read back."""
+    write_objects(tmp_path / "out.xml", [_result(probability=probability)], origin=(0, 0))
+
+    (outline,), _ = load(tmp_path / "out.xml")
+    assert outline.attrib["Name"].endswith(f" p={told}")
+
+
 def test_new_file_satisfies_the_rules_of_asap(tmp_path: Path) -> None:
     """Polygons, not closed by their first point, in a group below the class, in its colour."""
     path = tmp_path / "new folder" / "out.xml"

@@ -20,8 +20,9 @@ from nuclick_qp.qupath.qpdata.data_file import parse_data_file
 from nuclick_qp.qupath.qpdata.image_type import image_type_in
 from nuclick_qp.qupath.qpdata.new_objects import NewAnnotation
 from nuclick_qp.run.file import segment_file
-from nuclick_qp.run.fluorescence import LARGEST_DARK_SHARE, dark_share
+from nuclick_qp.run.fluorescence import dark_share
 from nuclick_qp.run.run_options import RunOptions
+from nuclick_qp.segmentation.background import LARGEST_DARK_SHARE
 from nuclick_qp.slides import open_slide
 
 PLACES = tuple((x, y) for x, y, _ in DISCS)

@@ -4,11 +4,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from shapely import box
 
 from asap_files import annotation, asap_file, group
 from drawn_projects import ALL, edit_outline, objects_of, ours_of, points_at, run_on
+from fakes import DarkIsObject, make_card
 from nuclick_qp.formats.asap.reading import read_prompts
-from nuclick_qp.model.predictor import Predictors
+from nuclick_qp.model.predictor import Predictor, Predictors
 from nuclick_qp.qupath.open_project import open_project
 from nuclick_qp.run.clearing import clear
 from nuclick_qp.run.file import segment_file
@@ -17,6 +19,13 @@ from nuclick_qp_cli.shared import print_report
 
 MakeProject = Callable[..., Path]
 NOWHERE = points_at((150, 250))  # nothing lies there
+
+
+@pytest.fixture
+def doubting() -> Predictors:
+    """Give a model that finds what the others find, and of whose outlines an IoU of 0.4 is expected at most."""
+    card = make_card(calibration=((0, 0), (0.9, 0.4), (1, 0.4)))
+    return {"point": Predictor(card, DarkIsObject(), device="cpu", precision="float32")}
 
 
 def marks_of(project: Path) -> list[str | None]:
@@ -60,6 +69,47 @@ def test_marks_change_class_and_go_with_their_reason(make_project: MakeProject, 
     clear(project)
     assert marks_of(project) == []
     assert ours_of(project) == []
+
+
+def test_uncertain_outlines_are_marked_until_they_are_checked(make_project: MakeProject, doubting: Predictors) -> None:
+    """A class of their own; a later run leaves the mark alone, and a correction by hand ends it."""
+    project = make_project(*ALL, NOWHERE)
+
+    report = run_on(project, doubting, mark_failed="Missed", mark_uncertain="Check")
+
+    assert (report.uncertain, report.ok, report.images[0].marked, report.images[0].status) == (4, 0, 5, "partial")
+    assert sorted(map(str, marks_of(project))) == ["Check"] * 4 + ["Missed"]
+    again = run_on(project, doubting, mark_failed="Missed", mark_uncertain="Check")
+    assert (again.images[0].statuses, again.images[0].marked) == ({"empty": 1, "unchanged": 4}, 0)
+    run_on(project, doubting, mark_failed="Missed")
+    assert sorted(map(str, marks_of(project))) == ["Check"] * 4 + ["Missed"]
+    edit_outline(project, 0, outline=box(50, 50, 70, 70))
+    run_on(project, doubting, mark_failed="Missed", mark_uncertain="Check")
+    assert sorted(map(str, marks_of(project))) == ["Check"] * 3 + ["Missed"]
+
+
+def test_an_outline_that_is_sure_now_needs_no_mark(make_project: MakeProject, doubting: Predictors, predictors: Predictors) -> None:
+    """A better model takes the marks away, and an uncertain outline is one all the same: all is well with the run."""
+    project = make_project(*ALL)
+    first = run_on(project, doubting, mark_uncertain="Check")
+
+    run_on(project, predictors, overwrite="unedited", mark_uncertain="Check")
+
+    assert first.all_ok
+    assert [(p.status, p.detail) for p in first.images[0].to_check] == [("uncertain", "its outline has a probability of 0.40 only")] * 4
+    assert marks_of(project) == []
+
+
+def test_uncertain_outlines_are_told(make_project: MakeProject, doubting: Predictors, capsys: pytest.CaptureFixture[str]) -> None:
+    """They count as written, with their places."""
+    report = run_on(make_project(*ALL), doubting)
+
+    print_report(report, as_json=False)
+
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].endswith(": 4 uncertain")
+    assert lines[1] == "  uncertain: point at (60.0, 60.0): its outline has a probability of 0.40 only"
+    assert lines[-1].startswith("4 of 4 prompts written, 4 of them uncertain, in ")
 
 
 def test_marks_stand_in_asap_and_geojson_files(

@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from drawn_projects import ALL, DISCS, ours_of, points_at, run_on
+from fakes import DarkIsObject, make_card
 from nuclick_qp.annotations.objects import ResultObject
 from nuclick_qp.geometry import Window
-from nuclick_qp.model.predictor import Predictors
+from nuclick_qp.model.predictor import Predictor, Predictors
 from nuclick_qp.prompts import UNSERVED, Plane, Status
 from nuclick_qp.qupath.open_project import open_project
 from nuclick_qp.run.file import segment_file
-from nuclick_qp.run.overlay import CLEAR, NO_CLASS_COLOUR, REASONS, Overlay, draw
+from nuclick_qp.run.overlay import CLEAR, NO_CLASS_COLOUR, REASONS, UNCERTAIN, Overlay, draw
 from nuclick_qp.run.overlay_windows import MOST_PICTURES, MOST_PX, plan_windows
 from nuclick_qp.run.run_options import RunOptions
 
@@ -64,6 +65,24 @@ def test_a_picture_shows_outlines_in_their_colours_and_a_cross_where_there_is_no
     crosses = places_of(pixels, REASONS[Status.EMPTY])
     near = np.abs(crosses - ((250 - top) * scale, (150 - left) * scale)).max(axis=1) <= 8
     assert near.sum() > 30
+
+
+def test_uncertain_outlines_have_a_ring_round_their_prompt(make_project: MakeProject, tmp_path: Path) -> None:
+    """As well when they are from an earlier run; the legend counts them."""
+    card = make_card(calibration=((0, 0), (1, 0.4)))
+    doubting: Predictors = {"point": Predictor(card, DarkIsObject(), device="cpu", precision="float32")}
+    project = make_project(*ALL)
+
+    for name in ("first", "again"):
+        run_on(project, doubting, overlay=tmp_path / name)
+
+    pixels = pixels_of(tmp_path / "first")
+    left, top, scale = 60 - 9 - 48, 60 - 9 - 48, 2
+    rings = places_of(pixels, UNCERTAIN)
+    for x, y, _ in DISCS:
+        distance = np.hypot(*(rings - ((y - top) * scale, (x - left) * scale)).T)
+        assert (distance < 10).sum() > 20
+    np.testing.assert_array_equal(pixels_of(tmp_path / "again"), pixels)
 
 
 def test_a_rerun_draws_what_stands(make_project: MakeProject, predictors: Predictors, tmp_path: Path) -> None:

@@ -6,8 +6,9 @@ from typing import Any
 from shapely import box
 
 from nuclick_qp.annotations.objects import Changes, EntryContent
-from nuclick_qp.prompts import UNSERVED, Outline, Status, click_at
-from nuclick_qp.run.report import COUNTED_AS, count, failed_image, report_image, total
+from nuclick_qp.prompts import UNSERVED, WITH_OUTLINE, Outline, Status, click_at
+from nuclick_qp.run.counts import COUNTED_AS, count, total
+from nuclick_qp.run.report import failed_image, report_image
 from nuclick_qp.run.resume import Plan
 
 # An image of which nothing was read, and in which nothing was done.
@@ -16,16 +17,18 @@ NOTHING: dict[str, Any] = {"content": EntryContent(()), "plan": Plan((), ()), "c
 
 def _outline(status: Status) -> Outline:
     prompt = click_at(3, 4, class_name="Tumor")
-    return Outline(prompt, status, box(0, 0, 1, 1), 0.9) if status is Status.OK else Outline(prompt, status, detail="why")
+    if status in WITH_OUTLINE:
+        return Outline.found(prompt, box(0, 0, 1, 1), 0.9 if status is Status.OK else 0.4)
+    return Outline(prompt, status, detail="why")
 
 
 def test_every_status_is_counted_once() -> None:
-    """The five counts add up to the number of prompts."""
+    """The six counts add up to the number of prompts."""
     counts = count([_outline(status) for status in Status], bad_prompts=2)
 
     assert set(COUNTED_AS) == set(Status)
     assert counts.prompts == len(Status) + 2
-    assert counts.prompts == counts.ok + counts.empty + counts.outside + counts.failed + counts.skipped
+    assert counts.prompts == counts.ok + counts.uncertain + counts.empty + counts.outside + counts.failed + counts.skipped
 
 
 def test_unchanged_edited_and_duplicate_prompts_are_no_failures() -> None:

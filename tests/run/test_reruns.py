@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from shapely import box
+from torch import Tensor
 
 from drawn_projects import ALL, edit_outline, ours_of, points_at, run_on
 from fakes import DarkIsObject, make_card
@@ -151,11 +152,19 @@ def test_overwrite_replaces_own_detections_only(make_project: MakeProject, predi
     assert (project.parent / "data/1/data.qpdata").read_bytes() == before
 
 
+class _SeesNothing(DarkIsObject):
+    """A network that gives every pixel a probability of 0."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, 5, P, P) to logits (N, 1, P, P)."""
+        return super().forward(x) - 1000
+
+
 def test_earlier_result_stays_when_the_new_run_finds_nothing(make_project: MakeProject, predictors: Predictors) -> None:
     """Old results never go before new ones are in hand."""
     project = make_project(*ALL)
     run_on(project, predictors)
-    blind: Predictors = {"point": Predictor(make_card(min_object_px=60_000), DarkIsObject(), device="cpu", precision="float32")}
+    blind: Predictors = {"point": Predictor(make_card(), _SeesNothing(), device="cpu", precision="float32")}
 
     report = run_on(project, blind, overwrite="unedited")
 

@@ -1,19 +1,43 @@
 """Tests of `nuclick_qp.segmentation.overlaps`."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from nuclick_qp.geometry import Window
 from nuclick_qp.prompts import Plane, Prompt, click_at
-from nuclick_qp.segmentation.overlaps import Candidate, settle_overlaps
+from nuclick_qp.segmentation.overlaps import Candidate, settle_overlaps, soft_iou
 
 
-def _candidate(prompt: Prompt, left: float, probability: float, *, scale: float = 1.0) -> Candidate:
+def _candidate(prompt: Prompt, left: float, probability: float, *, scale: float = 1.0, is_sure: bool = True) -> Candidate:
     """Give a square of 10 x 10 px full of object."""
     full = np.full((10, 10), probability, np.float32)
     marker = np.zeros((10, 10), bool)
     marker[5, 5] = True
-    return Candidate(prompt, Window(left, 0, 10, 10, scale), full, full > 0, marker)
+    return Candidate(prompt, Window(left, 0, 10, 10, scale), full, full > 0, marker, 0.5, is_sure=is_sure)
+
+
+def test_an_uncertain_object_takes_nothing_from_a_sure_one() -> None:
+    """However high its pixels: what is sure keeps them all, in either order."""
+    sure, doubtful = _candidate(click_at(5, 5), 0, 0.6), _candidate(click_at(11, 5), 6, 0.9, is_sure=False)
+
+    sure_mask, doubtful_mask = settle_overlaps([sure, doubtful])
+    swapped = settle_overlaps([doubtful, sure])
+
+    assert sure_mask.sum() == swapped[1].sum() == 100
+    assert doubtful_mask.sum() == swapped[0].sum() == 60
+
+
+def test_expected_overlap_counts_what_lies_inside_and_beside() -> None:
+    """Half of 100 px at 0.8, with the other half at 0.4 beside it: 40 of 50 + 20. What another prompt got counts for nothing."""
+    candidate = _candidate(click_at(5, 5), 0, 0.8)
+    candidate.probability[:, 5:] = 0.4
+    candidate = replace(candidate, mask=candidate.probability > 0.5)
+    left = candidate.mask & (np.arange(10) < 2)
+
+    assert soft_iou(candidate, candidate.mask) == pytest.approx(40 / 70)
+    assert soft_iou(candidate, left) == pytest.approx(16 / 40)
 
 
 def test_higher_probability_gets_the_shared_pixels() -> None:

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from skimage.draw import disk
 
 from nuclick_qp.prompts import Status
-from nuclick_qp.segmentation.postprocess import MaskRules, extract_mask, touches_edge
+from nuclick_qp.segmentation.postprocess import MaskRules, extract_best, extract_mask, touches_edge
 
 RULES = MaskRules(threshold=0.5, min_object_px=50, max_hole_px=20)
 
@@ -43,9 +43,9 @@ def test_click_beside_an_object_is_outside_its_mask() -> None:
     assert detail
 
 
-@pytest.mark.parametrize("probability", [_scene(), _scene((32, 32, 3))])
-def test_nothing_or_too_little_is_empty(probability: NDArray[np.float32]) -> None:
-    """Below 50 px there is no object."""
+@pytest.mark.parametrize("probability", [_scene(), _scene((32, 32, 1.5))])
+def test_nothing_or_a_speck_is_empty(probability: NDArray[np.float32]) -> None:
+    """Fewer than 10 px under a click are noise."""
     mask, status, _ = extract_mask(probability, _click(32, 32), rules=RULES)
 
     assert status is Status.EMPTY
@@ -53,13 +53,47 @@ def test_nothing_or_too_little_is_empty(probability: NDArray[np.float32]) -> Non
 
 
 def test_area_at_the_limit_counts() -> None:
-    """50 px are enough, 49 are not."""
+    """10 px are enough under the prompt, 9 are not, whatever the model says of parts."""
     probability = np.zeros((64, 64), np.float32)
-    probability[10:15, 10:20] = 0.9
+    probability[10:12, 10:15] = 0.9
 
-    assert extract_mask(probability, _click(12, 12), rules=RULES)[1] is Status.OK
-    probability[14, 19] = 0
-    assert extract_mask(probability, _click(12, 12), rules=RULES)[1] is Status.EMPTY
+    assert extract_mask(probability, _click(11, 12), rules=RULES)[1] is Status.OK
+    probability[11, 14] = 0
+    assert extract_mask(probability, _click(11, 12), rules=RULES)[1] is Status.EMPTY
+
+
+def test_a_small_part_counts_where_there_is_no_larger_one() -> None:
+    """Of two parts under two strokes the one below `min_object_px` goes; alone it is the object."""
+    probability = _scene((20, 20, 8), (45, 45, 3))
+
+    both, _, _ = extract_mask(probability, _click(20, 20) | _click(45, 45), rules=RULES)
+    alone, _, _ = extract_mask(probability, _click(45, 45), rules=RULES)
+
+    assert np.array_equal(both, _scene((20, 20, 8)) > 0.5)
+    assert np.array_equal(alone, _scene((45, 45, 3)) > 0.5)
+
+
+def test_the_best_object_reaches_to_half_of_the_probability_under_the_prompt() -> None:
+    """However low that is: 2e-6 on a ground of 1e-7."""
+    probability = np.where(_scene((20, 20, 8)) > 0.5, np.float32(2e-6), np.float32(1e-7))
+
+    best = extract_best(probability, _click(22, 22), rules=RULES)
+
+    assert best is not None
+    assert best[1] == pytest.approx(1e-6)
+    assert np.array_equal(best[0], _scene((20, 20, 8)) > 0.5)
+
+
+def test_the_best_object_ends_within_the_patch() -> None:
+    """A disc at 0.03 on a ground of 0.02 stands out at 0.7 of its probability only; an even patch has none, nor has one of zeros."""
+    probability = np.where(_scene((20, 20, 8)) > 0.5, np.float32(0.03), np.float32(0.02))
+
+    best = extract_best(probability, _click(20, 20), rules=RULES)
+
+    assert best is not None
+    assert best[0].sum() == (_scene((20, 20, 8)) > 0.5).sum()
+    assert extract_best(np.full_like(probability, 0.02), _click(20, 20), rules=RULES) is None
+    assert extract_best(np.zeros_like(probability), _click(20, 20), rules=RULES) is None
 
 
 def test_small_holes_are_filled_and_large_ones_stay() -> None:

@@ -135,6 +135,21 @@ def test_a_squiggle_whose_object_is_cut_off_asks_for_more(session: Session, draw
     assert sizes == sorted(sizes)
 
 
+def test_all_clicks_that_are_looked_at_again_ask_for_more_at_once(session: Session) -> None:
+    """Ten pale places that lie far apart: one round more, however many they are."""
+    wide = np.full((300, 6000, 3), (215, 170, 205), np.uint8)
+    places = [(300 + 600 * number, 150) for number in range(10)]
+    for x, y in places:
+        wide[y - 9 : y + 9, x - 9 : x + 9] = (200, 140, 190)
+    pixels: list[dict[str, Any]] = []
+    for _ in range(3):
+        answer = session.segment(make_request(wide, *(click(x, y) for x, y in places), pixels=pixels))
+        pixels += [region(wide, wanted.x, wanted.y, wanted.width, wanted.height) for wanted in answer.wanted]
+
+    assert [result.status for result in answer.results] == ["uncertain"] * 10
+    assert all(result.feature is not None and result.detail for result in answer.results)
+
+
 def test_every_prompt_without_an_outline_says_why(session: Session, image: NDArray[np.uint8]) -> None:
     """A click on nothing, one beside the image, and one twice at a place."""
     prompts = [click(5, 5), click(-10, 5), click(X, Y), click(X, Y)]

@@ -12,7 +12,7 @@ from nuclick_qp.errors import PromptError, WriteRefusedError
 from nuclick_qp.formats.asap.document import ANNOTATIONS, DEFAULT_COLOUR, GROUPS, NO_GROUP, ROOT, AsapDocument, AsapGroup, Span, parse
 from nuclick_qp.formats.asap.reading import OWN_GROUPS, drawn_area, earlier_key
 from nuclick_qp.formats.asap.text import ascii_bytes, colour_text, file_bytes, group_text, group_xml, polygons_xml, rings_of, xml_text
-from nuclick_qp.prompts import Plane
+from nuclick_qp.prompts import UNCERTAIN_BELOW, Plane
 from nuclick_qp.storage.guarded import content_of, replace_data_file
 from nuclick_qp.storage.plain_files import read_file
 
@@ -192,12 +192,18 @@ def result_name(result: ResultObject, rings: Sequence[NDArray[np.float64]]) -> s
     class_name = None if result.class_name == NO_GROUP else result.class_name
     held = drawn_area([np.asarray(ring, np.float32).astype(np.float64) for ring in rings])
     told = {
-        "p": "" if result.probability is None else f"{result.probability:.2f}",
+        "p": "" if result.probability is None else _two_digits(result.probability),
         "s": outline_digest(held, class_name) if result.written else "",
         "o": result.options,
         "m": xml_text(result.model),
     }
     return " ".join([f"nuclick {result.key}", *(f"{mark}={text}" for mark, text in told.items() if text)])
+
+
+def _two_digits(probability: float) -> str:
+    """Round a probability, but never across the line below which an outline is uncertain: later runs read it back."""
+    rounded = round(probability, 2)
+    return f"{min(rounded, UNCERTAIN_BELOW - 0.01) if probability < UNCERTAIN_BELOW else rounded:.2f}"
 
 
 def _append(data: bytes, span: Span, tag: str, content: str, *, indent: str) -> Edit:
