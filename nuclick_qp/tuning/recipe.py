@@ -17,7 +17,7 @@ from nuclick_qp.tuning.tune_options import TuneOptions
 HELD_OUT = 0.25  # of the outlines
 LEAST_STEPS, MOST_STEPS = 10, 60  # more steps forget other images, and gain nothing
 TIMED_STEPS = 2
-VALIDATIONS = 2
+VALIDATIONS, STEPS_OF_ONE = 2, 5  # a validation takes as long as some steps
 
 
 def config_for(card: Card, project: Path, options: TuneOptions, *, name: str, steps: int) -> TrainingConfig:
@@ -65,4 +65,4 @@ def steps_within(seconds: float, config: TrainingConfig, options: TuneOptions) -
             since = time.monotonic()
         float(take_step(state, Batch(inputs, wanted, 1 - wanted), lanes))  # a GPU is waited for
     each = (time.monotonic() - since) / TIMED_STEPS
-    return int(min(MOST_STEPS, max(LEAST_STEPS, seconds / each)))
+    return int(min(MOST_STEPS, max(LEAST_STEPS, seconds / each - VALIDATIONS * STEPS_OF_ONE)))

@@ -184,6 +184,20 @@ def test_clicks_on_background_want_nothing(data: Path) -> None:
     assert batch.others.sum() > 0
 
 
+@pytest.mark.parametrize("keep", [False, True])
+def test_statistics_of_the_start_can_be_kept(data: Path, tmp_path: Path, keep: bool) -> None:
+    """Batch norm then works with what it brought along, while its weights learn as all others do."""
+    first = train(_config(steps=2), TrainingRun(data, tmp_path / "first", workers=0))
+    start = tmp_path / "first" / "discs.safetensors"
+
+    second = train(_config(keep_statistics=keep), TrainingRun(data, tmp_path / "second", workers=0, init=str(start)))
+
+    before, after = load_network(first, start), load_network(second, tmp_path / "second" / "discs.safetensors")
+    same = [torch.equal(one, other) for one, other in zip(before.buffers(), after.buffers(), strict=True) if one.is_floating_point()]
+    assert all(same) if keep else not any(same)
+    assert not torch.equal(before.enc1[0][1].weight, after.enc1[0][1].weight)  # type: ignore[index]  # a Sequential
+
+
 def test_run_starts_from_another_model(data: Path, tmp_path: Path) -> None:
     """The weights are those of the start, and the card names it with its own training."""
     first = train(_config(), TrainingRun(data, tmp_path / "first", workers=0))
