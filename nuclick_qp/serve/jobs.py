@@ -171,6 +171,7 @@ def command_of(request: JobRequest, *, device: str) -> list[str]:
         "--lines": request.lines,
         "--as": request.kind,
         "--mpp": request.mpp,
+        "--scale": request.scale,
         "--min-probability": request.min_probability,
         "--mark-failed": request.mark_failed,
         "--mark-uncertain": request.mark_uncertain,

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Base64Bytes, BaseModel, ConfigDict, Field, FiniteFloat, field_validator, model_validator
 
-from nuclick_qp.kinds import ObjectKind, Overwrite, PromptKind
+from nuclick_qp.kinds import ObjectKind, Overwrite, PromptKind, Scale
 from nuclick_qp.slides.pixel_size import LARGEST_MPP, SMALLEST_MPP
 
 MOST_PROMPTS = 1000  # of one request; more belong in several, or in a job
@@ -246,6 +246,7 @@ class JobRequest(_Message):
     lines: Argument | None = None
     kind: ObjectKind | None = None
     mpp: PixelSize | None = None
+    scale: Scale | None = None
     tta: bool = False
     overwrite: Overwrite = "none"
     prune: bool = False

@@ -99,7 +99,7 @@ def test_the_command_line_of_a_job_takes_values_as_values(tmp_path: Path) -> Non
     """A name that looks like an option is a name."""
     request = JobRequest(
         project=tmp_path, images="--dry-run", classes=["-v", "Tumor"], kind="cell", mpp=0.5, tta=True, prune=True, overwrite="edited",
-        skip=["1", "12"], min_probability=0.8, mark_failed="Look here", mark_uncertain="Check", force=True,
+        skip=["1", "12"], min_probability=0.8, mark_failed="Look here", mark_uncertain="Check", force=True, scale="given",
     )  # fmt: skip
 
     command = command_of(request, device="cpu")
@@ -107,7 +107,7 @@ def test_the_command_line_of_a_job_takes_values_as_values(tmp_path: Path) -> Non
     assert command[1:4] == ["-m", "nuclick_qp_cli", "run"]  # where a cancel is answered from the start on
     assert command[5:] == [
         *("--json", "--events", "--device", "cpu"),
-        *("--images=--dry-run", "--as=cell", "--mpp=0.5", "--min-probability=0.8", "--mark-failed=Look here"),
+        *("--images=--dry-run", "--as=cell", "--mpp=0.5", "--scale=given", "--min-probability=0.8", "--mark-failed=Look here"),
         *("--mark-uncertain=Check", "--classes=-v,Tumor"),
         *("--skip=1,12", "--tta", "--prune", "--force", "--overwrite=edited"),
     ]
