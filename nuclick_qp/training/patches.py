@@ -86,7 +86,7 @@ def draw_batch(images: FlatImages, config: TrainingConfig, generator: torch.Gene
         inclusion = _squiggle_map(images, prompted, wanted, config, generator)
         others = click_in_each(labels, prompted.number, images.most_objects, generator)
     exclusion = _keep_some(others, config, generator)
-    inclusion, exclusion = (discs(clicks, config.click_radius_px) for clicks in (inclusion, exclusion))
+    inclusion, exclusion = discs(torch.cat([inclusion, exclusion]), config.click_radius_px).chunk(2)
     coarsest = config.augmentation.zoom if config.prompt == "point" else math.inf
     pixels = sample_pixels(images, prompted.placed, side, coarsest=coarsest)
     signals = torch.stack([inclusion, exclusion & ~inclusion], dim=1).float()
