@@ -1,7 +1,7 @@
 """A trained network to weights and card."""
 
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import torch
@@ -9,6 +9,8 @@ import torch
 from nuclick_qp.model.cards import Card
 from nuclick_qp.model.checkpoints import store_model
 from nuclick_qp.model.network import NuClickNet, count_parameters
+from nuclick_qp.model.predictor import Predictor
+from nuclick_qp.training.calibration import Curve, fit_curve, measure_fits
 from nuclick_qp.training.config import TrainingConfig
 from nuclick_qp.training.images import LabelledImage, median_diameter
 
@@ -19,6 +21,7 @@ def finish(
     out: Path,
     *,
     images: Iterable[LabelledImage],
+    validation: Sequence[LabelledImage] = (),
     start: Card | None = None,
     teacher: Card | None = None,
 ) -> Card:
@@ -26,8 +29,9 @@ def finish(
 
     Parameters
     ----------
-    images
-        What it was trained on.
+    images, validation
+        What it was trained on, and what was kept back: there it is measured how well its outlines fit.
+        Without the latter the card has no calibration.
     start
         The model that the training started from; its own training goes into the card.
     teacher
@@ -42,27 +46,31 @@ def finish(
     }
 
     object_px = round(median_diameter(images), 1) if config.tells_scale else None
+    card = Card(
+        name=config.name,
+        description=config.description,
+        prompt=config.prompt,
+        mpp=config.mpp,
+        patch_px=config.patch_px,
+        click_radius_px=config.click_radius_px,
+        threshold=config.threshold,
+        min_object_px=config.min_object_px,
+        max_hole_px=config.max_hole_px,
+        object_px=object_px,
+        network=net.settings,
+        licence=config.licence,
+        sha256="",
+        parameters=count_parameters(net),
+        training=training,
+    )
+    told = {"calibration": _calibration(card, net, validation, seed=config.seed)}
+    return store_model(net, out / f"{config.name}.safetensors", lambda checksum: card.model_copy(update={**told, "sha256": checksum}))
 
-    def describe(checksum: str) -> Card:
-        return Card(
-            name=config.name,
-            description=config.description,
-            prompt=config.prompt,
-            mpp=config.mpp,
-            patch_px=config.patch_px,
-            click_radius_px=config.click_radius_px,
-            threshold=config.threshold,
-            min_object_px=config.min_object_px,
-            max_hole_px=config.max_hole_px,
-            object_px=object_px,
-            network=net.settings,
-            licence=config.licence,
-            sha256=checksum,
-            parameters=count_parameters(net),
-            training=training,
-        )
 
-    return store_model(net, out / f"{config.name}.safetensors", describe)
+def _calibration(card: Card, net: NuClickNet, images: Sequence[LabelledImage], *, seed: int) -> Curve:
+    """Measure how well the outlines of a network fit by what it says of them."""
+    fits = measure_fits(images, Predictor(card, net, device=str(next(net.parameters()).device)), seed=seed)
+    return fit_curve(fits.told, fits.measured)
 
 
 def _past(card: Card) -> dict[str, object]:

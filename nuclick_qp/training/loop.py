@@ -116,7 +116,7 @@ def train(config: TrainingConfig, run: TrainingRun, *, images: Images | None = N
         if first is not None:
             move_towards(state.average, first.to(state.device), share=config.init_share)
         taught_by = None if teacher is None else teacher.card
-        return finish(state.average, config, run.out, images=training, start=start, teacher=taught_by)
+        return finish(state.average, config, run.out, images=training, validation=validation, start=start, teacher=taught_by)
 
 
 def _read_start(name: str | None, config: TrainingConfig) -> tuple[Card | None, NuClickNet | None]:
