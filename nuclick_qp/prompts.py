@@ -163,7 +163,12 @@ class Outline:
         """Give a prompt its polygon, with the status that follows from the probability."""
         if probability >= UNCERTAIN_BELOW:
             return cls(prompt, Status.OK, polygon, probability)
-        return cls(prompt, Status.UNCERTAIN, polygon, probability, f"its outline has a probability of {probability:.2f} only")
+        return cls(prompt, Status.UNCERTAIN, polygon, probability, too_small(probability))
+
+
+def too_small(probability: float) -> str:
+    """Say that a probability is small; in two digits rounded down, so that none reads as the limit that it lies below."""
+    return f"its outline has a probability of {math.floor(100 * probability + 1e-9) / 100:.2f} only"
 
 
 def points_xy(prompts: "list[Prompt] | tuple[Prompt, ...]") -> NDArray[np.float64]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nuclick_qp.errors import PromptError
-from nuclick_qp.prompts import Plane, Prompt, click_at
+from nuclick_qp.prompts import Plane, Prompt, click_at, too_small
 
 
 def test_key_is_that_of_the_place_not_of_the_class() -> None:
@@ -55,3 +55,9 @@ def test_strokes_must_fit_the_kind() -> None:
         Prompt("line", (((1.0, 1.0),),))
     with pytest.raises(PromptError, match="more than one point"):
         Prompt("point", (((1.0, 1.0), (2.0, 2.0)),))
+
+
+def test_a_probability_below_a_limit_does_not_read_as_the_limit() -> None:
+    """`uncertain: 0.50 only` would contradict the rule that 0.5 is sure."""
+    assert too_small(0.4999) == "its outline has a probability of 0.49 only"
+    assert too_small(0.29) == "its outline has a probability of 0.29 only"

@@ -78,6 +78,7 @@ RECIPES = {
         (
             TNBC,
             MONUSEG,
+            TestSet("nuins_test", "nuclei/test", "nuins_*", 0.22),  # organs that no training has seen; pixel size from lymphocytes
             TestSet("tnbc_test_moved_1_px", "nuclei/test", "tnbc_*", 0.25, 1.0),
             TestSet("tnbc_test_moved_5_px", "nuclei/test", "tnbc_*", 0.25, 5.0),
             TestSet("deepliif_test", "ihc/test", "deepliif_*", 0.25),

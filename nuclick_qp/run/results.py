@@ -7,7 +7,7 @@ from shapely import Point
 from nuclick_qp.annotations.objects import Changes, EarlierResult, EntryContent, ResultObject, is_mark, mark_key, outline_digest, same_class
 from nuclick_qp.kinds import ObjectKind, PromptKind
 from nuclick_qp.model.cards import Card
-from nuclick_qp.prompts import UNCERTAIN_BELOW, UNSERVED, Outline, Prompt, Status
+from nuclick_qp.prompts import UNCERTAIN_BELOW, UNSERVED, Outline, Prompt, Status, too_small
 from nuclick_qp.run.resume import Plan, is_weak, options_digest, results_by_key
 from nuclick_qp.run.run_options import RunOptions
 from nuclick_qp.shapes.measure import measure
@@ -43,7 +43,7 @@ def to_objects(
 def without_weak(outlines: Iterable[Outline], options: RunOptions) -> list[Outline]:
     """Take the polygons of those outlines that are less probable than is asked for."""
     return [
-        Outline(one.prompt, Status.BELOW_PROBABILITY, detail=f"its outline has a probability of {one.probability:.2f} only")
+        Outline(one.prompt, Status.BELOW_PROBABILITY, detail=too_small(one.probability))
         if one.probability is not None and one.probability < options.min_probability
         else one
         for one in outlines
