@@ -12,7 +12,7 @@ set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 python=${PYTHON:-python3}
-missing='^(annotated-types|platformdirs|pydantic|pydantic_core|shapely|typing-inspection|typing_extensions)=='
+missing='^(annotated-types|contourpy|platformdirs|pydantic|pydantic_core|shapely|typing-inspection|typing_extensions)=='
 
 if [ "${1:-}" = wheels ]; then
   grep -E "$missing" "$here/../../constraints.txt" |

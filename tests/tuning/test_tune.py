@@ -87,6 +87,7 @@ def test_a_model_that_is_no_better_is_not_installed(run_tuning: Tune, own_models
     assert (tuned.out / "start-my-study.safetensors").exists()
 
 
+@pytest.mark.usefixtures("heed_ctrl_c")
 def test_a_stopped_tuning_leaves_a_model_and_goes_on(run_tuning: Tune, tmp_path: Path) -> None:
     """What is learned so far can be used; the same call takes the steps that are left, not more, and ends with the same weights."""
     undisturbed = run_tuning(out=tmp_path / "other")
@@ -101,6 +102,7 @@ def test_a_stopped_tuning_leaves_a_model_and_goes_on(run_tuning: Tune, tmp_path:
     assert tuned.card.sha256 == undisturbed.card.sha256 != so_far
 
 
+@pytest.mark.usefixtures("heed_ctrl_c")
 def test_new_outlines_begin_anew(run_tuning: Tune, project: Path) -> None:
     """What a stopped tuning had learned may be held out now."""
     with pytest.raises(KeyboardInterrupt):
