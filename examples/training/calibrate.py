@@ -16,9 +16,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from nuclick_qp.model.cards import Card, weights_folder
+from nuclick_qp.model.cards import Card, weights_folder, write_card
 from nuclick_qp.model.predictor import Predictor
-from nuclick_qp.storage.atomic import write_atomically
 from nuclick_qp.training.calibration import Fits, fit_curve, measure_fits
 from nuclick_qp.training.config import TrainingConfig, read_config
 from nuclick_qp.training.sources import load_images
@@ -55,7 +54,7 @@ def main() -> None:
         draw(arguments.picture, {"before": fits.told, "after": after}, fits.measured, title=card.name)
     if not arguments.dry_run:
         new = card.model_copy(update={"calibration": fit_curve(fits.told, fits.measured)})
-        write_atomically(weights_folder() / f"{card.name}.json", (new.model_dump_json(indent=2) + "\n").encode())
+        write_card(weights_folder() / f"{card.name}.json", new)
 
 
 def held_out(fits: Fits, card: Card) -> NDArray[np.float64]:

@@ -19,10 +19,9 @@ from nuclick_qp.evaluation.evaluation_options import EvaluationOptions
 from nuclick_qp.evaluation.prompting import evaluate_folders
 from nuclick_qp.evaluation.summary import MeanScores, summarise
 from nuclick_qp.kinds import Scale
-from nuclick_qp.model.cards import Card, list_cards, read_card, weights_folder
+from nuclick_qp.model.cards import Card, list_cards, read_card, weights_folder, write_card
 from nuclick_qp.model.devices import Precision
 from nuclick_qp.model.predictor import Predictor
-from nuclick_qp.storage.atomic import write_atomically
 from nuclick_qp.training.config import TrainingRun, read_config
 from nuclick_qp.training.loop import train
 
@@ -144,7 +143,7 @@ def install(name: str, trained: Path, package: Path) -> None:
         previous = old.previous if old.sha256 == new.sha256 else _keep(old, package)
         new = new.model_copy(update={"previous": previous})
     shutil.copyfile(trained / f"{name}.safetensors", package / f"{name}.safetensors")
-    _write_card(new, package)
+    write_card(place, new)
 
 
 def _keep(card: Card, package: Path) -> str:
@@ -152,12 +151,8 @@ def _keep(card: Card, package: Path) -> str:
     versions = [one.name for one in list_cards(package) if re.fullmatch(rf"{re.escape(card.name)}-v\d+", one.name)]
     kept = f"{card.name}-v{len(versions) + 1}"
     shutil.copyfile(package / f"{card.name}.safetensors", package / f"{kept}.safetensors")
-    _write_card(card.model_copy(update={"name": kept}), package)
+    write_card(package / f"{kept}.json", card.model_copy(update={"name": kept}))
     return kept
-
-
-def _write_card(card: Card, folder: Path) -> None:
-    write_atomically(folder / f"{card.name}.json", (card.model_dump_json(indent=2) + "\n").encode())
 
 
 def measure(name: str, recipe: Recipe, data: Path, *, write: bool) -> None:
@@ -174,7 +169,7 @@ def measure(name: str, recipe: Recipe, data: Path, *, write: bool) -> None:
             **measure_set(predictor, test, data).model_dump(),
         }
     if write:
-        _write_card(predictor.card.model_copy(update={"metrics": metrics}), weights_folder())
+        write_card(weights_folder() / f"{name}.json", predictor.card.model_copy(update={"metrics": metrics}))
 
 
 def measure_set(predictor: Predictor, test: TestSet, data: Path) -> MeanScores:

@@ -17,10 +17,10 @@ from pathlib import Path
 import torch
 
 from nuclick_qp.errors import NuClickError
-from nuclick_qp.model.devices import choose_device, use_one_thread
+from nuclick_qp.model.devices import choose_device
 from nuclick_qp.training.batches import BatchMaker
 from nuclick_qp.training.config import TrainingConfig, read_config
-from nuclick_qp.training.lanes import Lanes, choose_lanes, keep_freed_memory
+from nuclick_qp.training.lanes import Lanes, choose_lanes, get_ready
 from nuclick_qp.training.sources import load_images
 from nuclick_qp.training.state import TrainingState
 from nuclick_qp.training.step import take_step
@@ -52,9 +52,7 @@ def main() -> None:
 
 def measure(config: TrainingConfig, data: Path, device: torch.device, *, batches: int) -> list[str]:
     """Give what was measured, a line each."""
-    use_one_thread(device)
-    keep_freed_memory()
-    torch.backends.cudnn.benchmark = True  # as in training
+    get_ready(device)
     began = time.monotonic()
     maker = BatchMaker.of(load_images(config, data)[0], config, device, seed=config.seed, augment=True)
     ready = time.monotonic() - began

@@ -1,7 +1,7 @@
 """Which annotations of a project are objects, and which are rectangles that limit an area."""
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Literal
 
@@ -9,6 +9,7 @@ import numpy as np
 import shapely
 from shapely import MultiPolygon, Polygon
 
+from nuclick_qp.annotations.objects import ClosedObject
 from nuclick_qp.errors import ProjectError
 from nuclick_qp.geometry import Window
 from nuclick_qp.prompts import IGNORED_ENDING
@@ -52,6 +53,23 @@ def region_of(outline: Polygon | MultiPolygon, class_name: str | None, *, image_
     raise ProjectError(
         f"{project}: image {image_name!r} has an annotation of class {class_name} that is no upright rectangle; "
         "draw it anew with the rectangle tool"
+    )
+
+
+def rectangles_of(closed: Iterable[ClosedObject], *, image_name: str, project: Path) -> tuple[tuple[Part, Polygon], ...]:
+    """Give the rectangles that limit the area of a training, with their parts, those of class Training first.
+
+    Raises
+    ------
+    ProjectError
+        As `region_of`.
+    """
+    drawn = list(closed)
+    return tuple(
+        (part, region_of(item.outline, part, image_name=image_name, project=project))
+        for part in REGION_CLASSES
+        for item in drawn
+        if item.class_name == part
     )
 
 

@@ -92,11 +92,10 @@ def evaluate_image(image: Path, labels: Path, *, predictor: Predictor, options: 
     with open_slide(image) as slide:
         outlined = outline_objects(slide, truth, predictor=predictor, options=options)
     told = outlined.mpp if options.scale == "auto" else None
-    missed = len(outlined.polygons) - sum(polygon is not None for polygon in outlined.polygons)
     return ImageScores(
         image=image.name,
         n_objects=len(outlined.polygons),
-        n_missed=missed,
+        n_missed=outlined.polygons.count(None),
         n_uncertain=outlined.n_uncertain,
         estimated_mpp=told,
         **score(truth, outlined.labels).model_dump(),

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from nuclick_qp.errors import ModelNotFoundError, OptionError, WeightsError
 from nuclick_qp.model.network_settings import NetworkSettings
 from nuclick_qp.plain_text import listed
+from nuclick_qp.storage.atomic import write_atomically
 from nuclick_qp.storage.plain_files import LARGEST_SMALL_FILE, is_file, is_folder, read_file
 
 logger = logging.getLogger(__name__)
@@ -204,6 +205,11 @@ def card_at(path: Path) -> Path | None:
         return cards[0] if cards else None
     card = path.with_suffix(".json") if path.suffix == WEIGHTS_SUFFIX else path
     return card if card.suffix == ".json" and is_file(card) else None
+
+
+def write_card(path: Path, card: Card) -> None:
+    """Write a card; at any moment the old one stands there whole, or the new one."""
+    write_atomically(path, (card.model_dump_json(indent=2) + "\n").encode())
 
 
 def read_card(path: Path) -> Card:

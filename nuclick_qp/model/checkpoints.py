@@ -10,7 +10,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from nuclick_qp.errors import WeightsError
-from nuclick_qp.model.cards import Card
+from nuclick_qp.model.cards import Card, write_card
 from nuclick_qp.model.network import NuClickNet
 from nuclick_qp.plain_text import listed
 from nuclick_qp.storage.atomic import write_atomically
@@ -55,7 +55,7 @@ def write_model(path: Path, data: bytes, card: Card) -> None:
     with hold(path):
         waiting = _waiting_weights(path)
         write_atomically(waiting, data)
-        write_atomically(path.with_suffix(".json"), (card.model_dump_json(indent=2) + "\n").encode())
+        write_card(path.with_suffix(".json"), card)
         waiting.replace(path)
 
 

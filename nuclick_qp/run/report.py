@@ -281,8 +281,6 @@ def make_report(
     )
 
 
-
-
 def _unread_prompt(detail: str) -> PromptReport:
     return PromptReport(kind="unknown", class_name=None, x=None, y=None, status=str(Status.FAILED), detail=detail)
 

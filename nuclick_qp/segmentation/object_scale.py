@@ -70,7 +70,7 @@ def estimate_mpp(
     clicks = sorted((p for p in on_slide if not p.is_background), key=lambda p: p.key)[:MOST_CLICKS]  # any choice that stays
     options = replace(options or SegmentOptions(), tta=False)
     others = Others.of(clicks, on_slide if options.use_exclusion else [], None, clearance=0)
-    rules = MaskRules(predictor.card.threshold, predictor.card.min_object_px, predictor.card.max_hole_px)
+    rules = MaskRules.of(predictor.card)
     scene = Scene(clicks, slide, predictor, 1.0, others, rules, options, stopped, looks_once=True)
     rungs = [_look(replace(scene, scale=scale), object_px) for scale in _ladder(slide, object_px)]
     diameters = [found.diameter for found in max(rungs, key=lambda rung: sum(found.fit for found in rung), default=[])]

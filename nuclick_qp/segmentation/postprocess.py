@@ -5,12 +5,14 @@ patches, and the result of a prompt would depend on its batch.
 """
 
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 from skimage.morphology import remove_small_holes
 
+from nuclick_qp.model.cards import Card
 from nuclick_qp.prompts import Status
 
 FLOOR_PX = 10  # the object under a prompt is one however small it is, but fewer pixels are a speck
@@ -35,6 +37,11 @@ class MaskRules:
     threshold: float = 0.5
     min_object_px: int = 50
     max_hole_px: int = 0
+
+    @classmethod
+    def of(cls, card: Card) -> Self:
+        """Give the rules of a model."""
+        return cls(card.threshold, card.min_object_px, card.max_hole_px)
 
 
 def extract_mask(

@@ -77,7 +77,7 @@ def segment_prompts(
     options = options or SegmentOptions()
     taken = [*prompts, *context] if options.use_exclusion else []
     others = Others.of(kept, taken, neighbours_xy if options.use_exclusion else None, clearance=NEIGHBOUR_CLEARANCE_UM / mpp)
-    rules = MaskRules(card.threshold, card.min_object_px, card.max_hole_px)
+    rules = MaskRules.of(card)
     scene = Scene(kept, slide, predictor, card.mpp / mpp, others, rules, options, stopped)
     found = _segment_each_object_once(scene, context, standing or {}, on_done)
     outlines.update((inside[number], outline) for number, outline in found.items())

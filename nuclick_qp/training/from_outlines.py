@@ -15,7 +15,7 @@ import shapely
 from shapely import MultiPolygon, Polygon
 
 from nuclick_qp.annotations.objects import ClosedObject, result_id
-from nuclick_qp.annotations.regions import LARGEST_REGION_PX, REGION_CLASSES, Part, is_object, region_of, window_of
+from nuclick_qp.annotations.regions import LARGEST_REGION_PX, REGION_CLASSES, Part, is_object, rectangles_of, window_of
 from nuclick_qp.errors import TrainingDataError
 from nuclick_qp.qupath.locate import SlidePlaces
 from nuclick_qp.qupath.open_image import open_image
@@ -149,12 +149,7 @@ def _drawn(
     left_out.points += sum(prompt.kind == "point" and not prompt.is_background for prompt in content.prompts)
     left_out.lines += sum(prompt.kind == "line" for prompt in content.prompts)
     left_out.untouched += sum(item.object_id in untouched for item in objects)
-    rectangles = tuple(
-        (part, region_of(item.outline, part, image_name=entry.name, project=project.path))
-        for part in REGION_CLASSES
-        for item in closed
-        if item.class_name == part
-    )
+    rectangles = rectangles_of(closed, image_name=entry.name, project=project.path)
     return [item for item in objects if item.object_id not in untouched], rectangles
 
 

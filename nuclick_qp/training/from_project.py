@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from shapely import Polygon
 
 from nuclick_qp.annotations.objects import ClosedObject
-from nuclick_qp.annotations.regions import LARGEST_REGION_PX, REGION_CLASSES, Part, is_object, region_of, window_of
+from nuclick_qp.annotations.regions import LARGEST_REGION_PX, REGION_CLASSES, Part, is_object, rectangles_of, window_of
 from nuclick_qp.errors import TrainingDataError
 from nuclick_qp.geometry import Window
 from nuclick_qp.qupath.locate import SlidePlaces
@@ -85,13 +85,7 @@ def _sort(entry: ImageEntry, project: Project, source: Source) -> _Drawn:
     """Tell objects from rectangles that limit the area, and leave out what is neither."""
     closed = project.read_closed_objects(entry, kinds=["annotation"])
     objects = tuple(a for a in closed if a.class_name not in REGION_CLASSES and is_object(a.class_name, source.classes))
-    rectangles = tuple(
-        (part, region_of(a.outline, part, image_name=entry.name, project=project.path))
-        for part in REGION_CLASSES
-        for a in closed
-        if a.class_name == part
-    )
-    return _Drawn(entry, objects, rectangles)
+    return _Drawn(entry, objects, rectangles_of(closed, image_name=entry.name, project=project.path))
 
 
 def _regions(

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import torch
 from torch import Tensor
 
+from nuclick_qp.model.devices import use_one_thread
 from nuclick_qp.model.network import NuClickNet
 from nuclick_qp.training.patches import Batch
 
@@ -70,6 +71,13 @@ class Lanes:
         _add_gradients(self._nets)
         _average_statistics(self._nets)
         return torch.stack(losses).sum()
+
+
+def get_ready(device: torch.device) -> None:
+    """Settle how this whole process trains on a device, before the first step."""
+    use_one_thread(device)
+    keep_freed_memory()
+    torch.backends.cudnn.benchmark = True  # all batches have one shape: the fastest kernels for it are looked for once
 
 
 def keep_freed_memory() -> None:

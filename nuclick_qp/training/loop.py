@@ -12,7 +12,7 @@ from torch import Tensor
 from nuclick_qp.errors import OptionError, WriteRefusedError
 from nuclick_qp.model.cards import Card, find_card
 from nuclick_qp.model.checkpoints import load_network
-from nuclick_qp.model.devices import choose_device, use_one_thread
+from nuclick_qp.model.devices import choose_device
 from nuclick_qp.model.network import NuClickNet
 from nuclick_qp.stopping import Stopped, hold_back_stops
 from nuclick_qp.storage.atomic import make_folder
@@ -22,7 +22,7 @@ from nuclick_qp.training.batches import BatchMaker, in_order
 from nuclick_qp.training.config import TrainingConfig, TrainingRun
 from nuclick_qp.training.finish import finish
 from nuclick_qp.training.images import LabelledImage
-from nuclick_qp.training.lanes import Lanes, choose_lanes, keep_freed_memory
+from nuclick_qp.training.lanes import Lanes, choose_lanes, get_ready
 from nuclick_qp.training.log import LogRow, TrainingLog
 from nuclick_qp.training.patches import Batch
 from nuclick_qp.training.sources import load_images
@@ -85,9 +85,7 @@ def train(config: TrainingConfig, run: TrainingRun, *, images: Images | None = N
     if config.init_share and run.init is None:
         raise OptionError("`init_share` keeps a share of the weights that a run starts from; name them with --init, or remove that key")
     device = choose_device(run.device)
-    use_one_thread(device)
-    keep_freed_memory()
-    torch.backends.cudnn.benchmark = True  # all batches have one shape: the fastest kernels for it are looked for once
+    get_ready(device)
     if is_hidden(run.out):
         raise WriteRefusedError(f"{run.out} lies in a folder that this user may not enter; choose another folder for --out")
     if is_there(run.out) and not is_folder(run.out):

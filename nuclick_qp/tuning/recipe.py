@@ -6,9 +6,9 @@ from pathlib import Path
 import torch
 
 from nuclick_qp.model.cards import Card
-from nuclick_qp.model.devices import choose_device, use_one_thread
+from nuclick_qp.model.devices import choose_device
 from nuclick_qp.training.config import TrainingConfig
-from nuclick_qp.training.lanes import Lanes, choose_lanes
+from nuclick_qp.training.lanes import Lanes, choose_lanes, get_ready
 from nuclick_qp.training.patches import Batch
 from nuclick_qp.training.state import TrainingState
 from nuclick_qp.training.step import take_step
@@ -53,7 +53,7 @@ def config_for(card: Card, project: Path, options: TuneOptions, *, name: str, st
 def steps_within(seconds: float, config: TrainingConfig, options: TuneOptions) -> int:
     """Give the number of steps that take so long, from the time of two of them on noise; no fewer and no more than are of use."""
     device = choose_device(options.device)
-    use_one_thread(device)
+    get_ready(device)
     state = TrainingState.new(config, device)
     lanes = Lanes(state.net, choose_lanes(options.threads, batch_size=config.batch_size, device=device))
     side = config.patch_px

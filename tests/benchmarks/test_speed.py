@@ -16,7 +16,6 @@ from shapely import Point
 
 from edited_files import edited
 from nuclick_qp.annotations.objects import ResultObject
-from nuclick_qp.model.devices import use_one_thread
 from nuclick_qp.model.network import NuClickNet
 from nuclick_qp.model.network_settings import NetworkSettings
 from nuclick_qp.model.predictor import Predictor
@@ -26,7 +25,7 @@ from nuclick_qp.qupath.qpdata.data_file import parse_data_file
 from nuclick_qp.qupath.qpdata.new_file import new_data_file
 from nuclick_qp.run.project import segment_project
 from nuclick_qp.run.run_options import RunOptions
-from nuclick_qp.training.lanes import Lanes, keep_freed_memory
+from nuclick_qp.training.lanes import Lanes, get_ready
 from nuclick_qp.training.losses import hybrid_loss
 from nuclick_qp.training.patches import Batch
 
@@ -56,8 +55,7 @@ def test_network(benchmark: Benchmark, inputs: np.ndarray[Any, np.dtype[np.float
 @pytest.mark.parametrize("count", [1, 2, 4])
 def test_lanes(benchmark: Benchmark, count: int) -> None:
     """What each core more brings, where there is one and nothing else runs on it."""
-    use_one_thread(torch.device("cpu"))
-    keep_freed_memory()
+    get_ready(torch.device("cpu"))
     net = NuClickNet(NetworkSettings(width=0.25)).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     inputs = torch.rand(32, 5, 128, 128).contiguous(memory_format=torch.channels_last)
     batch = Batch(inputs, (inputs[:, :1] > 0.8).float(), (inputs[:, :1] < 0.1).float())

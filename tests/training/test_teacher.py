@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch.nn import functional
 
+from disc_training import disc_config
 from nuclick_qp.errors import ModelNotFoundError, OptionError
 from nuclick_qp.training.config import TrainingConfig, TrainingRun
 from nuclick_qp.training.loop import train
@@ -27,18 +28,7 @@ def data(tmp_path: Path, draw_pair: Callable[..., Path]) -> Path:
 
 
 def _config(**changes: Any) -> TrainingConfig:
-    fields: dict[str, Any] = {
-        "name": "discs",
-        "prompt": "point",
-        "description": "drawn discs",
-        "licence": "GPL-3.0-or-later",
-        "sources": [{"folder": "discs", "mpp": 0.25, "validation": ["two*"]}],
-        "patch_px": 32,
-        "width": 0.07,
-        "steps": 2,
-        "batch_size": 4,
-    }
-    return TrainingConfig.model_validate(fields | changes)
+    return disc_config(**({"steps": 2} | changes))
 
 
 @pytest.fixture

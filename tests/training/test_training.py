@@ -23,6 +23,7 @@ from pydantic import ValidationError
 from scipy import ndimage
 from skimage.draw import disk
 
+from disc_training import disc_config
 from nuclick_qp.errors import LabelsError, NuClickError, OptionError, TrainingDataError, WeightsError, WriteRefusedError
 from nuclick_qp.model.cards import read_card
 from nuclick_qp.model.checkpoints import load_network
@@ -55,21 +56,7 @@ def data(tmp_path: Path) -> Path:
 
 
 def _config(**changes: Any) -> TrainingConfig:
-    fields: dict[str, Any] = {
-        "name": "discs",
-        "prompt": "point",
-        "description": "drawn discs",
-        "licence": "GPL-3.0-or-later",
-        "sources": [{"folder": "discs", "mpp": 0.25, "validation": ["two*"]}],
-        "patch_px": 32,
-        "width": 0.07,
-        "steps": 6,
-        "batch_size": 4,
-        "warmup_steps": 2,
-        "validate_every": 3,
-        "ema_decay": 0.9,
-    }
-    return TrainingConfig.model_validate(fields | changes)
+    return disc_config(**({"steps": 6, "warmup_steps": 2, "validate_every": 3, "ema_decay": 0.9} | changes))
 
 
 def _drawn(images: Sequence[LabelledImage], config: TrainingConfig, seed: int = 0) -> Batch:
