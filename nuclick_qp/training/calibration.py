@@ -4,6 +4,7 @@ Networks are too sure of themselves, each in its own way. So a finished one is a
 very code of a run, and what it says of them is compared with the overlap that they have.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -140,8 +141,14 @@ def _squiggles(image: LabelledImage, rng: np.random.Generator) -> list[Prompt]:
 
 
 def _overlap(image: LabelledImage, index: int, outline: Outline) -> float:
-    """Give the intersection over union of an outline with its object."""
+    """Give the intersection over union of an outline with its object; of the image only what holds both is looked at."""
+    if outline.polygon is None:
+        return 0.0
+    (rows, cols), (left, top, right, bottom) = image.boxes[index], outline.polygon.bounds
     height, width = image.labels.shape
-    found = paint_outlines([outline.polygon], Window(0, 0, width, height)).labels > 0
-    truth = image.labels == image.centroids[index, 0]
+    first_row, first_col = max(0, min(rows.start, math.floor(top))), max(0, min(cols.start, math.floor(left)))
+    past_row, past_col = min(height, max(rows.stop, math.ceil(bottom))), min(width, max(cols.stop, math.ceil(right)))
+    window = Window(first_col, first_row, past_col - first_col, past_row - first_row)
+    found = paint_outlines([outline.polygon], window).labels > 0
+    truth = image.labels[first_row:past_row, first_col:past_col] == image.centroids[index, 0]
     return float(np.count_nonzero(found & truth) / np.count_nonzero(found | truth))
