@@ -1,7 +1,7 @@
 """What `gpu.sh` does: pack the images of a kind, train a teacher on them, and teach the shipped size.
 
     python examples/training/distil.py pack KIND DATA FILE
-    python examples/training/distil.py train KIND FILE OUT [--minutes 8] [--stage student] [--device auto]
+    python examples/training/distil.py train KIND FILE OUT [--minutes 8 [--fit]] [--stage student] [--compile] [--device auto]
 
 The student is the configuration gpu/KIND.toml; a teacher has its values but for those of its `Plan`. `--stage student`
 makes no teacher: the student learns from one that lies in OUT/back, else from labels alone.
@@ -57,7 +57,7 @@ class Plan:
 
 PLANS = {
     "nuclei": Plan("nuclei", 1400),
-    "nuclei-monuseg": Plan("nuclei", 1000),
+    "nuclei-monuseg": Plan("nuclei-monuseg", 1000),
     "cells": Plan("cells", 700),
     "glands": Plan("glands", 700),
 }
@@ -72,6 +72,8 @@ def main() -> None:
     parser.add_argument("out", type=Path, help="pack: the file; train: folder of checkpoints and weights")
     parser.add_argument("--quality", type=int, help="pack: of JPEG, for all images; 95 for PNG images if you do not say, and JPEG stays")
     parser.add_argument("--minutes", type=float, help="stop after so long; the same command goes on")
+    parser.add_argument("--fit", action="store_true", help="the student takes as many steps as fit into the minutes, and is done then")
+    parser.add_argument("--compile", action="store_true", help="let torch.compile fuse the network, which takes a minute at the start")
     parser.add_argument("--stage", choices=["both", "student"], default="both", help="student: make no teacher")
     parser.add_argument("--teacher-width", type=float, help="1 is that of the paper, and stays on the machine or comes back in nine files")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
@@ -90,7 +92,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as data:
             with tarfile.open(arguments.source) as file:
                 file.extractall(data, filter="data")
-            run = TrainingRun(Path(data), arguments.out, device=arguments.device)
+            run = TrainingRun(Path(data), arguments.out, device=arguments.device, fit=arguments.fit, compiled=arguments.compile)
             make(config, plan, run, teacher=arguments.stage == "both", until=until)
     except (KeyboardInterrupt, Stopped):
         print("stopped; the same command goes on from here", file=sys.stderr)
@@ -136,7 +138,7 @@ def make(config: TrainingConfig, plan: Plan, run: TrainingRun, *, teacher: bool,
     card = run.out / "teacher" / f"{of_teacher.name}.json"
     _join(back, card)
     if teacher and not card.exists():
-        _train(of_teacher, replace(run, out=card.parent, minutes=_left(until)), back)
+        _train(of_teacher, replace(run, out=card.parent, minutes=_left(until), fit=False), back)
     if card.exists():
         config = config.model_copy(update={"teacher": TeacherSettings(model=str(card), share=TEACHERS_SHARE)})
     _train(config, replace(run, out=run.out / "student", init=plan.init, minutes=_left(until)), back)

@@ -3,7 +3,7 @@
 #
 # Here:   examples/training/gpu.sh wheels DIR                 packages that such a machine may lack, for its Python (PYTHON_VERSION, 3.12)
 #         examples/training/gpu.sh pack KIND DATA FILE        the images of a kind, in one file below 60 MB
-# There:  examples/training/gpu.sh [--wheels DIR] train KIND FILE OUT [--minutes 8] [--stage student] [--device cuda]
+# There:  examples/training/gpu.sh [--wheels DIR] train KIND FILE OUT [--minutes 8 [--fit]] [--stage student] [--compile] [--device cuda]
 #
 # KIND is one of nuclei, nuclei-monuseg, cells, glands. `train` makes a teacher and then the student, the model that is
 # used; the same command goes on from where the last one stopped, with exit code 130 while there is more to do. What is to

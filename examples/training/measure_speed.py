@@ -36,6 +36,7 @@ def main() -> None:
     parser.add_argument("data", type=Path, help="folder that its sources are relative to")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
     parser.add_argument("--batches", type=int, default=50, help="batches in each of the three rounds")
+    parser.add_argument("--compile", action="store_true", help="measure the network as torch.compile makes it")
     parser.add_argument("--batch-size", type=int, help="another one than that of the configuration")
     arguments = parser.parse_args()
     try:
@@ -43,21 +44,21 @@ def main() -> None:
         if arguments.batch_size is not None:
             config = config.model_copy(update={"batch_size": arguments.batch_size})
         device = choose_device(arguments.device)
-        for line in measure(config, arguments.data, device, batches=arguments.batches):
+        for line in measure(config, arguments.data, device, batches=arguments.batches, compiled=arguments.compile):
             print(line)
     except NuClickError as err:
         print(err, file=sys.stderr)
         sys.exit(3)
 
 
-def measure(config: TrainingConfig, data: Path, device: torch.device, *, batches: int) -> list[str]:
+def measure(config: TrainingConfig, data: Path, device: torch.device, *, batches: int, compiled: bool) -> list[str]:
     """Give what was measured, a line each."""
     get_ready(device)
     began = time.monotonic()
     maker = BatchMaker.of(load_images(config, data)[0], config, device, seed=config.seed, augment=True)
     ready = time.monotonic() - began
     state = TrainingState.new(config, device)
-    lanes = Lanes(state.net, choose_lanes(None, batch_size=config.batch_size, device=device))
+    lanes = Lanes(state.net, choose_lanes(None, batch_size=config.batch_size, device=device), compiled=compiled)
     same = maker[0]
     work: dict[str, Callable[[int], object]] = {
         "batches made": lambda step: maker[step],

@@ -290,6 +290,12 @@ class TrainingRun:
         else all, as long as each gets 8 patches. It goes into the result, as batch norm sees parts.
     minutes
         The run stops, as on Ctrl-C, after the step in which it is this old; None lets it end.
+    fit
+        The run takes as many steps as its minutes hold, whatever the configuration says, and its learning
+        rate falls over these. How many there are goes into the card.
+    compiled
+        ``torch.compile`` fuses the operations of the network in training. It takes a minute at the start, and
+        needs Triton on a GPU, or a C++ compiler on a CPU.
     init
         Model whose weights the run starts from: its name, or the path of its card, weights or folder;
         None starts from random ones.
@@ -301,6 +307,8 @@ class TrainingRun:
     workers: int = 1
     threads: int | None = None
     minutes: float | None = None
+    fit: bool = False
+    compiled: bool = False
     init: str | None = None
 
 

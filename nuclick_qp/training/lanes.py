@@ -48,10 +48,13 @@ class Lanes:
         The network of the first lane; the others have its weights, in the same memory.
     count
         How many lanes there are.
+    compiled
+        Whether ``torch.compile`` fuses their operations, at the first batch.
     """
 
-    def __init__(self, net: NuClickNet, count: int) -> None:
+    def __init__(self, net: NuClickNet, count: int, *, compiled: bool = False) -> None:
         self._nets = (net, *(_twin(net) for _ in range(count - 1)))
+        self._called = tuple(torch.compile(net) for net in self._nets) if compiled else self._nets
         self._threads = ThreadPoolExecutor(count, "lane", torch.set_num_threads, (1,)) if count > 1 else None
 
     def backward(self, batch: Batch, mean_loss: Callable[[NuClickNet, Batch], Tensor]) -> Tensor:
@@ -61,10 +64,10 @@ class Lanes:
         lanes. The order in which gradients are added is fixed: the same number of lanes gives the same bits.
         """
         if self._threads is None:
-            return _backward(self._nets[0], batch, mean_loss, 1.0)
+            return _backward(self._called[0], batch, mean_loss, 1.0)  # type: ignore[arg-type]  # a compiled network is one, which torch does not say
         count, size = len(self._nets), len(batch.inputs)
         parts = map(Batch, *(tensor.tensor_split(count) for tensor in (batch.inputs, batch.wanted, batch.others)))
-        work = [(net, part, mean_loss, len(part.inputs) / size) for net, part in zip(self._nets, parts, strict=True)]
+        work = [(net, part, mean_loss, len(part.inputs) / size) for net, part in zip(self._called, parts, strict=True)]
         for twin in self._nets[1:]:
             _take_statistics(twin, self._nets[0])
         losses = list(self._threads.map(_backward, *zip(*work, strict=True)))

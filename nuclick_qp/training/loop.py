@@ -24,6 +24,7 @@ from nuclick_qp.training.finish import finish
 from nuclick_qp.training.images import LabelledImage
 from nuclick_qp.training.lanes import Lanes, choose_lanes, get_ready
 from nuclick_qp.training.log import LogRow, TrainingLog
+from nuclick_qp.training.pace import STEPS_BETWEEN_LOOKS, Pace
 from nuclick_qp.training.patches import Batch
 from nuclick_qp.training.sources import load_images
 from nuclick_qp.training.state import TrainingState, move_towards
@@ -34,7 +35,6 @@ logger = logging.getLogger(__name__)
 
 VALIDATION_PATCHES = 256
 VALIDATION_SEED = 1_000_003
-STEPS_BETWEEN_READINGS = 20  # of the loss from a GPU, which has to be waited for
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ def train(config: TrainingConfig, run: TrainingRun, *, images: Images | None = N
     ------
     OptionError
         If the configuration keeps a share of weights that the run does not start from, or has a teacher
-        that sees patches in another way.
+        that sees patches in another way; or if the run is to fit into minutes, and has none.
     WriteRefusedError
         If the output folder cannot hold files; before any image is read if it is a file, or out of reach.
     LabelsError, TrainingDataError
@@ -84,6 +84,8 @@ def train(config: TrainingConfig, run: TrainingRun, *, images: Images | None = N
     """
     if config.init_share and run.init is None:
         raise OptionError("`init_share` keeps a share of the weights that a run starts from; name them with --init, or remove that key")
+    if run.fit and run.minutes is None:
+        raise OptionError("a run that is to fit into its minutes must be given some; say how many with --minutes")
     device = choose_device(run.device)
     get_ready(device)
     if is_hidden(run.out):
@@ -109,12 +111,12 @@ def train(config: TrainingConfig, run: TrainingRun, *, images: Images | None = N
             state.store(checkpoint)
         if stopped():
             raise KeyboardInterrupt
-        if state.step < config.steps:
+        if state.step < state.config.steps:
             raise Stopped
         if first is not None:
             move_towards(state.average, first.to(state.device), share=config.init_share)
         taught_by = None if teacher is None else teacher.card
-        return finish(state.average, config, run.out, images=training, validation=validation, start=start, teacher=taught_by)
+        return finish(state.average, state.config, run.out, images=training, validation=validation, start=start, teacher=taught_by)
 
 
 def _read_start(name: str | None, config: TrainingConfig) -> tuple[Card | None, NuClickNet | None]:
@@ -140,33 +142,33 @@ def _run_steps(
     stopped: Callable[[], bool],
 ) -> None:
     """Take the steps that are left, until a stop or a time, with validations and checkpoints between them."""
-    config = state.config
+    config, pace = state.config, Pace.of(state, until, fit=run.fit)
     check = _validation_batches(images[1], config, state.device)
     maker = BatchMaker.of(images[0], config, state.device, seed=config.seed, augment=True)
-    batches = in_order(maker, range(state.step, config.steps), workers=run.workers)
+    batches = in_order(maker, range(state.step, state.config.steps), workers=run.workers)
     stored_at = since = time.monotonic()
-    lanes = Lanes(state.net, choose_lanes(run.threads, batch_size=config.batch_size, device=state.device))
+    count = choose_lanes(run.threads, batch_size=config.batch_size, device=state.device)
+    lanes = Lanes(state.net, count, compiled=run.compiled)
     losses: list[Tensor] = []
-    waited, row, loss = 0.0, None, math.nan
-    while state.step < config.steps and not stopped():
+    waited, row, loss, over = 0.0, None, math.nan, False
+    while state.step < state.config.steps and not over and not stopped():
         asked = time.monotonic()
         batch = next(batches)
         waited += time.monotonic() - asked
         losses.append(take_step(state, batch, lanes, teacher))
-        if state.device.type == "cpu" or state.step % STEPS_BETWEEN_READINGS == 0:
-            loss = float(losses[-1])
-        if state.step % config.validate_every == 0 or state.step == config.steps:
+        if state.device.type == "cpu" or state.step % STEPS_BETWEEN_LOOKS == 0:
+            loss = float(losses[-1])  # a GPU has to be waited for
+        over = pace.look(state)
+        if state.step % config.validate_every == 0 or state.step == state.config.steps:
             mean = float(torch.stack(losses).mean())
             seconds = time.monotonic() - since  # after a GPU has been waited for
             row = LogRow(state.step, mean, _mean_dice(state, check), seconds / len(losses), waited / seconds)
             log.add(row)
             losses, waited, since = [], 0.0, time.monotonic()
-        on_step(TrainingProgress(state.step, config.steps, loss, row))
+        on_step(TrainingProgress(state.step, state.config.steps, loss, row))
         if time.monotonic() - stored_at > config.checkpoint_minutes * 60:
             state.store(run.out / "checkpoint.pt")
             stored_at = time.monotonic()
-        if time.monotonic() > until:
-            break
 
 
 def _validation_batches(images: Sequence[LabelledImage], config: TrainingConfig, device: torch.device) -> list[Batch]:

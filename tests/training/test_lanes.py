@@ -1,5 +1,7 @@
 """Tests of `nuclick_qp.training.lanes`: one batch on several cores."""
 
+import functools
+
 import pytest
 import torch
 
@@ -67,6 +69,17 @@ def test_lanes_see_the_weights_that_the_optimizer_has_moved() -> None:
         optimizer.step()
 
     assert losses[2] < losses[1] < losses[0]
+
+
+def test_a_compiled_network_leaves_the_same_gradient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Through what torch.compile traces; without its code generator, which takes two minutes."""
+    monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend="eager"))
+    batch, net, plain = _batch(8), _net(), _net()
+
+    Lanes(net, 1, compiled=True).backward(batch, _mean_loss)
+    Lanes(plain, 1).backward(batch, _mean_loss)
+
+    assert torch.allclose(_gradient(net), _gradient(plain), rtol=1e-4, atol=1e-6)
 
 
 def test_an_error_in_a_lane_ends_the_step() -> None:

@@ -297,6 +297,20 @@ def test_a_run_of_so_many_minutes_stops_with_a_checkpoint(data: Path, tmp_path: 
     assert train(_config(), TrainingRun(data, tmp_path / "parts", workers=0, minutes=60)).sha256 == whole.sha256
 
 
+def test_a_run_that_fits_into_its_minutes_is_done_then(data: Path, tmp_path: Path) -> None:
+    """With the steps that it had time for, which the card tells."""
+    card = train(_config(steps=1000), TrainingRun(data, tmp_path, workers=0, minutes=1e-9, fit=True))
+
+    assert card.training["config"]["steps"] == 1
+    assert (tmp_path / f"{card.name}.safetensors").exists()
+
+
+def test_a_run_cannot_fit_into_minutes_that_nobody_named(data: Path, tmp_path: Path) -> None:
+    """It would never end."""
+    with pytest.raises(OptionError, match=r"--minutes"):
+        train(_config(), TrainingRun(data, tmp_path, fit=True))
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device on this machine")
 def test_a_gpu_trains_in_slices_and_from_a_teacher(data: Path, tmp_path: Path) -> None:
