@@ -105,12 +105,14 @@ class Card(BaseModel):
     def expected_iou(self, told: float) -> float:
         """Give the intersection over union that an outline is to be expected to have, where the network says so much.
 
-        Between the pairs of the calibration it is interpolated; without a calibration it is what the network says.
+        Between the pairs of the calibration it is interpolated, above the last it stays level, and below the first it falls
+        in a straight line to 0: the few outlines of which the network says so little fit badly. Without a calibration
+        it is what the network says.
         """
         if not self.calibration:
             return told
         said, measured = zip(*self.calibration, strict=True)
-        return float(np.interp(told, said, measured))
+        return float(np.interp(told, (0.0, *said), (0.0, *measured)))
 
     @property
     def short_id(self) -> str:

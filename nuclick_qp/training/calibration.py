@@ -81,7 +81,7 @@ def measure_fits(images: Sequence[LabelledImage], predictor: Predictor, *, seed:
 def fit_curve(told: NDArray[np.float64], measured: NDArray[np.float64]) -> Curve:
     """Give the rising curve that goes through the mean overlap of outlines of which the network says the same.
 
-    Beyond its ends it stays level: nothing is known there. It is empty where there are too few outlines for two pairs.
+    How it goes on beyond its ends says `Card.expected_iou`. It is empty where there are too few outlines for two pairs.
 
     Parameters
     ----------
