@@ -8,7 +8,7 @@ import typer
 
 from nuclick_qp.errors import OptionError
 from nuclick_qp.stopping import Stopped
-from nuclick_qp.training.config import TrainingRun
+from nuclick_qp.training.training_run import TrainingRun
 from nuclick_qp.tuning.tune_options import TuneOptions
 from nuclick_qp_cli.shared import EXIT_STOPPED, split_names
 from nuclick_qp_cli.terminal import note, say

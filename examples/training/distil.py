@@ -23,11 +23,12 @@ from nuclick_qp.errors import NuClickError
 from nuclick_qp.stopping import Stopped, raise_on_all_stops
 from nuclick_qp.storage.atomic import write_atomically
 from nuclick_qp.storage.labels import find_pairs
-from nuclick_qp.training.config import TeacherSettings, TrainingConfig, TrainingRun, read_config
+from nuclick_qp.training.config import TeacherSettings, TrainingConfig, read_config
 from nuclick_qp.training.finish import finish
 from nuclick_qp.training.loop import TrainingProgress, train
 from nuclick_qp.training.sources import load_images
 from nuclick_qp.training.state import TrainingState
+from nuclick_qp.training.training_run import TrainingRun
 
 CONFIGS = Path(__file__).parent / "gpu"
 EXIT_STOPPED, EXIT_ERROR = 130, 3  # as of `nuclick-qp train`

@@ -22,8 +22,9 @@ from nuclick_qp.kinds import Scale
 from nuclick_qp.model.cards import Card, list_cards, read_card, weights_folder, write_card
 from nuclick_qp.model.devices import Precision
 from nuclick_qp.model.predictor import Predictor
-from nuclick_qp.training.config import TrainingRun, read_config
+from nuclick_qp.training.config import read_config
 from nuclick_qp.training.loop import train
+from nuclick_qp.training.training_run import TrainingRun
 
 PRECISION: Precision = "float32"  # the same figures on every machine
 CONFIGS = Path(__file__).parent

@@ -19,7 +19,7 @@ from nuclick_qp.storage.atomic import make_folder
 from nuclick_qp.storage.locks import hold
 from nuclick_qp.storage.plain_files import is_folder, is_hidden, is_there
 from nuclick_qp.training.batches import BatchMaker, in_order
-from nuclick_qp.training.config import TrainingConfig, TrainingRun
+from nuclick_qp.training.config import TrainingConfig
 from nuclick_qp.training.finish import finish
 from nuclick_qp.training.images import LabelledImage
 from nuclick_qp.training.lanes import Lanes, choose_lanes, get_ready
@@ -30,6 +30,7 @@ from nuclick_qp.training.sources import load_images
 from nuclick_qp.training.state import TrainingState, move_towards
 from nuclick_qp.training.step import autocast, take_step, to_device
 from nuclick_qp.training.teacher import Teacher
+from nuclick_qp.training.training_run import TrainingRun
 
 logger = logging.getLogger(__name__)
 

@@ -20,11 +20,12 @@ from nuclick_qp.qupath.open_project import open_project
 from nuclick_qp.run.run_record import RECORD_FOLDER
 from nuclick_qp.storage.atomic import make_folder, write_atomically
 from nuclick_qp.storage.plain_files import LARGEST_SMALL_FILE, is_there, read_file
-from nuclick_qp.training.config import TrainingConfig, TrainingRun
+from nuclick_qp.training.config import TrainingConfig
 from nuclick_qp.training.finish import finish
 from nuclick_qp.training.loop import Images, OnStep, train
 from nuclick_qp.training.sources import load_images
 from nuclick_qp.training.state import TrainingState
+from nuclick_qp.training.training_run import TrainingRun
 from nuclick_qp.tuning.held_out import Measured, measure
 from nuclick_qp.tuning.picture import draw_picture
 from nuclick_qp.tuning.recipe import config_for, steps_within

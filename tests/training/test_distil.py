@@ -14,7 +14,8 @@ import pytest
 from nuclick_qp.model.cards import find_card, read_card
 from nuclick_qp.model.checkpoints import load_network
 from nuclick_qp.stopping import Stopped
-from nuclick_qp.training.config import TrainingRun, read_config
+from nuclick_qp.training.config import read_config
+from nuclick_qp.training.training_run import TrainingRun
 from training import distil
 
 GPU_SH = Path(distil.__file__).with_name("gpu.sh")

@@ -15,11 +15,12 @@ from nuclick_qp.prompts import Plane
 from nuclick_qp.qupath.files_engine import open_files_project
 from nuclick_qp.qupath.folder.create import NewImage, create_project
 from nuclick_qp.training import from_project
-from nuclick_qp.training.config import Source, TrainingConfig, TrainingRun
+from nuclick_qp.training.config import Source, TrainingConfig
 from nuclick_qp.training.from_project import load_project, paint_annotations
 from nuclick_qp.training.images import LabelledImage
 from nuclick_qp.training.loop import train
 from nuclick_qp.training.sources import load_images
+from nuclick_qp.training.training_run import TrainingRun
 
 Shapes = Sequence[tuple[Polygon, str | None]]
 MakeProject = Callable[..., Path]

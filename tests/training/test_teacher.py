@@ -10,10 +10,11 @@ from torch.nn import functional
 
 from disc_training import disc_config
 from nuclick_qp.errors import ModelNotFoundError, OptionError
-from nuclick_qp.training.config import TrainingConfig, TrainingRun
+from nuclick_qp.training.config import TrainingConfig
 from nuclick_qp.training.loop import train
 from nuclick_qp.training.losses import LossTerms, hybrid_loss
 from nuclick_qp.training.teacher import Teacher
+from nuclick_qp.training.training_run import TrainingRun
 
 DISCS = [(30, 30, 9), (90, 30, 9), (30, 90, 9), (90, 90, 9)]
 CPU = torch.device("cpu")

@@ -31,12 +31,13 @@ from nuclick_qp.stopping import Stopped
 from nuclick_qp.storage.locks import hold
 from nuclick_qp.training import step
 from nuclick_qp.training.augment import augment_colours
-from nuclick_qp.training.config import Augmentation, TrainingConfig, TrainingRun, read_config
+from nuclick_qp.training.config import Augmentation, TrainingConfig, read_config
 from nuclick_qp.training.flat_images import flatten_images
 from nuclick_qp.training.images import LabelledImage, load_folder
 from nuclick_qp.training.loop import train
 from nuclick_qp.training.patches import Batch, draw_batch
 from nuclick_qp.training.state import TrainingState
+from nuclick_qp.training.training_run import TrainingRun
 
 CENTRES = [(30, 30), (30, 90), (90, 30), (90, 90), (60, 60)]
 
@@ -434,7 +435,7 @@ TRAIN_UNTIL_KILLED = """
 import os, signal, sys
 from pathlib import Path
 from nuclick_qp.training.config import TrainingConfig
-from nuclick_qp.training.config import TrainingRun
+from nuclick_qp.training.training_run import TrainingRun
 from nuclick_qp.training.loop import train
 config, data, out, last = sys.argv[1:]
 kill = lambda progress: os.kill(os.getpid(), signal.SIGKILL) if progress.step == int(last) else None
