@@ -1,5 +1,7 @@
 """Which device does the work, and in which precision."""
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from typing import Literal
 
 import torch
@@ -41,6 +43,23 @@ def choose_precision(device: torch.device) -> Literal["float32", "bfloat16", "fl
     features = torch.backends.cpu.get_cpu_capability()
     native = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
     return "bfloat16" if features.startswith("AVX512") and native else "float32"
+
+
+def usable_cores() -> int:
+    """Give how many cores this program may keep busy: what ``OMP_NUM_THREADS`` says, else those that the system lets it use."""
+    named = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]
+    if named.isdecimal() and int(named):
+        return int(named)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def one_core_threads(count: int, name: str) -> ThreadPoolExecutor:
+    """Give threads in each of which torch works on one core.
+
+    Several OpenMP threads wait for one another by spinning: as soon as another program keeps a core busy, a click
+    takes six times as long as on one. Threads that share work out among themselves lose no more than that core.
+    """
+    return ThreadPoolExecutor(count, name, torch.set_num_threads, (1,))
 
 
 def use_one_thread(device: torch.device) -> None:

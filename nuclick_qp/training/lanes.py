@@ -3,12 +3,11 @@
 import ctypes
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 
 import torch
 from torch import Tensor
 
-from nuclick_qp.model.devices import use_one_thread
+from nuclick_qp.model.devices import one_core_threads, usable_cores, use_one_thread
 from nuclick_qp.model.network import NuClickNet
 from nuclick_qp.training.patches import Batch
 
@@ -25,14 +24,7 @@ def choose_lanes(asked: int | None, *, batch_size: int, device: torch.device) ->
         return 1
     if asked is not None:
         return min(asked, batch_size)
-    return max(1, min(_cores(), batch_size // FEWEST_PATCHES))
-
-
-def _cores() -> int:
-    named = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]
-    if named.isdecimal() and int(named):
-        return int(named)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(usable_cores(), batch_size // FEWEST_PATCHES))
 
 
 class Lanes:
@@ -55,7 +47,7 @@ class Lanes:
     def __init__(self, net: NuClickNet, count: int, *, compiled: bool = False) -> None:
         self._nets = (net, *(_twin(net) for _ in range(count - 1)))
         self._called = tuple(torch.compile(net) for net in self._nets) if compiled else self._nets
-        self._threads = ThreadPoolExecutor(count, "lane", torch.set_num_threads, (1,)) if count > 1 else None
+        self._threads = one_core_threads(count, "lane") if count > 1 else None
 
     def backward(self, batch: Batch, mean_loss: Callable[[NuClickNet, Batch], Tensor]) -> Tensor:
         """Leave the gradient of the mean loss of a batch in the first network, and give that loss.

@@ -4,8 +4,10 @@ Each group compares ways to do one thing; pytest-benchmark prints, beside each f
 the best of its group.
 """
 
+import contextlib
+import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from shapely import Point
 
 from edited_files import edited
 from nuclick_qp.annotations.objects import ResultObject
+from nuclick_qp.model.devices import usable_cores
 from nuclick_qp.model.network import NuClickNet
 from nuclick_qp.model.network_settings import NetworkSettings
 from nuclick_qp.model.predictor import Predictor
@@ -49,6 +52,33 @@ def test_network(benchmark: Benchmark, inputs: np.ndarray[Any, np.dtype[np.float
     predictor = Predictor.load("nuclei", precision=precision)
 
     assert benchmark(predictor.predict, inputs, batch_size=batch_size).shape == (CLICKS, 128, 128)
+
+
+@pytest.fixture(params=["quiet", "busy"])
+def other_program(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Keep one core busy, or none, as a browser does beside QuPath."""
+    with contextlib.ExitStack() as stack:
+        if request.param == "busy":
+            process = stack.enter_context(subprocess.Popen([sys.executable, "-c", "while True: pass"]))
+            stack.callback(process.kill)
+        yield
+
+
+@pytest.mark.benchmark(group="network with another program beside it")
+@pytest.mark.parametrize("clicks", [1, 64])
+@pytest.mark.parametrize("way", ["shared out", "openmp"])
+@pytest.mark.usefixtures("other_program")
+def test_network_beside_another_program(benchmark: Benchmark, inputs: np.ndarray[Any, np.dtype[np.float32]], clicks: int, way: str) -> None:
+    """What a busy core costs where cores share out patches, and where each convolution is split among them, as torch does by itself."""
+    predictor, patches = Predictor.load("nuclei"), inputs[:clicks]
+    before = torch.get_num_threads()
+    torch.set_num_threads(usable_cores())
+    try:
+        found = benchmark(predictor.predict if way == "shared out" else predictor._run_part, patches)
+    finally:
+        torch.set_num_threads(before)
+
+    assert found.shape == (clicks, 128, 128)
 
 
 @pytest.mark.benchmark(group="forward and backward of 32 training patches")

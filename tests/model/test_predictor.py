@@ -1,5 +1,8 @@
 """Tests of `nuclick_qp.model.predictor`."""
 
+import copy
+from typing import cast
+
 import numpy as np
 import pytest
 import torch
@@ -26,6 +29,27 @@ def test_batch_size_does_not_change_probabilities(batch_size: int) -> None:
     assert whole.shape == (7, 32, 32)
     assert whole.dtype == np.float32
     assert np.allclose(predictor.predict(INPUTS, batch_size=batch_size), whole, atol=1e-5)
+
+
+@pytest.mark.parametrize("cores", ["1", "2", "5"])
+def test_cores_share_out_a_batch(monkeypatch: pytest.MonkeyPatch, cores: str) -> None:
+    """In parts of four patches at most, each on one thread of torch; the order stays, whatever their number."""
+    threads: list[int] = []
+
+    class Watched(DarkIsObject):
+        def forward(self, x: Tensor) -> Tensor:
+            threads.append(torch.get_num_threads())
+            assert len(x) <= 4
+            return super().forward(x)
+
+    monkeypatch.setenv("OMP_NUM_THREADS", cores)
+    monkeypatch.setattr(copy, "deepcopy", lambda net: net)
+    plain = DarkIsObject().eval()(torch.from_numpy(INPUTS))
+
+    found = Predictor(make_card(), Watched(), device="cpu", precision="float32").predict(INPUTS, batch_size=6)
+
+    assert np.allclose(found, torch.sigmoid(plain[:, 0]).numpy())
+    assert threads == [1, 1, 1]
 
 
 def test_no_patches_give_no_probabilities() -> None:
@@ -64,14 +88,13 @@ class _RunsOutOfMemory(nn.Module):
 
 def test_batch_is_halved_when_memory_runs_out(caplog: pytest.LogCaptureFixture) -> None:
     """The run goes on with smaller batches and says so; the result is the same."""
-    net = _RunsOutOfMemory()
-    predictor = Predictor(make_card(), net, device="cpu", precision="float32")
+    predictor = Predictor(make_card(), _RunsOutOfMemory(), device="cpu", precision="float32")
     expected = Predictor(make_card(), DarkIsObject(), device="cpu", precision="float32").predict(INPUTS)
 
     found = predictor.predict(INPUTS, batch_size=7)
 
     assert np.array_equal(found, expected)
-    assert net.batches == [1] * 7
+    assert cast("_RunsOutOfMemory", predictor._net).batches == [1] * 7
     assert "out of memory at 7 patches" in caplog.text
 
 
