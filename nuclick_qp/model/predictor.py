@@ -1,9 +1,12 @@
 """Inputs to probabilities: weights, device, precision and batches in one place."""
 
+import copy
 import logging
-from collections.abc import Callable, Iterator, Mapping
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -21,7 +24,7 @@ from nuclick_qp.stopping import Stopped, never
 logger = logging.getLogger(__name__)
 
 PATCHES_IN_PART = 4  # of a batch, on a CPU
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16}  # of the autocast
 
 
 class Predictor:
@@ -40,8 +43,8 @@ class Predictor:
     Attributes
     ----------
     may_move
-        Whether the network moves to the CPU for good when the device has no room for one patch. A run
-        goes on that way; a service would be slow from then on, and refuses the request instead.
+        Whether the CPU takes over for the rest of a call when the device has no room for one patch. A run
+        goes on that way; a service would be slow, and refuses the request instead.
     """
 
     def __init__(self, card: Card, net: nn.Module, *, device: str = "auto", precision: Precision = "auto") -> None:
@@ -49,7 +52,11 @@ class Predictor:
         self.may_move = True
         self.device = choose_device(device)
         self.precision = choose_precision(self.device) if precision == "auto" else precision
-        self._net = fold_batch_norm(net).to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch lacks it
+        folded = fold_batch_norm(net).cpu().to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch lacks it
+        cpu = torch.device("cpu")
+        self._there = _Place(self.device, folded if self.device == cpu else copy.deepcopy(folded).to(self.device), self.precision)
+        self._here = self._there if self.device == cpu else _Place(cpu, folded, choose_precision(cpu))
+        self._most_at_once = sys.maxsize  # patches that the device has had room for
 
     @classmethod
     def load(cls, name: str, *, device: str = "auto", precision: Precision = "auto") -> Self:
@@ -68,8 +75,9 @@ class Predictor:
     ) -> NDArray[np.float32]:
         """Give the probability of belonging to the wanted object.
 
-        When the device runs out of memory the batch is halved, down to one patch, and then the CPU
-        takes over, see `may_move`; the result stays the same.
+        When the device runs out of memory the batch is halved, for later calls as well, down to one patch;
+        where not even that finds room the CPU takes over for the rest of this call, see `may_move`. The
+        result stays the same.
 
         Parameters
         ----------
@@ -91,59 +99,69 @@ class Predictor:
         torch.OutOfMemoryError
             If not even one patch finds room.
         """
-        parts, done = [np.empty((0, *inputs.shape[2:]), np.float32)], 0
-        with self._asking(stopped), one_core_threads(usable_cores(), "network") as cores:
+        parts, done, place = [np.empty((0, *inputs.shape[2:]), np.float32)], 0, self._there
+        with one_core_threads(usable_cores(), "network") as cores, _asking((self._there, self._here), stopped):
             while done < len(inputs):
+                size = min(batch_size, self._most_at_once)
                 try:
-                    parts.append(self._run(inputs[done : done + batch_size], cores))
+                    parts.append(self._run(place, inputs[done : done + size], cores))
                 except torch.OutOfMemoryError as err:
-                    batch_size = self._shrink(batch_size, err)
+                    if size == 1 and (place is self._here or not self.may_move):
+                        raise
+                    reason = str(err).splitlines()[0]
+                    logger.warning("%s is out of memory at %d patches at once (%s)", place.device, size, reason)
+                    if size > 1:
+                        self._most_at_once = size // 2
+                    else:
+                        place = self._here
+                        logger.warning("the CPU does the rest of these prompts")
                 else:
-                    done += batch_size
+                    done += size
         return np.concatenate(parts)
 
-    @contextmanager
-    def _asking(self, stopped: Callable[[], bool]) -> Iterator[None]:
-        """Let each layer ask whether to leave off before it begins."""
-
-        def ask(_layer: nn.Module, _inputs: Any) -> None:
-            if stopped():
-                raise Stopped
-
-        hooks = [layer.register_forward_pre_hook(ask) for layer in self._net.modules()]
-        try:
-            yield
-        finally:
-            for hook in hooks:
-                hook.remove()
-
-    def _run(self, inputs: NDArray[np.float32], cores: ThreadPoolExecutor) -> NDArray[np.float32]:
+    def _run(self, place: "_Place", inputs: NDArray[np.float32], cores: ThreadPoolExecutor) -> NDArray[np.float32]:
         """Send one batch through the network: (N, 5, P, P) to (N, P, P); on a CPU in parts, which the cores share out among themselves."""
-        if self.device.type != "cpu":
-            return self._run_part(inputs)
+        inputs = inputs[:, : self.card.network.in_channels]
+        if place.device.type != "cpu":
+            return place.run(inputs)
         parts = np.array_split(inputs, -(-len(inputs) // PATCHES_IN_PART))
-        return np.concatenate(list(cores.map(self._run_part, parts)))
+        return np.concatenate(list(cores.map(place.run, parts)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A network on a device, and its precision there."""
+
+    device: torch.device
+    net: nn.Module
+    precision: Precision
 
     @torch.inference_mode()
-    def _run_part(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-        x = torch.from_numpy(np.ascontiguousarray(inputs[:, : self.card.network.in_channels]))
-        x = x.to(self.device, memory_format=torch.channels_last)
-        with torch.autocast(self.device.type, dtype=DTYPES[self.precision], enabled=self.precision != "float32"):
-            logits = self._net(x)  # (N, 1, P, P)
+    def run(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Give the (N, P, P) probabilities of (N, C, P, P) inputs."""
+        x = torch.from_numpy(np.ascontiguousarray(inputs)).to(self.device, memory_format=torch.channels_last)
+        dtype = DTYPES.get(self.precision)
+        with torch.autocast(self.device.type, dtype=dtype, enabled=dtype is not None):
+            logits = self.net(x)  # (N, 1, P, P)
         probability: NDArray[np.float32] = torch.sigmoid(logits[:, 0].float()).cpu().numpy()
         return probability
 
-    def _shrink(self, batch_size: int, error: Exception) -> int:
-        """Give the next batch size to try; from a batch of one the network moves to the CPU."""
-        logger.warning("%s is out of memory at %d patches at once (%s)", self.device, batch_size, str(error).splitlines()[0])
-        if batch_size > 1:
-            return batch_size // 2
-        if self.device.type == "cpu" or not self.may_move:
-            raise error
-        self.device = torch.device("cpu")
-        self._net = self._net.to(self.device)
-        logger.warning("going on with the CPU")
-        return 1
+
+@contextmanager
+def _asking(places: Iterable[_Place], stopped: Callable[[], bool]) -> Iterator[None]:
+    """Let each layer ask whether to leave off before it begins."""
+
+    def ask(_layer: nn.Module, _inputs: Any) -> None:
+        if stopped():
+            raise Stopped
+
+    layers = {layer for place in places for layer in place.net.modules()}
+    hooks = [layer.register_forward_pre_hook(ask) for layer in layers]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
 Predictors = Mapping[PromptKind, Predictor]  # one for each kind of prompt that is segmented

@@ -74,7 +74,7 @@ def test_network_beside_another_program(benchmark: Benchmark, inputs: np.ndarray
     before = torch.get_num_threads()
     torch.set_num_threads(usable_cores())
     try:
-        found = benchmark(predictor.predict if way == "shared out" else predictor._run_part, patches)
+        found = benchmark(predictor.predict if way == "shared out" else predictor._there.run, patches)
     finally:
         torch.set_num_threads(before)
 

@@ -238,7 +238,8 @@ def test_doctor_finds_a_broken_model_of_the_users_own(own_models: Path) -> None:
 def test_help_loads_neither_torch_nor_paquo() -> None:
     """The first screen must come at once."""
     code = "import sys, runpy; sys.argv = ['nuclick-qp', '--help']\ntry:\n runpy.run_module('nuclick_qp_cli.main', run_name='__main__')\n"
-    code += "except SystemExit: pass\nprint('LOADED', sorted({'torch', 'paquo', 'jpype', 'numpy', 'shapely', 'pydantic'} & set(sys.modules)))"
+    code += "except SystemExit: pass\nheavy = {'torch', 'paquo', 'jpype', 'numpy', 'shapely', 'pydantic'}\n"
+    code += "print('LOADED', sorted(heavy & set(sys.modules)))"
 
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 

@@ -1,11 +1,11 @@
 """Tests of `nuclick_qp.model.predictor`."""
 
-import copy
-from typing import cast
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from fakes import DarkIsObject, make_card
@@ -43,7 +43,6 @@ def test_cores_share_out_a_batch(monkeypatch: pytest.MonkeyPatch, cores: str) ->
             return super().forward(x)
 
     monkeypatch.setenv("OMP_NUM_THREADS", cores)
-    monkeypatch.setattr(copy, "deepcopy", lambda net: net)
     plain = DarkIsObject().eval()(torch.from_numpy(INPUTS))
 
     found = Predictor(make_card(), Watched(), device="cpu", precision="float32").predict(INPUTS, batch_size=6)
@@ -88,13 +87,14 @@ class _RunsOutOfMemory(nn.Module):
 
 def test_batch_is_halved_when_memory_runs_out(caplog: pytest.LogCaptureFixture) -> None:
     """The run goes on with smaller batches and says so; the result is the same."""
-    predictor = Predictor(make_card(), _RunsOutOfMemory(), device="cpu", precision="float32")
+    net = _RunsOutOfMemory()
+    predictor = Predictor(make_card(), net, device="cpu", precision="float32")
     expected = Predictor(make_card(), DarkIsObject(), device="cpu", precision="float32").predict(INPUTS)
 
     found = predictor.predict(INPUTS, batch_size=7)
 
     assert np.array_equal(found, expected)
-    assert cast("_RunsOutOfMemory", predictor._net).batches == [1] * 7
+    assert net.batches == [1] * 7
     assert "out of memory at 7 patches" in caplog.text
 
 
@@ -109,16 +109,49 @@ def test_memory_that_is_too_small_for_one_patch_is_an_error() -> None:
         Predictor(make_card(), Greedy(), device="cpu", precision="float32").predict(INPUTS)
 
 
+class _OnSmallDevice:
+    """A network on a device that has room for no patch until it is told otherwise; the CPU has room for all."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.has_room = False
+        self.predictor = Predictor(make_card(), DarkIsObject(), device="cpu", precision="float32")
+        there, run = replace(self.predictor._there), type(self.predictor._there).run
+        monkeypatch.setattr(self.predictor, "_there", there)
+
+        def run_where_there_is_room(place: object, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+            if place is there and not self.has_room:
+                raise torch.OutOfMemoryError("no room")
+            return run(self.predictor._here, inputs)
+
+        monkeypatch.setattr(type(there), "run", run_where_there_is_room)
+
+
+def test_the_cpu_takes_over_for_one_call(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    """The next one asks the device again, with as many patches at once as it has had room for."""
+    small = _OnSmallDevice(monkeypatch)
+    expected = Predictor(make_card(), DarkIsObject(), device="cpu", precision="float32").predict(INPUTS)
+
+    for moves in (1, 2):
+        assert np.array_equal(small.predictor.predict(INPUTS), expected)
+        assert caplog.text.count("the CPU does the rest") == moves
+    small.has_room = True
+    small.predictor.predict(INPUTS)
+
+    assert caplog.text.count("the CPU does the rest") == 2
+    assert caplog.text.count("at 7 patches") == 0  # 32 are asked for, then 16, 8, 4, 2, 1
+    assert caplog.text.count("at 32 patches") == 1
+
+
 def test_a_network_that_may_not_move_stays_on_its_device(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a service: when there is room again it works there as before."""
-    predictor = Predictor(make_card(), _RunsOutOfMemory(), device="cpu", precision="float32")
-    predictor.may_move = False
-    monkeypatch.setattr(predictor, "device", torch.device("cuda"))
+    small = _OnSmallDevice(monkeypatch)
+    small.predictor.may_move = False
 
     with pytest.raises(torch.OutOfMemoryError):
-        predictor._shrink(1, torch.OutOfMemoryError("no room"))
+        small.predictor.predict(INPUTS)
 
-    assert predictor.device.type == "cuda"
+    small.has_room = True
+    assert small.predictor.predict(INPUTS).shape == (7, 32, 32)
 
 
 @pytest.mark.parametrize("name", ["gpu", "cuda:99", "meta", "", "tpu"])

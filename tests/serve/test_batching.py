@@ -65,7 +65,8 @@ def test_requests_that_wait_go_through_the_network_together(gate: Gate, shared: 
         gate.is_open.set()
         done = [future.result(20) for future in (first, *others)]
 
-    assert gate.sizes == [1, 10]
+    assert gate.sizes[0] == 1
+    assert sorted(gate.sizes[1:]) == [3, 3, 4]  # ten at once, which the cores share out in parts; five requests would be five parts of two
     for value, probability in zip(values, done, strict=True):
         np.testing.assert_allclose(probability, value, atol=1e-6)
 
