@@ -3,7 +3,8 @@
 #
 # Here:   examples/training/gpu.sh wheels DIR                 packages that such a machine may lack, for its Python (PYTHON_VERSION, 3.12)
 #         examples/training/gpu.sh pack KIND DATA FILE        the images of a kind, in one file below 60 MB
-# There:  examples/training/gpu.sh [--wheels DIR] train KIND FILE OUT [--minutes 8 [--fit]] [--stage student] [--compile] [--device cuda]
+# There:  examples/training/gpu.sh [--wheels DIR] test                the tests that need a GPU, with pytest
+#         examples/training/gpu.sh [--wheels DIR] train KIND FILE OUT [--minutes 8 [--fit]] [--stage student] [--compile] [--device cuda]
 #
 # KIND is one of nuclei, nuclei-monuseg, cells, glands. `train` makes a teacher and then the student, the model that is
 # used; the same command goes on from where the last one stopped, with exit code 130 while there is more to do. What is to
@@ -12,7 +13,7 @@ set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 python=${PYTHON:-python3}
-missing='^(annotated-types|contourpy|platformdirs|pydantic|pydantic_core|shapely|typing-inspection|typing_extensions)=='
+missing='^(annotated-types|contourpy|defusedxml|platformdirs|pydantic|pydantic_core|shapely|typing-inspection|typing_extensions)=='
 
 if [ "${1:-}" = wheels ]; then
   grep -E "$missing" "$here/../../constraints.txt" |
@@ -28,5 +29,10 @@ if [ "${1:-}" = --wheels ]; then
   "$python" -m pip install --quiet --no-index --no-deps --no-compile --target "$site" "$2"/*.whl
   export PYTHONPATH="$site:$PYTHONPATH"
   shift 2
+fi
+if [ "${1:-}" = test ]; then
+  cd "$here/../.."
+  PYTHONPATH="$PYTHONPATH:$PWD/cli" "$python" -m pytest -m gpu tests/model tests/training
+  exit
 fi
 "$python" "$here/distil.py" "$@"

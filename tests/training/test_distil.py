@@ -1,6 +1,7 @@
 """Tests of `examples/training/gpu.sh` and what it calls: a teacher and its student in slices, on the CPU with tiny networks."""
 
 import os
+import re
 import subprocess
 import sys
 import tarfile
@@ -110,6 +111,15 @@ def test_the_script_packs_here_and_trains_there(data: Path) -> None:
 
     assert sorted(names) == ["discs/one.jpg", "discs/one_label.png", "discs/two.jpg", "discs/two_label.png"]
     assert stopped.returncode == 130
+
+
+def test_the_script_runs_the_tests_that_need_a_gpu() -> None:
+    """All of them, and no others; on a machine without one each says that it was skipped."""
+    done = subprocess.run([GPU_SH, "test"], check=True, capture_output=True, text=True, env={**os.environ, "PYTHON": sys.executable})
+
+    ran = sum(int(count) for count in re.findall(r"(\d+) (?:skipped|passed)", done.stdout.splitlines()[-1]))
+    assert ran == 4, done.stdout
+    assert "deselected" in done.stdout
 
 
 ONLY_WHAT_IS_THERE = """
