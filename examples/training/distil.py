@@ -26,6 +26,7 @@ from nuclick_qp.storage.labels import find_pairs
 from nuclick_qp.training.config import TeacherSettings, TrainingConfig, read_config
 from nuclick_qp.training.finish import finish
 from nuclick_qp.training.loop import TrainingProgress, train
+from nuclick_qp.training.pace import with_steps
 from nuclick_qp.training.sources import load_images
 from nuclick_qp.training.state import TrainingState
 from nuclick_qp.training.training_run import TrainingRun
@@ -168,7 +169,7 @@ def _train(config: TrainingConfig, run: TrainingRun, back: Path) -> None:
 
 def _so_far(config: TrainingConfig, run: TrainingRun) -> Path:
     """Make a model of the average in the checkpoint; gives its card."""
-    state = TrainingState.new(config, torch.device("cpu"))
+    state = TrainingState.new(with_steps(config) if run.fit else config, torch.device("cpu"))
     state.restore(run.out / "checkpoint.pt")
     named = config.model_copy(update={"name": f"{config.name}-step-{state.step}"})
     images = load_images(config, run.data)[0] if config.tells_scale else []

@@ -63,11 +63,7 @@ def one_core_threads(count: int, name: str) -> ThreadPoolExecutor:
 
 
 def use_one_thread(device: torch.device) -> None:
-    """Let a network on the CPU work on one thread from now on, in this whole process.
-
-    Several OpenMP threads wait for one another by spinning: as soon as another program keeps a core
-    busy, a click takes six times as long as on one thread.
-    """
+    """Let a network on the CPU work on one thread from now on, in this whole process; why, says `one_core_threads`."""
     if device.type == "cpu":
         torch.set_num_threads(1)
 

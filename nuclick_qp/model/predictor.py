@@ -50,12 +50,11 @@ class Predictor:
     def __init__(self, card: Card, net: nn.Module, *, device: str = "auto", precision: Precision = "auto") -> None:
         self.card = card
         self.may_move = True
-        self.device = choose_device(device)
-        self.precision = choose_precision(self.device) if precision == "auto" else precision
         folded = fold_batch_norm(net).cpu().to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch lacks it
-        cpu = torch.device("cpu")
-        self._there = _Place(self.device, folded if self.device == cpu else copy.deepcopy(folded).to(self.device), self.precision)
-        self._here = self._there if self.device == cpu else _Place(cpu, folded, choose_precision(cpu))
+        self._here = _Place.of(torch.device("cpu"), folded, precision)
+        there = choose_device(device)
+        self._there = self._here if there == self._here.device else _Place.of(there, copy.deepcopy(folded), precision)
+        self.device, self.precision = there, self._there.precision
         self._most_at_once = sys.maxsize  # patches that the device has had room for
 
     @classmethod
@@ -135,6 +134,11 @@ class _Place:
     device: torch.device
     net: nn.Module
     precision: Precision
+
+    @classmethod
+    def of(cls, device: torch.device, net: nn.Module, precision: Precision) -> Self:
+        """Move a network to a device, and settle the precision there."""
+        return cls(device, net.to(device), choose_precision(device) if precision == "auto" else precision)
 
     @torch.inference_mode()
     def run(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:

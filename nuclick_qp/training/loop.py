@@ -24,7 +24,7 @@ from nuclick_qp.training.finish import finish
 from nuclick_qp.training.images import LabelledImage
 from nuclick_qp.training.lanes import Lanes, choose_lanes, get_ready
 from nuclick_qp.training.log import LogRow, TrainingLog
-from nuclick_qp.training.pace import STEPS_BETWEEN_LOOKS, Pace
+from nuclick_qp.training.pace import STEPS_BETWEEN_LOOKS, Pace, with_steps
 from nuclick_qp.training.patches import Batch
 from nuclick_qp.training.sources import load_images
 from nuclick_qp.training.state import TrainingState, move_towards
@@ -87,6 +87,8 @@ def train(config: TrainingConfig, run: TrainingRun, *, images: Images | None = N
         raise OptionError("`init_share` keeps a share of the weights that a run starts from; name them with --init, or remove that key")
     if run.fit and run.minutes is None:
         raise OptionError("a run that is to fit into its minutes must be given some; say how many with --minutes")
+    if run.fit:
+        config = with_steps(config)  # a run that goes on may have taken more than the configuration says
     device = choose_device(run.device)
     get_ready(device)
     if is_hidden(run.out):
@@ -143,7 +145,7 @@ def _run_steps(
     stopped: Callable[[], bool],
 ) -> None:
     """Take the steps that are left, until a stop or a time, with validations and checkpoints between them."""
-    config, pace = state.config, Pace.of(state, until, fit=run.fit)
+    config, pace = state.config, Pace(until, run.fit)
     check = _validation_batches(images[1], config, state.device)
     maker = BatchMaker.of(images[0], config, state.device, seed=config.seed, augment=True)
     batches = in_order(maker, range(state.step, state.config.steps), workers=run.workers)

@@ -3,6 +3,7 @@
 import time
 from dataclasses import dataclass
 
+from nuclick_qp.training.config import TrainingConfig
 from nuclick_qp.training.state import TrainingState
 
 STEPS_BETWEEN_LOOKS = 20
@@ -30,26 +31,20 @@ class Pace:
     since: float | None = None
     first: int = 0
 
-    @classmethod
-    def of(cls, state: TrainingState, until: float, *, fit: bool) -> "Pace":
-        """Begin a run."""
-        if fit:
-            _set_steps(state, MOST_STEPS)
-        return cls(until, fit)
-
     def look(self, state: TrainingState) -> bool:
         """Tell after a step whether the time is over; the steps of a run that fits into it follow from how long those so far took."""
         now = time.monotonic()
         if self.fit and now > self.until:
-            _set_steps(state, state.step)
+            state.config = with_steps(state.config, state.step)
         elif self.fit and state.step % STEPS_BETWEEN_LOOKS == 0:
             if self.since is None:
                 self.since, self.first = now, state.step
             else:
                 seconds = (now - self.since) / (state.step - self.first)
-                _set_steps(state, state.step + round((self.until - now) / seconds))
+                state.config = with_steps(state.config, state.step + round((self.until - now) / seconds))
         return now > self.until
 
 
-def _set_steps(state: TrainingState, steps: int) -> None:
-    state.config = state.config.model_copy(update={"steps": steps})
+def with_steps(config: TrainingConfig, steps: int = MOST_STEPS) -> TrainingConfig:
+    """Give a configuration of another length; it is no other one, and takes up every checkpoint of its run."""
+    return config.model_copy(update={"steps": steps})

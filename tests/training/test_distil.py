@@ -16,6 +16,7 @@ from nuclick_qp.model.cards import find_card, read_card
 from nuclick_qp.model.checkpoints import load_network
 from nuclick_qp.stopping import Stopped
 from nuclick_qp.training.config import read_config
+from nuclick_qp.training.loop import train
 from nuclick_qp.training.training_run import TrainingRun
 from training import distil
 
@@ -111,6 +112,16 @@ def test_the_script_packs_here_and_trains_there(data: Path) -> None:
 
     assert sorted(names) == ["discs/one.jpg", "discs/one_label.png", "discs/two.jpg", "discs/two_label.png"]
     assert stopped.returncode == 130
+
+
+def test_what_a_fitted_run_has_learned_comes_back_when_it_is_stopped(data: Path) -> None:
+    """Though it has taken more steps than its configuration says, which is a guess."""
+    config, run = read_config(data / "nuclei.toml"), TrainingRun(data, data / "out", workers=0, device="cpu", minutes=1e-9, fit=True)
+    config = config.model_copy(update={"steps": 1, "width": 0.07})
+    for _ in range(2):
+        train(config, run)
+
+    assert distil._so_far(config, run).name == "nuclei-step-2.json"
 
 
 def test_the_script_runs_the_tests_that_need_a_gpu() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from nuclick_qp.training.config import Source, TrainingConfig
-from nuclick_qp.training.pace import STEPS_BETWEEN_LOOKS, Pace
+from nuclick_qp.training.pace import STEPS_BETWEEN_LOOKS, Pace, with_steps
 
 
 @pytest.fixture
@@ -19,9 +19,9 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     return clock
 
 
-def _state() -> Any:
+def _state(steps: int = 7) -> Any:
     source = Source(folder=Path("discs"), mpp=0.25)
-    config = TrainingConfig(name="nuclei", prompt="point", description="", licence="", steps=7, sources=(source,))
+    config = TrainingConfig(name="nuclei", prompt="point", description="", licence="", steps=steps, sources=(source,))
     return SimpleNamespace(step=0, config=config)
 
 
@@ -35,8 +35,8 @@ def _take(state: Any, pace: Pace, clock: SimpleNamespace, *, steps: int, seconds
 
 def test_steps_are_those_that_the_time_holds(clock: SimpleNamespace) -> None:
     """The slow first ones, in which kernels are chosen, do not count; one that becomes faster takes more."""
-    state = _state()
-    pace = Pace.of(state, until=400.0, fit=True)
+    state = _state(with_steps(_state().config).steps)
+    pace = Pace(until=400.0, fit=True)
 
     _take(state, pace, clock, steps=STEPS_BETWEEN_LOOKS, seconds=5.0)
     unknown = state.config.steps
@@ -52,7 +52,7 @@ def test_steps_are_those_that_the_time_holds(clock: SimpleNamespace) -> None:
 def test_a_run_with_steps_of_its_own_keeps_them(clock: SimpleNamespace) -> None:
     """Its time only stops it."""
     state = _state()
-    pace = Pace.of(state, until=130.0, fit=False)
+    pace = Pace(until=130.0, fit=False)
 
     _take(state, pace, clock, steps=2 * STEPS_BETWEEN_LOOKS, seconds=1.0)
 
@@ -62,7 +62,7 @@ def test_a_run_with_steps_of_its_own_keeps_them(clock: SimpleNamespace) -> None:
 def test_nothing_is_left_when_the_time_is_over(clock: SimpleNamespace) -> None:
     """A step that lasted too long is the last."""
     state = _state()
-    pace = Pace.of(state, until=110.0, fit=True)
+    pace = Pace(until=110.0, fit=True)
 
     _take(state, pace, clock, steps=2 * STEPS_BETWEEN_LOOKS, seconds=1.0)
 

@@ -306,6 +306,15 @@ def test_a_run_that_fits_into_its_minutes_is_done_then(data: Path, tmp_path: Pat
     assert (tmp_path / f"{card.name}.safetensors").exists()
 
 
+def test_a_run_that_fits_goes_on_beyond_the_steps_of_its_configuration(data: Path, tmp_path: Path) -> None:
+    """These do not hold for it; each slice adds what it has time for."""
+    run = TrainingRun(data, tmp_path, workers=0, minutes=1e-9, fit=True)
+
+    taken = [train(_config(steps=1), run).training["config"]["steps"] for _ in range(3)]
+
+    assert taken == [1, 2, 3]
+
+
 def test_a_run_cannot_fit_into_minutes_that_nobody_named(data: Path, tmp_path: Path) -> None:
     """It would never end."""
     with pytest.raises(OptionError, match=r"--minutes"):
