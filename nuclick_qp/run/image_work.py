@@ -56,6 +56,13 @@ def read_planned(job: ImageJob) -> tuple[EntryContent, Plan]:
     return content, plan_prompts(content, job.options, cards=job.models.cards, stated_mpp=job.stated_mpp)
 
 
+def may_change(job: ImageJob, content: EntryContent, plan: Plan) -> bool:
+    """Tell whether the data of an image may be written, and so have to be held meanwhile."""
+    options = job.options
+    may_mark = content.marks or (options.mark_failed, options.mark_uncertain) != (None, None)
+    return not options.dry_run and bool(plan.todo or plan.turned or may_mark or options.prune)
+
+
 def segment_planned(job: ImageJob, content: EntryContent, plan: Plan) -> "Segmented":
     """Segment what is to be done in an image; nothing is written.
 

@@ -24,16 +24,22 @@ class Models:
         Loads the networks.
     loaded
         What it gave; None until then.
+    device, precision
+        Where and how they work, ``none`` until they are loaded; workers elsewhere tell theirs.
     """
 
     cards: Mapping[PromptKind, Card]
     make_predictors: "Callable[[], Predictors]"
     loaded: "Predictors | None" = None
+    device: str = "none"
+    precision: str = "none"
 
     @classmethod
     def of(cls, predictors: "Predictors") -> "Models":
         """Give models that are loaded already."""
-        return cls({kind: predictor.card for kind, predictor in predictors.items()}, lambda: predictors, predictors)
+        models = cls({kind: predictor.card for kind, predictor in predictors.items()}, lambda: predictors)
+        models.load()
+        return models
 
     def load(self) -> "Predictors":
         """Give the networks, loaded at the first call.
@@ -45,6 +51,8 @@ class Models:
         """
         if self.loaded is None:
             self.loaded = self.make_predictors()
+            for predictor in self.loaded.values():
+                self.device, self.precision = str(predictor.device), predictor.precision
         return self.loaded
 
 

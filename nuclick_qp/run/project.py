@@ -5,20 +5,17 @@ import time
 from typing import TYPE_CHECKING
 
 from nuclick_qp.annotations.objects import Changes, EntryContent
-from nuclick_qp.errors import PromptError
 from nuclick_qp.prompts import Outline, Status
-from nuclick_qp.qupath.choosing import choose_images
 from nuclick_qp.qupath.image_by_image import work_or_error
 from nuclick_qp.qupath.locate import SlidePlaces
 from nuclick_qp.qupath.protocol import Project
-from nuclick_qp.run.image_work import ImageJob, finish_image, read_planned, segment_planned
+from nuclick_qp.run.image_work import ImageJob, finish_image, may_change, read_planned, segment_planned
 from nuclick_qp.run.models import Models, models_of
-from nuclick_qp.run.report import ImageReport, RunReport, failed_image, make_report, nothing_to_do, report_image
+from nuclick_qp.run.project_work import begin_project, end_project
+from nuclick_qp.run.report import ImageReport, RunReport, failed_image, report_image
 from nuclick_qp.run.resume import Plan
 from nuclick_qp.run.run_options import ImageStart, Progress, RunOptions
-from nuclick_qp.run.run_record import RECORD_FOLDER, write_record
 from nuclick_qp.stopping import Stopped
-from nuclick_qp.storage.atomic import make_folder
 
 if TYPE_CHECKING:  # importing it loads torch
     from nuclick_qp.model.predictor import Predictors
@@ -61,26 +58,14 @@ def segment_project(
     options, progress = options or RunOptions(), progress or Progress()
     models = models_of(predictors, left_out=options.left_out)
     since = time.perf_counter()
-    chosen = choose_images(project, options.images, remedy="add some in QuPath and put a point in each nucleus")
-    entries = [entry for entry in chosen if entry.entry_id not in options.skip]
     places = SlidePlaces(project.path, project.stored_uri, options.image_root)
-    if options.geojson is not None and not options.dry_run:
-        make_folder(options.geojson, option="--geojson")
-    if options.overlay is not None and not options.dry_run:
-        make_folder(options.overlay, option="--overlay")
+    entries = begin_project(project, options)
     images: list[ImageReport] = []
     for number, entry in enumerate(entries, 1):
         if progress.stopped():
             break
         images.append(_try_image(ImageJob(project, entry, models, options, progress, places, (number, len(entries)))))
-    not_begun = len(entries) - len(images)
-    if not not_begun and not any(image.prompts or image.error or image.pruned for image in images):
-        classes = {name for image in images for name in image.classes}
-        raise PromptError(nothing_to_do(project.path, len(images), options, classes=classes))
-    report = make_report(project.path, project.engine, models, options=options, images=images, not_begun=not_begun, since=since)
-    if not options.dry_run and any(image.new_outlines or image.pruned for image in images):
-        write_record(project.path.parent / RECORD_FOLDER, report)
-    return report
+    return end_project(project, models, options=options, images=images, not_begun=len(entries) - len(images), since=since)
 
 
 def _try_image(job: ImageJob) -> ImageReport:
@@ -102,8 +87,7 @@ def _try_image(job: ImageJob) -> ImageReport:
 
 def _hold_and_work(job: ImageJob, content: EntryContent, plan: Plan, *, since: float) -> ImageReport:
     """Work on an image while other runs wait for it, where it will be changed: none does the same work, or loses ours."""
-    may_mark = content.marks or (job.options.mark_failed, job.options.mark_uncertain) != (None, None)
-    if job.options.dry_run or not (plan.todo or plan.turned or may_mark or job.options.prune):
+    if not may_change(job, content, plan):
         if not job.options.dry_run:
             job.project.remove_stale_locks(job.entry)
         return _work_on_image(job, content, plan, since=since)

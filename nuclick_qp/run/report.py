@@ -258,7 +258,6 @@ def make_report(
     since
         `time.perf_counter()` at the start of the run.
     """
-    predictor = next(iter((models.loaded or {}).values()), None)
     return RunReport(
         **total(images).model_dump(),
         project=encodable(str(source)),
@@ -267,8 +266,8 @@ def make_report(
             str(kind): ModelReport(name=card.name, sha256=card.sha256, mpp=card.mpp, patch_px=card.patch_px)
             for kind, card in models.cards.items()
         },
-        device=str(predictor.device) if predictor else "none",
-        precision=predictor.precision if predictor else "none",
+        device=models.device,
+        precision=models.precision,
         version=__version__,
         torch=importlib.metadata.version("torch"),
         options=json_value(options),
