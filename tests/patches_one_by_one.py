@@ -10,10 +10,10 @@ from scipy import ndimage
 from skimage.morphology import skeletonize
 from torch.nn import functional
 
-from nuclick_qp.guidance.signals import draw_clicks
 from nuclick_qp.guidance.simulated import distance_inside
 from nuclick_qp.training.config import TrainingConfig
 from nuclick_qp.training.images import LabelledImage
+from signals_one_by_one import draw_clicks
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,9 @@
-"""Prompts to inclusion and exclusion maps, and both with the pixels to the input of the network."""
+"""Prompts to the pixels that they mark: what the network is shown beside the pixels of the image."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,113 +13,86 @@ from nuclick_qp.errors import PromptError
 from nuclick_qp.geometry import Window
 from nuclick_qp.prompts import Prompt
 
+Pixels = NDArray[np.intp]  # (K, 3): patch, row, column; in the order of the patches
 
-def inclusion_map(prompt: Prompt, window: Window, *, click_radius_px: float = 0.0) -> NDArray[np.float32]:
-    """Draw one prompt as the inclusion signal of a patch.
 
-    Parameters
+@dataclass(frozen=True, slots=True)
+class MarkedPatches:
+    """Patches of an image, and what is marked in them: all that a network is shown, as bytes and places.
+
+    The maps of the paper are drawn of it where the network is, so that what goes to a device is a fifth of its input.
+
+    Attributes
     ----------
-    prompt
-        The click or squiggle, in the slide frame (level-0 pixels).
-    window
-        The patch; its scale maps level-0 pixels to patch pixels.
-    click_radius_px
-        Radius of the disc that a click marks, in patch pixels; 0 is one pixel, as in the paper.
-
-    Returns
-    -------
-    (H, W) float32 array
-        1 on the pixels under the prompt, 0 elsewhere. A click marks one pixel or a disc, a squiggle
-        a line one pixel wide; what lies outside the patch is left out.
-
-    Raises
-    ------
-    PromptError
-        If no part of the prompt falls into the window.
-
-    References
-    ----------
-    Koohbanani et al., NuClick, Med. Image Anal. 65 (2020) 101771, section 3.3.
-
-    Examples
-    --------
-    >>> from nuclick_qp.prompts import click_at
-    >>> float(inclusion_map(click_at(10, 20), Window(0, 0, 32, 32)).sum())
-    1.0
-    """
-    signal = np.zeros((window.height, window.width), np.float32)
-    for stroke in prompt.strokes:
-        rows, cols = _stroke_pixels(window.to_array(stroke))
-        seen = (rows >= 0) & (rows < window.height) & (cols >= 0) & (cols < window.width)
-        signal[rows[seen], cols[seen]] = 1
-    if not signal.any():
-        raise PromptError(f"the {prompt.kind} prompt at {prompt.anchor} lies outside its patch {window.slide_box}")
-    if prompt.kind == "point":
-        draw_clicks(signal, np.argwhere(signal), radius_px=click_radius_px)
-    return signal
-
-
-def exclusion_map(
-    others_xy: NDArray[np.float64], inclusion: NDArray[np.float32], window: Window, *, click_radius_px: float = 0.0
-) -> NDArray[np.float32]:
-    """Draw the neighbours of a prompt as the exclusion signal of its patch.
-
-    Parameters
-    ----------
-    others_xy
-        (M, 2) one place in each other object, in the slide frame; may lie outside the patch.
+    pixels
+        (N, P, P, 3) uint8, RGB.
+    under
+        The pixels under the prompt of each patch: the one of a click, the line of a squiggle.
     inclusion
-        (H, W) inclusion signal of the same patch. Its pixels stay 0 here: two clicks in one pixel
-        would tell the network to want and not to want the same object.
-    window
-        The patch.
-    click_radius_px
-        As for `inclusion_map`.
-
-    Returns
-    -------
-    (H, W) float32 array
-        1 on one pixel, or disc, of each neighbour inside the patch, 0 elsewhere.
+        Those on which the inclusion map is 1: of a click, perhaps a disc.
+    exclusion
+        Those on which the exclusion map is 1, where `inclusion` has none: of each neighbour one, or a disc.
     """
-    signal = np.zeros((window.height, window.width), np.float32)
-    others_xy = np.asarray(others_xy, np.float64).reshape(-1, 2)
-    draw_clicks(signal, window.to_array(others_xy[window.contains(others_xy)]), radius_px=click_radius_px)
-    signal[inclusion > 0] = 0
-    return signal
+
+    pixels: NDArray[np.uint8]
+    under: Pixels
+    inclusion: Pixels
+    exclusion: Pixels
+
+    @classmethod
+    def without_marks(cls, pixels: NDArray[np.uint8]) -> Self:
+        """Give (N, P, P, 3) pixels in which nothing is marked."""
+        nothing = np.empty((0, 3), np.intp)
+        return cls(pixels, nothing, nothing, nothing)
+
+    @classmethod
+    def joined(cls, several: Sequence["MarkedPatches"]) -> Self:
+        """Put the patches of several into one, in their order."""
+        firsts = np.cumsum([0, *(len(one) for one in several)])
+
+        def marks(name: str) -> Pixels:
+            parts = [np.add(getattr(one, name), (first, 0, 0)) for one, first in zip(several, firsts, strict=False)]
+            return np.concatenate(parts)
+
+        return cls(np.concatenate([one.pixels for one in several]), marks("under"), marks("inclusion"), marks("exclusion"))
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    @property
+    def side(self) -> int:
+        """Pixels along one side of a patch."""
+        return int(self.pixels.shape[1])
+
+    def part(self, start: int, stop: int) -> "MarkedPatches":
+        """Give the patches from `start` to before `stop`."""
+        marks = (_of_patches(pixels, start, stop) for pixels in (self.under, self.inclusion, self.exclusion))
+        return MarkedPatches(self.pixels[start:stop], *marks)
+
+    def moved(self, rows: int, cols: int) -> "MarkedPatches":
+        """Give the same patches with their prompts, but not their neighbours, moved by whole pixels."""
+        return replace(self, inclusion=_inside(np.add(self.inclusion, (0, rows, cols)), self.side))
+
+    def mirrored(self, axis: int) -> "MarkedPatches":
+        """Give the patches upside down (1) or with left and right exchanged (2)."""
+
+        def turned(marks: Pixels) -> Pixels:
+            marks = marks.copy()
+            marks[:, axis] = self.side - 1 - marks[:, axis]
+            return marks
+
+        return MarkedPatches(np.flip(self.pixels, axis), turned(self.under), turned(self.inclusion), turned(self.exclusion))
 
 
-def draw_clicks(signal: NDArray[np.float32], row_col: NDArray[np.intp], *, radius_px: float) -> None:
-    """Set a disc round each of the (M, 2) places to 1, in place; what lies outside the signal is left out.
-
-    References
-    ----------
-    Sofiiuk et al., Reviving iterative training with mask guidance, ICIP 2022: discs train better than
-    distance maps; Koohbanani 2020 marks one pixel, which a radius of 0 gives.
-
-    Examples
-    --------
-    >>> signal = np.zeros((5, 5), np.float32)
-    >>> draw_clicks(signal, np.array([[2, 2], [0, 4]]), radius_px=1)
-    >>> signal.astype(int).tolist()
-    [[0, 0, 0, 1, 1], [0, 0, 1, 0, 1], [0, 1, 1, 1, 0], [0, 0, 1, 0, 0], [0, 0, 0, 0, 0]]
-    """
-    reach = int(radius_px)
-    rows, cols = np.mgrid[-reach : reach + 1, -reach : reach + 1]
-    disc = np.column_stack([rows.ravel(), cols.ravel()])[(rows**2 + cols**2 <= radius_px**2).ravel()]
-    pixels = (np.asarray(row_col)[:, None] + disc).reshape(-1, 2)
-    seen = ((pixels >= 0) & (pixels < signal.shape)).all(axis=1)
-    signal[tuple(pixels[seen].T)] = 1
-
-
-def build_inputs(
+def mark_patches(
     pixels: NDArray[np.uint8],
     prompts: Sequence[Prompt],
     *,
     windows: Sequence[Window],
     others_xy: Sequence[NDArray[np.float64]],
     click_radius_px: float = 0.0,
-) -> NDArray[np.float32]:
-    """Stack patches and their signals into the input of the network.
+) -> MarkedPatches:
+    """Mark the prompt of each patch, and its neighbours.
 
     Parameters
     ----------
@@ -126,27 +101,74 @@ def build_inputs(
     prompts, windows
         N prompts, and N patches in the slide frame.
     others_xy
-        N arrays (M_i, 2) of neighbours, in the slide frame.
+        N arrays (M_i, 2): one place in each other object, in the slide frame; may lie outside the patch.
     click_radius_px
-        As for `inclusion_map`; the card of the model says it.
+        Radius of the disc that a click marks, in patch pixels; 0 is one pixel, as in the paper. The card of
+        the model says it.
 
-    Returns
-    -------
-    (N, 5, P, P) float32 array
-        R, G, B in [0, 1], inclusion, exclusion.
+    Raises
+    ------
+    PromptError
+        If no part of a prompt falls into its window.
+
+    References
+    ----------
+    Koohbanani et al., NuClick, Med. Image Anal. 65 (2020) 101771, section 3.3. Discs: Sofiiuk et al., Reviving
+    iterative training with mask guidance, ICIP 2022.
+
+    Examples
+    --------
+    >>> from nuclick_qp.prompts import click_at
+    >>> patch, neighbours = np.zeros((1, 32, 32, 3), np.uint8), np.array([[3.5, 4.5]])
+    >>> marked = mark_patches(patch, [click_at(10, 20)], windows=[Window(0, 0, 32, 32)], others_xy=[neighbours])
+    >>> marked.inclusion.tolist(), marked.exclusion.tolist()
+    ([[0, 20, 10]], [[0, 4, 3]])
     """
-    inputs = np.empty((len(pixels), 5, *pixels.shape[1:3]), np.float32)
-    inputs[:, :3] = pixels.transpose(0, 3, 1, 2)
-    inputs[:, :3] /= 255
-    for i, (prompt, window) in enumerate(zip(prompts, windows, strict=True)):
-        inputs[i, 3] = inclusion_map(prompt, window, click_radius_px=click_radius_px)
-        inputs[i, 4] = exclusion_map(others_xy[i], inputs[i, 3], window, click_radius_px=click_radius_px)
-    return inputs
+    side = pixels.shape[1]
+    under = _inside(_joined(_prompt_pixels(prompt, window) for prompt, window in zip(prompts, windows, strict=True)), side)
+    marked = np.bincount(under[:, 0], minlength=len(prompts))
+    if not marked.all():
+        index = int(np.argmin(marked))
+        where = f"the {prompts[index].kind} prompt at {prompts[index].anchor} lies outside its patch {windows[index].slide_box}"
+        raise PromptError(where)
+    is_click = np.array([prompt.kind == "point" for prompt in prompts])[under[:, 0]]
+    inclusion = under if not is_click.any() else np.concatenate([under[~is_click], _discs(under[is_click], click_radius_px, side)])
+    neighbours = _inside(_joined(window.to_array(xy) for window, xy in zip(windows, others_xy, strict=True)), side)
+    exclusion = _discs(neighbours, click_radius_px, side)
+    return MarkedPatches(pixels, under, inclusion[np.argsort(inclusion[:, 0], kind="stable")], exclusion)
 
 
-def _stroke_pixels(row_col: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+def _prompt_pixels(prompt: Prompt, window: Window) -> NDArray[np.intp]:
+    """Give rows and columns of the pixels under a prompt, those outside the window as well."""
+    return np.concatenate([_stroke_pixels(window.to_array(stroke)) for stroke in prompt.strokes])
+
+
+def _stroke_pixels(row_col: NDArray[np.intp]) -> NDArray[np.intp]:
     """Give rows and columns of the pixels that join the vertices of a stroke."""
     if len(row_col) == 1:
-        return row_col[:, 0], row_col[:, 1]
-    parts = [draw_line(r0, c0, r1, c1) for (r0, c0), (r1, c1) in pairwise(row_col)]
-    return np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts])
+        return row_col
+    return np.concatenate([np.column_stack(draw_line(*one, *other)) for one, other in pairwise(row_col)])
+
+
+def _joined(parts: Iterable[NDArray[np.intp]]) -> Pixels:
+    """Put rows and columns of several patches together, with the number of the patch before each."""
+    numbered = [np.insert(part.reshape(-1, 2), 0, index, axis=1) for index, part in enumerate(parts)]
+    return np.concatenate([np.empty((0, 3), np.intp), *numbered])
+
+
+def _discs(centres: Pixels, radius_px: float, side: int) -> Pixels:
+    """Give the pixels whose centres lie within a radius of those of others, in the same patch."""
+    reach = int(radius_px)
+    rows, cols = np.mgrid[-reach : reach + 1, -reach : reach + 1]
+    disc = np.column_stack([np.zeros(rows.size, np.intp), rows.ravel(), cols.ravel()])[(rows**2 + cols**2 <= radius_px**2).ravel()]
+    return _inside((centres[:, None] + disc).reshape(-1, 3), side)
+
+
+def _inside(pixels: Pixels, side: int) -> Pixels:
+    seen = ((pixels[:, 1:] >= 0) & (pixels[:, 1:] < side)).all(axis=1)
+    return pixels[seen]
+
+
+def _of_patches(pixels: Pixels, start: int, stop: int) -> Pixels:
+    first, last = np.searchsorted(pixels[:, 0], [start, stop])
+    return pixels[first:last] - (start, 0, 0)

@@ -1,17 +1,16 @@
-"""Prompts to candidates: tiles are read ahead, patches go through the network, a mask is cut out under each prompt."""
+"""Prompts to candidates: tiles are read, patches go through the network, a mask is cut out under each prompt."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
 from nuclick_qp.geometry import Window
-from nuclick_qp.guidance.signals import build_inputs, inclusion_map
+from nuclick_qp.guidance.signals import MarkedPatches, mark_patches
 from nuclick_qp.model.cards import Card
 from nuclick_qp.model.predictor import Predictor
 from nuclick_qp.prompts import UNCERTAIN_BELOW, Outline, Prompt, Status, points_xy
@@ -30,10 +29,6 @@ from nuclick_qp.stopping import never
 ZOOM_OUTS = {"point": (1.0, 2.0), "line": (1.0, 2.0, 4.0)}
 MAX_COARSENING = 16  # a longer squiggle than that many patches is a slip of the hand, and would fill the memory
 MOST_BELOW_THRESHOLD = 0.49  # probability of what does not reach the threshold; just below `UNCERTAIN_BELOW`
-READ_AHEAD = 2  # batches that are read while the network works on another
-
-T = TypeVar("T")
-
 
 @dataclass(frozen=True, slots=True)
 class _Job:
@@ -41,33 +36,23 @@ class _Job:
 
     indices: tuple[int, ...]
     windows: tuple[Window, ...]
-    inputs: NDArray[np.float32]
+    patches: MarkedPatches
 
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    """What the network makes of one patch: its input (5, H, W), the pixels under the prompt, the probabilities (0 beside the slide)."""
+    """What the network makes of one patch: its (P, P, 3) pixels, those under the prompt, the probabilities (0 beside the slide)."""
 
     prompt: Prompt
     window: Window
-    shown: NDArray[np.float32]
+    pixels: NDArray[np.uint8]
     marker: NDArray[np.bool_]
     probability: NDArray[np.float32]
-
-    @classmethod
-    def at(
-        cls, scene: "Scene", prompt: Prompt, window: Window, shown: NDArray[np.float32], probability: NDArray[np.float32]
-    ) -> "_Look":
-        """Gather what belongs to one input of the network."""
-        marker = inclusion_map(prompt, window) > 0  # the very click: a disc may reach into a neighbour
-        rows, cols = _rows_and_cols_on_slide(window, scene.slide)
-        return cls(prompt, window, shown, marker, np.where(rows[:, None] & cols[None], probability, 0))
 
     @property
     def is_on_background(self) -> bool:
         """Whether there can be nothing under the prompt."""
-        pixels = np.rint(self.shown[:3].transpose(1, 2, 0) * 255).astype(np.uint8)
-        return is_background(pixels, self.marker)
+        return is_background(self.pixels, self.marker)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,19 +71,6 @@ class Scene:
     looks_once: bool = False  # whether nothing is looked at again, at a coarser scale
 
 
-def read_ahead(items: Iterable[T], depth: int) -> Iterator[T]:
-    """Go through items while a thread makes up to `depth` of the next ones."""
-    source = iter(items)
-    with ThreadPoolExecutor(1) as pool:
-        try:
-            waiting = [pool.submit(next, source, None) for _ in range(depth)]
-            while (item := waiting.pop(0).result()) is not None:
-                waiting.append(pool.submit(next, source, None))
-                yield item
-        finally:
-            pool.shutdown(cancel_futures=True)  # whoever leaves off early waits for one item at most
-
-
 def find_candidates(scene: Scene, on_done: Callable[[int], None]) -> Iterator[tuple[int, Candidate | Outline]]:
     """Give what is found under each prompt of a scene, with the number of the prompt, in any order.
 
@@ -112,11 +84,9 @@ def find_candidates(scene: Scene, on_done: Callable[[int], None]) -> Iterator[tu
     for zoom_out in zoom_outs:
         seen = replace(scene, prompts=[scene.prompts[i] for i in left], zoom_out=zoom_out)
         again: list[int] = []
-        for job in read_ahead(_read_jobs(seen), READ_AHEAD):
+        for job in _read_jobs(seen):
             waiting = len(again)
-            probabilities = _predict(seen, job.inputs)
-            for index, window, shown, probability in zip(job.indices, job.windows, job.inputs, probabilities, strict=True):
-                look = _Look.at(seen, seen.prompts[index], window, shown, probability)
+            for index, look in zip(job.indices, _looks(seen, job), strict=True):
                 found = _to_candidate(seen, look)
                 if isinstance(found, Candidate):
                     yield left[index], found
@@ -150,13 +120,15 @@ class Others:
             neighbours_xy = neighbours_xy[distance > clearance]
         return cls(np.concatenate([places, neighbours_xy]))
 
-    def near(self, prompt: Prompt, window: Window) -> NDArray[np.float64]:
-        """Give the (M, 2) places in a window but for the prompt's own."""
+    def near(self, prompts: Sequence[Prompt], windows: Sequence[Window]) -> list[NDArray[np.float64]]:
+        """Give for each prompt the (M, 2) places in its window but for its own."""
         if self._tree is None:
-            return np.empty((0, 2))
-        half = window.width * window.scale / 2
-        found = self._xy[self._tree.query_ball_point((window.x + half, window.y + half), half, p=np.inf)]
-        return _leave_out(found, [prompt, *self._apart.get(prompt, ())])
+            return [np.empty((0, 2))] * len(prompts)
+        halves = np.array([window.width * window.scale / 2 for window in windows])
+        middles = np.array([(window.x, window.y) for window in windows]).reshape(-1, 2) + halves[:, None]
+        found = self._tree.query_ball_point(middles, halves, p=np.inf)
+        places = zip(found, prompts, strict=True)
+        return [_leave_out(self._xy[near], [prompt, *self._apart.get(prompt, ())]) for near, prompt in places]
 
     def without(self, gone: Sequence[Prompt], *, apart: Mapping[Prompt, Sequence[Prompt]]) -> "Others":
         """Give the same places but for some prompts; `apart` says whose places each prompt does not see."""
@@ -177,14 +149,14 @@ def _read_jobs(scene: Scene) -> Iterator[_Job]:
     while batch := list(islice(patches, scene.options.batch_size)):
         prompts = [scene.prompts[patch.index] for patch, _ in batch]
         windows = [patch.window for patch, _ in batch]
-        inputs = build_inputs(
+        marked = mark_patches(
             np.stack([pixels for _, pixels in batch]),
             prompts,
             windows=windows,
-            others_xy=[scene.others.near(prompt, window) for prompt, window in zip(prompts, windows, strict=True)],
+            others_xy=scene.others.near(prompts, windows),
             click_radius_px=scene.predictor.card.click_radius_px,
         )
-        yield _Job(tuple(patch.index for patch, _ in batch), tuple(windows), inputs)
+        yield _Job(tuple(patch.index for patch, _ in batch), tuple(windows), marked)
 
 
 def _read_patches(scene: Scene) -> Iterator[tuple[Patch, NDArray[np.uint8]]]:
@@ -193,11 +165,17 @@ def _read_patches(scene: Scene) -> Iterator[tuple[Patch, NDArray[np.uint8]]]:
         yield from zip(tile.patches, tile.cut(scene.slide.read(tile.window)), strict=True)
 
 
-def _predict(scene: Scene, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Give the (N, P, P) probabilities of (N, 5, P, P) inputs, as the options ask for them."""
-    if scene.options.tta:
-        return predict_augmented(scene.predictor, inputs, batch_size=scene.options.batch_size, stopped=scene.stopped)
-    return scene.predictor.predict(inputs, batch_size=scene.options.batch_size, stopped=scene.stopped)
+def _looks(scene: Scene, job: _Job) -> Iterator[_Look]:
+    """Send a batch through the network, and give what becomes of each patch."""
+    predict = partial(predict_augmented, scene.predictor) if scene.options.tta else scene.predictor.predict
+    probabilities = predict(job.patches, batch_size=scene.options.batch_size, stopped=scene.stopped)
+    markers = np.zeros(probabilities.shape, np.bool_)  # the very click: a disc may reach into a neighbour
+    markers[tuple(job.patches.under.T)] = True
+    for index, window, pixels, marker, probability in zip(
+        job.indices, job.windows, job.patches.pixels, markers, probabilities, strict=True
+    ):
+        _clear_beside_slide(probability, window, scene.slide)
+        yield _Look(scene.prompts[index], window, pixels, marker, probability)
 
 
 def _to_candidate(scene: Scene, look: _Look) -> Candidate | Outline:
@@ -245,8 +223,11 @@ def expected_iou(candidate: Candidate, mask: NDArray[np.bool_], *, card: Card) -
     return min(expected, MOST_BELOW_THRESHOLD) if candidate.threshold < card.threshold else expected
 
 
-def _rows_and_cols_on_slide(window: Window, slide: Slide) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Tell which rows and columns of a window have their pixel centres on the slide."""
-    y = window.to_slide(np.column_stack([np.zeros(window.height), np.arange(window.height) + 0.5]))[:, 1]
-    x = window.to_slide(np.column_stack([np.arange(window.width) + 0.5, np.zeros(window.width)]))[:, 0]
-    return (y >= 0) & (y < slide.height), (x >= 0) & (x < slide.width)
+def _clear_beside_slide(probability: NDArray[np.float32], window: Window, slide: Slide) -> None:
+    """Set what lies beside the slide to 0, by the centres of the pixels."""
+    left, top, right, bottom = window.slide_box
+    if left >= 0 and top >= 0 and right <= slide.width and bottom <= slide.height:
+        return
+    x, y = window.to_slide(np.column_stack([np.arange(window.width), np.arange(window.height)]) + 0.5).T  # patches are squares
+    probability[(y < 0) | (y >= slide.height)] = 0
+    probability[:, (x < 0) | (x >= slide.width)] = 0

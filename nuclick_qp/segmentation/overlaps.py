@@ -43,13 +43,18 @@ class Candidate:
         return bool(self.window.contains(prompt.anchor)) and bool(self.mask[tuple(self.window.to_array(prompt.anchor))])
 
 
-def settle_overlaps(candidates: Sequence[Candidate]) -> list[NDArray[np.bool_]]:
+def settle_overlaps(candidates: Sequence[Candidate], beside: Sequence[Candidate] = ()) -> list[NDArray[np.bool_]]:
     """Give the mask of each candidate without the pixels that another claims more surely.
 
     An uncertain candidate takes none from a sure one. Equal probabilities go to the prompt with the
     smaller key. All comparisons look at the masks as they came in: the result does not depend on the order.
     Only candidates for one kind of prompt and on one plane compete: a nucleus takes nothing away from the
     gland that it lies in.
+
+    Parameters
+    ----------
+    beside
+        Others that may claim pixels, and whose own masks are not asked for.
 
     Returns
     -------
@@ -58,13 +63,14 @@ def settle_overlaps(candidates: Sequence[Candidate]) -> list[NDArray[np.bool_]]:
     """
     if not candidates:
         return []
+    everyone = [*candidates, *beside]
     masks = [c.mask.copy() for c in candidates]
-    ranks = [(c.prompt.key, i) for i, c in enumerate(candidates)]  # the position only parts equal prompts
-    boxes = [shapely.box(*c.window.slide_box) for c in candidates]
-    tree = shapely.STRtree(boxes)
-    for i, j in tree.query(boxes).T:
-        if i != j and _compete(candidates[i].prompt, candidates[j].prompt):
-            masks[i] &= ~_lost_to(candidates[i], candidates[j], wins_ties=ranks[i] < ranks[j])
+    boxes = shapely.box(*np.array([c.window.slide_box for c in everyone]).T)
+    for i, j in shapely.STRtree(boxes).query(boxes[: len(candidates)]).T.tolist():
+        one, other = everyone[i], everyone[j]
+        if i != j and _compete(one.prompt, other.prompt):
+            wins_ties = (one.prompt.key, i) < (other.prompt.key, j)  # the place only parts equal prompts
+            masks[i] &= ~_lost_to(one, other, wins_ties=wins_ties)
     return masks
 
 

@@ -2,18 +2,19 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
 import shapely
 from numpy.typing import NDArray
+from scipy.cluster.hierarchy import DisjointSet
 from shapely import STRtree, box
 from shapely.geometry.base import BaseGeometry
 
 from nuclick_qp.model.predictor import Predictor
 from nuclick_qp.prompts import Outline, Prompt, Status
-from nuclick_qp.segmentation.candidates import MAX_COARSENING, Others, Scene, expected_iou, find_candidates
+from nuclick_qp.segmentation.areas import Area, Found, find_by_area, plan_areas, with_surroundings
+from nuclick_qp.segmentation.candidates import MAX_COARSENING, Others, Scene, expected_iou
 from nuclick_qp.segmentation.outlines import trace_outline
 from nuclick_qp.segmentation.overlaps import Candidate, settle_overlaps, take_out_standing
 from nuclick_qp.segmentation.postprocess import MaskRules, reconstruct
@@ -21,7 +22,7 @@ from nuclick_qp.segmentation.same_object import CLOSE_SHARE, ClosePair, close_pa
 from nuclick_qp.segmentation.segment_options import SegmentOptions
 from nuclick_qp.segmentation.tiling import patch_window
 from nuclick_qp.slides import Slide
-from nuclick_qp.stopping import Stopped, never
+from nuclick_qp.stopping import never
 
 # A detection this close to a click is taken for an older outline of the same object, not for a
 # neighbour: telling the network to keep out of it would cut the object in two.
@@ -107,19 +108,18 @@ def _segment_each_object_once(
     same = [pair for pair in pairs if pair.later >= count and pair.first in alone and alone[pair.first].holds(everyone[pair.later])]
     others = scene.others.without([prompts[later] for later in twice], apart=_partners(everyone, same))
     left = [i for i in range(count) if i not in outlines]
-    candidates: dict[int, Candidate] = {}
-    for number, found in _up_to_a_stop(find_candidates(replace(scene, prompts=[prompts[i] for i in left], others=others), on_done)):
-        if isinstance(found, Outline):
-            outlines[left[number]] = found
-        else:
-            candidates[left[number]] = found
-    done = outlines.keys() | candidates.keys()
-    among = [pair for pair in among if {pair.first, pair.later} <= done and not {pair.first, pair.later} & twice.keys()]
-    _join_what_was_cut(candidates, alone, among)
-    outlines.update(_finish(candidates, scene, list(standing.values())))
+    seen = replace(scene, prompts=[prompts[i] for i in left], others=others)
+    among = [pair for pair in among if not {pair.first, pair.later} & outlines.keys()]
+    places = {index: place for place, index in enumerate(left)}
+    cut = [ClosePair(places[pair.first], places[pair.later]) for pair in among]
+    whole = {places[index]: one for index, one in alone.items() if index in places}
+    standing_tree = STRtree(list(standing.values()))
+    areas = plan_areas(seen)
+    for found, beside in with_surroundings(areas, _joined(areas, find_by_area(seen, areas, on_done), cut, whole)):
+        outlines.update((left[place], outline) for place, outline in _finish(found, beside, scene, standing_tree).items())
     for pair in among:
         for one, other in ((pair.first, pair.later), (pair.later, pair.first)):
-            if outlines[one].polygon is None and _has_outline_at(prompts[one], outlines[other].polygon):
+            if {one, other} <= outlines.keys() and outlines[one].polygon is None and _has_outline_at(prompts[one], outlines[other].polygon):
                 outlines[one] = _duplicate(prompts[one], prompts[other])
     return outlines
 
@@ -129,13 +129,8 @@ def _masks_apart(scene: Scene, everyone: Sequence[Prompt], pairs: Sequence[Close
     chosen = sorted({i for pair in pairs for i in (pair.first, pair.later) if i < len(scene.prompts)})
     others = scene.others.without([], apart=_partners(everyone, pairs))
     seen = replace(scene, prompts=[scene.prompts[i] for i in chosen], others=others)
-    found_alone = _up_to_a_stop(find_candidates(seen, lambda count: None))
-    return {chosen[i]: found for i, found in found_alone if isinstance(found, Candidate)}
-
-
-def _up_to_a_stop(found: Iterator[tuple[int, Candidate | Outline]]) -> Iterator[tuple[int, Candidate | Outline]]:
-    with suppress(Stopped):
-        yield from found
+    areas = find_by_area(seen, plan_areas(seen), lambda count: None)
+    return {chosen[i]: one for _, found in areas for i, one in found.items() if isinstance(one, Candidate)}
 
 
 def _partners(everyone: Sequence[Prompt], pairs: Sequence[ClosePair]) -> dict[Prompt, list[Prompt]]:
@@ -165,31 +160,73 @@ def refuse_prompt(prompt: Prompt, slide: Slide, *, patch_px: int, scale: float) 
     return None
 
 
-def _join_what_was_cut(candidates: dict[int, Candidate], alone: Mapping[int, Candidate], pairs: Sequence[ClosePair]) -> None:
-    """Give the first of two prompts its whole object where they have cut it in two, and nothing certain is left for either."""
-    well = {number for number, candidate in candidates.items() if not candidate.is_tentative}
-    whole = {number for number, candidate in alone.items() if not candidate.is_tentative}
+def _joined(
+    areas: Sequence[Area], found: Iterator[tuple[int, Found]], pairs: Sequence[ClosePair], whole: Mapping[int, Candidate]
+) -> Iterator[tuple[int, Found]]:
+    """Give the first of two prompts its whole object where they have cut it in two, and nothing certain is left for either.
+
+    Parameters
+    ----------
+    pairs
+        Prompts that lie close together and mean different objects. Areas that share some are given together, when all are known.
+    whole
+        The masks of their prompts that were made without the other.
+    """
+    area_of = {index: number for number, area in enumerate(areas) for index in area.indices}
+    tied = DisjointSet(range(len(areas)))
     for pair in pairs:
-        if pair.first in whole and not {pair.first, pair.later} & well:
-            candidates[pair.first] = alone[pair.first]
+        tied.merge(area_of[pair.first], area_of[pair.later])
+    pairs_in: dict[int, list[ClosePair]] = defaultdict(list)
+    for pair in pairs:
+        pairs_in[tied[area_of[pair.first]]].append(pair)
+    waiting: dict[int, dict[int, Found]] = defaultdict(dict)
+    for number, what in found:
+        together = waiting[tied[number]]
+        together[number] = what
+        if len(together) == tied.subset_size(number):
+            yield from _join_what_was_cut(waiting.pop(tied[number]), pairs_in[tied[number]], whole, area_of)
+    for root, together in waiting.items():  # a stop came before the rest of them
+        yield from _join_what_was_cut(together, pairs_in[root], whole, area_of)
 
 
-def _finish(candidates: dict[int, Candidate], scene: Scene, standing: Sequence[BaseGeometry]) -> dict[int, Outline]:
-    """Settle overlaps, then trace what is left of each mask."""
-    outlines = {}
-    tree = STRtree(list(standing))
-    for (index, candidate), settled in zip(candidates.items(), settle_overlaps(list(candidates.values())), strict=True):
-        near = tree.query(box(*candidate.window.slide_box)) if standing else ()
-        mask = take_out_standing(candidate, settled, [standing[i] for i in near])
-        if not (mask == candidate.mask).all():
-            mask, status, _ = reconstruct(mask, candidate.marker & mask, rules=scene.rules)
-            if status is not Status.OK:
-                outlines[index] = Outline(candidate.prompt, Status.EMPTY, detail="another prompt has the same object")
-                continue
-        polygon = trace_outline(candidate.probability, mask, threshold=candidate.threshold, window=candidate.window)
-        if polygon is None:
-            outlines[index] = Outline(candidate.prompt, Status.EMPTY, detail="the outline has no area")
-            continue
-        probability = expected_iou(candidate, mask, card=scene.predictor.card)
-        outlines[index] = Outline.found(candidate.prompt, polygon, probability)
+def _join_what_was_cut(
+    together: Mapping[int, Found], pairs: Sequence[ClosePair], whole: Mapping[int, Candidate], area_of: Mapping[int, int]
+) -> Iterator[tuple[int, Found]]:
+    known = {index: one for found in together.values() for index, one in found.items()}
+    well = {index for index, one in known.items() if isinstance(one, Candidate) and not one.is_tentative}
+    for pair in pairs:
+        first = whole.get(pair.first)
+        if {pair.first, pair.later} <= known.keys() - well and first is not None and not first.is_tentative:
+            together[area_of[pair.first]][pair.first] = first
+    yield from together.items()
+
+
+def _finish(found: Found, beside: Found, scene: Scene, standing: STRtree) -> dict[int, Outline]:
+    """Settle overlaps in an area, then trace what is left of each mask.
+
+    Parameters
+    ----------
+    found, beside
+        What was found in the area, and round it.
+    standing
+        Outlines that stand there already.
+    """
+    outlines = {index: one for index, one in found.items() if isinstance(one, Outline)}
+    candidates = {index: one for index, one in found.items() if isinstance(one, Candidate)}
+    masks = settle_overlaps(list(candidates.values()), [one for one in beside.values() if isinstance(one, Candidate)])
+    for (index, candidate), mask in zip(candidates.items(), masks, strict=True):
+        near = standing.query(box(*candidate.window.slide_box)) if len(standing) else ()
+        outlines[index] = _outline_of(candidate, take_out_standing(candidate, mask, list(standing.geometries.take(near))), scene)
     return outlines
+
+
+def _outline_of(candidate: Candidate, mask: NDArray[np.bool_], scene: Scene) -> Outline:
+    """Trace what others have left of the mask of a candidate."""
+    if not np.array_equal(mask, candidate.mask):
+        mask, status, _ = reconstruct(mask, candidate.marker & mask, rules=scene.rules)
+        if status is not Status.OK:
+            return Outline(candidate.prompt, Status.EMPTY, detail="another prompt has the same object")
+    polygon = trace_outline(candidate.probability, mask, threshold=candidate.threshold, window=candidate.window)
+    if polygon is None:
+        return Outline(candidate.prompt, Status.EMPTY, detail="the outline has no area")
+    return Outline.found(candidate.prompt, polygon, expected_iou(candidate, mask, card=scene.predictor.card))

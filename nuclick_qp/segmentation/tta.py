@@ -6,12 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from nuclick_qp.guidance.signals import MarkedPatches
 from nuclick_qp.model.predictor import Predictor
 from nuclick_qp.stopping import never
 
 MOVE_PX = 2  # how far a click is moved, in pixels of the network; Koohbanani 2020
-INCLUSION, EXCLUSION = 3, 4  # channels of the input, see `build_inputs`
-ROWS, COLS = -2, -1  # axes of inputs and of probabilities
+ROWS, COLS = 1, 2  # axes of patches and of probabilities
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +29,12 @@ class View:
     move: tuple[int, int] = (0, 0)
     mirrored: tuple[int, ...] = ()
 
-    def of(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Give (N, 5, P, P) inputs as this view shows them; the given ones stay as they are."""
-        if any(self.move):
-            inputs = inputs.copy()
-            # clicks lie in the middle of their patch, so none comes back in on the other side
-            inputs[:, INCLUSION] = np.roll(inputs[:, INCLUSION], self.move, (ROWS, COLS))
-            inputs[:, EXCLUSION][inputs[:, INCLUSION] > 0] = 0
-        return np.flip(inputs, self.mirrored)
+    def of(self, patches: MarkedPatches) -> MarkedPatches:
+        """Give patches as this view shows them; clicks lie in the middle of theirs, so none is moved out of it."""
+        seen = patches.moved(*self.move)
+        for axis in self.mirrored:
+            seen = seen.mirrored(axis)
+        return seen
 
     def back(self, probability: NDArray[np.float32]) -> NDArray[np.float32]:
         """Turn (N, P, P) probabilities of this view back to how the patch lies."""
@@ -56,7 +54,7 @@ SQUIGGLE_VIEWS = (View(), View(mirrored=(ROWS,)), View(mirrored=(COLS,)), View(m
 
 
 def predict_augmented(
-    predictor: Predictor, inputs: NDArray[np.float32], *, batch_size: int, stopped: Callable[[], bool] = never
+    predictor: Predictor, patches: MarkedPatches, *, batch_size: int, stopped: Callable[[], bool] = never
 ) -> NDArray[np.float32]:
     """Give the mean probability over several views of each patch, one view after the other.
 
@@ -65,7 +63,7 @@ def predict_augmented(
 
     Parameters
     ----------
-    inputs, batch_size, stopped
+    patches, batch_size, stopped
         As for `Predictor.predict`.
 
     Returns
@@ -78,8 +76,8 @@ def predict_augmented(
     the directions are fixed, and patches are mirrored as well.
     """
     views = CLICK_VIEWS if predictor.card.prompt == "point" else SQUIGGLE_VIEWS
-    total = np.zeros((len(inputs), *inputs.shape[2:]), np.float32)
+    total = np.zeros((len(patches), patches.side, patches.side), np.float32)
     for view in views:
-        total += view.back(predictor.predict(view.of(inputs), batch_size=batch_size, stopped=stopped))
+        total += view.back(predictor.predict(view.of(patches), batch_size=batch_size, stopped=stopped))
     total /= len(views)
     return total

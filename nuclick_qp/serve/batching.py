@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from nuclick_qp.guidance.signals import MarkedPatches
 from nuclick_qp.model.predictor import Predictor
 from nuclick_qp.stopping import Stopped, never
 
@@ -17,7 +18,7 @@ LARGEST_BATCH = 64  # patches that are put together; those of one request may be
 
 @dataclass(frozen=True, slots=True)
 class _Order:
-    inputs: NDArray[np.float32]
+    patches: MarkedPatches
     future: "Future[NDArray[np.float32]]" = field(default_factory=Future)
 
 
@@ -41,9 +42,9 @@ class SharedPredictor(Predictor):
         return self._orders.qsize()
 
     def predict(
-        self, inputs: NDArray[np.float32], *, batch_size: int = LARGEST_BATCH, stopped: Callable[[], bool] = never
+        self, patches: MarkedPatches, *, batch_size: int = LARGEST_BATCH, stopped: Callable[[], bool] = never
     ) -> NDArray[np.float32]:
-        """Give the (N, P, P) probabilities of (N, 5, P, P) inputs, as `Predictor.predict` does.
+        """Give the (N, P, P) probabilities of N patches, as `Predictor.predict` does.
 
         Raises
         ------
@@ -54,9 +55,9 @@ class SharedPredictor(Predictor):
         """
         if stopped():
             raise Stopped
-        if not len(inputs):
-            return np.empty((0, *inputs.shape[2:]), np.float32)
-        parts = [_Order(inputs[start : start + batch_size]) for start in range(0, len(inputs), batch_size)]
+        if not len(patches):
+            return np.empty((0, patches.side, patches.side), np.float32)
+        parts = [_Order(patches.part(start, start + batch_size)) for start in range(0, len(patches), batch_size)]
         for order in parts:
             self._orders.put(order)
         return np.concatenate([order.future.result() for order in parts])
@@ -70,12 +71,12 @@ class SharedPredictor(Predictor):
         while (first := self._orders.get()) is not None:
             orders, is_last = self._with_waiting(first)
             try:
-                done = self._predictor.predict(np.concatenate([order.inputs for order in orders]), batch_size=LARGEST_BATCH)
+                done = self._predictor.predict(MarkedPatches.joined([order.patches for order in orders]), batch_size=LARGEST_BATCH)
             except BaseException as err:  # noqa: BLE001  # it belongs to those who wait, and the next orders may go well
                 for order in orders:
                     order.future.set_exception(err)
             else:
-                ends = np.cumsum([len(order.inputs) for order in orders])
+                ends = np.cumsum([len(order.patches) for order in orders])
                 for order, part in zip(orders, np.split(done, ends[:-1]), strict=True):
                     order.future.set_result(part)
             if is_last:
@@ -83,7 +84,7 @@ class SharedPredictor(Predictor):
 
     def _with_waiting(self, first: _Order) -> tuple[list[_Order], bool]:
         """Take along what waits already, up to a full batch; tell whether the end came with it."""
-        orders, patches = [first], len(first.inputs)
+        orders, patches = [first], len(first.patches)
         while patches < LARGEST_BATCH:
             try:
                 order = self._orders.get_nowait()
@@ -92,5 +93,5 @@ class SharedPredictor(Predictor):
             if order is None:
                 return orders, True
             orders.append(order)
-            patches += len(order.inputs)
+            patches += len(order.patches)
         return orders, False

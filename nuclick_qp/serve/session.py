@@ -14,6 +14,7 @@ from nuclick_qp.annotations.objects import EarlierResult, EntryContent, ResultOb
 from nuclick_qp.errors import ModelNotFoundError, PromptError, UnreadableSlideError
 from nuclick_qp.formats.geojson.writing import result_feature
 from nuclick_qp.geometry import Window
+from nuclick_qp.guidance.signals import MarkedPatches
 from nuclick_qp.kinds import PROMPT_KINDS, PromptKind
 from nuclick_qp.model.cards import Card, default_model, leave_out_replaced, list_cards
 from nuclick_qp.model.devices import choose_device, use_one_thread
@@ -93,7 +94,7 @@ class Session:
         """Load the shipped model for a kind of prompt, and send a patch through it: the first one takes longest."""
         if (name := self._defaults[kind]) is not None:
             predictor = self.predictor(kind, name)
-            predictor.predict(np.zeros((1, 5, predictor.card.patch_px, predictor.card.patch_px), np.float32))
+            predictor.predict(MarkedPatches.without_marks(np.zeros((1, predictor.card.patch_px, predictor.card.patch_px, 3), np.uint8)))
 
     def segment(self, request: SegmentRequest) -> SegmentAnswer:
         """Segment the prompts of a request, or say which pixels that takes.

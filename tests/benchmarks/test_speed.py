@@ -18,6 +18,7 @@ from shapely import Point
 
 from edited_files import edited
 from nuclick_qp.annotations.objects import ResultObject
+from nuclick_qp.guidance.signals import MarkedPatches
 from nuclick_qp.model.devices import usable_cores
 from nuclick_qp.model.network import NuClickNet
 from nuclick_qp.model.network_settings import NetworkSettings
@@ -39,19 +40,19 @@ OBJECTS = 5000
 
 
 @pytest.fixture(scope="module")
-def inputs() -> np.ndarray[Any, np.dtype[np.float32]]:
+def patches() -> MarkedPatches:
     """Give patches of noise; the network takes the same time for anything."""
-    return np.random.default_rng(0).random((CLICKS, 5, 128, 128), dtype=np.float32)
+    return MarkedPatches.without_marks(np.random.default_rng(0).integers(0, 256, (CLICKS, 128, 128, 3), np.uint8))
 
 
 @pytest.mark.benchmark(group=f"network: {CLICKS} clicks")
 @pytest.mark.parametrize("precision", ["float32", "auto"])
 @pytest.mark.parametrize("batch_size", [1, 8, 32, 64])
-def test_network(benchmark: Benchmark, inputs: np.ndarray[Any, np.dtype[np.float32]], precision: Any, batch_size: int) -> None:
+def test_network(benchmark: Benchmark, patches: MarkedPatches, precision: Any, batch_size: int) -> None:
     """What batches and the precision of the device bring."""
     predictor = Predictor.load("nuclei", precision=precision)
 
-    assert benchmark(predictor.predict, inputs, batch_size=batch_size).shape == (CLICKS, 128, 128)
+    assert benchmark(predictor.predict, patches, batch_size=batch_size).shape == (CLICKS, 128, 128)
 
 
 @pytest.fixture(params=["quiet", "busy"])
@@ -68,9 +69,9 @@ def other_program(request: pytest.FixtureRequest) -> Iterator[None]:
 @pytest.mark.parametrize("clicks", [1, 64])
 @pytest.mark.parametrize("way", ["shared out", "openmp"])
 @pytest.mark.usefixtures("other_program")
-def test_network_beside_another_program(benchmark: Benchmark, inputs: np.ndarray[Any, np.dtype[np.float32]], clicks: int, way: str) -> None:
+def test_network_beside_another_program(benchmark: Benchmark, patches: MarkedPatches, clicks: int, way: str) -> None:
     """What a busy core costs where cores share out patches, and where each convolution is split among them, as torch does by itself."""
-    predictor, patches = Predictor.load("nuclei"), inputs[:clicks]
+    predictor, patches = Predictor.load("nuclei"), patches.part(0, clicks)
     before = torch.get_num_threads()
     torch.set_num_threads(usable_cores())
     try:
@@ -105,7 +106,7 @@ def test_run(benchmark: Benchmark, tmp_path: Path, part: str, monkeypatch: pytes
     from ihc_project import make_ihc_project  # noqa: PLC0415  # lies beside the package, not in it
 
     predictor = Predictor.load("nuclei")
-    patches = np.zeros((211, 5, 128, 128), np.float32)
+    patches = MarkedPatches.without_marks(np.zeros((211, 128, 128, 3), np.uint8))
     project = make_ihc_project(tmp_path / "project")
 
     def run() -> int:

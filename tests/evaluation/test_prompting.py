@@ -14,11 +14,11 @@ from nuclick_qp.evaluation.evaluation_options import EvaluationOptions
 from nuclick_qp.evaluation.metrics import Scores
 from nuclick_qp.evaluation.prompting import evaluate_folders, evaluate_image, prompts_of_truth
 from nuclick_qp.geometry import Window
-from nuclick_qp.guidance.signals import inclusion_map
 from nuclick_qp.guidance.simulated import skeleton_squiggle
 from nuclick_qp.kinds import PromptKind
 from nuclick_qp.model.predictor import Predictor
 from nuclick_qp.prompts import Prompt
+from signals_one_by_one import inclusion_map
 
 DrawPair = Callable[..., Path]
 DISCS = [(60.0, 60.0, 9.0), (100.0, 70.0, 7.0), (300.0, 200.0, 10.0), (203.0, 150.0, 8.0)]

@@ -11,7 +11,6 @@ from skimage.draw import disk
 from skimage.morphology import skeletonize
 
 from nuclick_qp.geometry import Window
-from nuclick_qp.guidance.signals import inclusion_map
 from nuclick_qp.guidance.simulated import (
     centroid_click,
     click_places,
@@ -22,6 +21,7 @@ from nuclick_qp.guidance.simulated import (
     skeleton_strokes,
 )
 from nuclick_qp.prompts import Prompt
+from signals_one_by_one import inclusion_map
 
 
 @pytest.fixture

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from torch import Tensor, nn
 
 from drawn_projects import ALL, DISCS, ours_of
 from fakes import DarkIsObject, make_card
+from nuclick_qp.guidance.signals import MarkedPatches
 from nuclick_qp.model.predictor import Predictor, Predictors
 from nuclick_qp.prompts import Status, click_at
 from nuclick_qp.qupath.open_project import open_project
@@ -133,18 +135,26 @@ def test_double_click_is_settled_after_the_stop(draw_discs: Callable[..., Path],
 
 
 def test_network_is_left_between_two_layers() -> None:
-    """A batch may take minutes on a CPU; the network is as it was, and gives the same afterwards."""
-    inputs = np.random.default_rng(0).random((3, 5, 64, 64), np.float32)
-    net = DarkIsObject()
-    net.add_module("layer", DarkIsObject())
-    predictor = Predictor(make_card(), net, device="cpu", precision="float32")
-    before = predictor.predict(inputs)
+    """A batch may take minutes on a CPU; the network gives the same afterwards, and to others at the same time."""
+    patches = MarkedPatches.without_marks(np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3), np.uint8))
+    layers: list[str] = []
+
+    class Layers(nn.Sequential):
+        def forward(self, x: Tensor) -> Tensor:
+            layers.append("first")
+            x = self[0](x)
+            layers.append("second")
+            return x
+
+    predictor = Predictor(make_card(), Layers(DarkIsObject()), device="cpu", precision="float32")
+    before = predictor.predict(patches)
+    layers.clear()
 
     with pytest.raises(Stopped):
-        predictor.predict(inputs, stopped=lambda: True)
+        predictor.predict(patches, stopped=lambda: bool(layers))
 
-    assert np.array_equal(predictor.predict(inputs), before)
-    assert not any(layer._forward_pre_hooks for layer in net.modules())
+    assert layers == ["first"]
+    assert np.array_equal(predictor.predict(patches), before)
 
 
 def test_segment_that_is_stopped_while_it_waits_changes_nothing(

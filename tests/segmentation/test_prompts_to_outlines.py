@@ -1,7 +1,7 @@
 """Tests of `nuclick_qp.segmentation.prompts_to_outlines`: the path of a click, on drawn discs."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +16,6 @@ from torch import Tensor, nn
 from fakes import DarkIsObject, make_card
 from nuclick_qp.model.predictor import Predictor
 from nuclick_qp.prompts import Outline, Prompt, Status, click_at
-from nuclick_qp.segmentation.candidates import read_ahead
 from nuclick_qp.segmentation.prompts_to_outlines import segment_prompts
 from nuclick_qp.segmentation.segment_options import SegmentOptions
 from nuclick_qp.slides import open_slide
@@ -292,20 +291,6 @@ def test_progress_counts_every_prompt(draw_discs: DrawDiscs, dark_predictor: Pre
 def test_no_prompts_give_no_outlines(draw_discs: DrawDiscs, dark_predictor: Predictor) -> None:
     """Nothing in, nothing out, and nothing read."""
     assert _segment(draw_discs(DISCS), [], dark_predictor) == []
-
-
-def test_reading_ahead_keeps_order_and_errors() -> None:
-    """The thread passes on what it makes, in order, and raises what it met."""
-
-    def numbers() -> Iterator[int]:
-        yield from range(1, 5)
-        raise OSError("unreadable tile")
-
-    seen: list[int] = []
-    with pytest.raises(OSError, match="unreadable tile"):
-        seen.extend(read_ahead(numbers(), 2))
-
-    assert seen == [1, 2, 3, 4]
 
 
 def test_planes_and_classes_stay_with_the_prompt(draw_discs: DrawDiscs, dark_predictor: Predictor) -> None:

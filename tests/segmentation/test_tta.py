@@ -1,6 +1,7 @@
 """Tests of `nuclick_qp.segmentation.tta`: several views of a patch, one answer."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from fakes import DarkIsObject, make_card
+from nuclick_qp.guidance.signals import MarkedPatches
+from nuclick_qp.model.inputs import draw_inputs
 from nuclick_qp.model.network import NuClickNet
 from nuclick_qp.model.network_settings import NetworkSettings
 from nuclick_qp.model.predictor import Predictor
@@ -38,19 +41,22 @@ def _predictor(net: nn.Module, prompt: str) -> Predictor:
     return Predictor(make_card(prompt=prompt), net, device="cpu", precision="float32")
 
 
-def _inputs(*, count: int = 3) -> NDArray[np.float32]:
+def _patches(*, count: int = 3) -> MarkedPatches:
     """Noise, a click in the middle of each patch, and neighbours, one of them two pixels below the click."""
-    rng = np.random.default_rng(0)
-    inputs = rng.random((count, 5, 32, 32), dtype=np.float32)
-    inputs[:, 3:] = 0
-    inputs[:, 3, 16, 16] = 1
-    inputs[:, 4, 18, 16] = inputs[:, 4, 3, 29] = 1
-    return inputs
+    pixels = np.random.default_rng(0).integers(0, 256, (count, 32, 32, 3), np.uint8)
+    clicks = np.array([(patch, 16, 16) for patch in range(count)]).reshape(-1, 3)
+    others = np.array([(patch, row, col) for patch in range(count) for row, col in ((18, 16), (3, 29))]).reshape(-1, 3)
+    return MarkedPatches(pixels, clicks, clicks, others)
+
+
+def _drawn(patches: MarkedPatches) -> NDArray[np.float32]:
+    drawn: NDArray[np.float32] = draw_inputs(patches, channels=5, device=torch.device("cpu")).numpy()
+    return drawn
 
 
 def test_clicks_are_moved_by_two_pixels_in_four_directions() -> None:
     """A fifth of the answer each, mirrored back to where the patch lies."""
-    probability = predict_augmented(_predictor(_SaysWhereAsked(), "point"), _inputs(count=1), batch_size=8)
+    probability = predict_augmented(_predictor(_SaysWhereAsked(), "point"), _patches(count=1), batch_size=8)
 
     expected = np.zeros((1, 32, 32))
     for row, col in ((16, 16), (14, 16), (18, 16), (16, 14), (16, 18)):
@@ -61,36 +67,36 @@ def test_clicks_are_moved_by_two_pixels_in_four_directions() -> None:
 
 def test_squiggles_are_mirrored_and_not_moved() -> None:
     """Four looks at the same squiggle give the same pixels."""
-    inputs = _inputs(count=1)
-    inputs[0, 3, 5:12, 7] = 1
+    squiggle = np.array([(0, row, 7) for row in range(5, 12)])
+    patches = replace(_patches(count=1), under=squiggle, inclusion=squiggle)
 
-    probability = predict_augmented(_predictor(_SaysWhereAsked(), "line"), inputs, batch_size=8)
+    probability = predict_augmented(_predictor(_SaysWhereAsked(), "line"), patches, batch_size=8)
 
-    assert probability == pytest.approx(inputs[:, 3], abs=ROUNDING)
+    assert probability == pytest.approx(_drawn(patches)[:, 3], abs=ROUNDING)
 
 
 @pytest.mark.parametrize(("prompt", "views"), [("point", 5), ("line", 4)])
 def test_every_view_is_another(prompt: str, views: int) -> None:
     """Pixels and signals differ between any two views, and the first is the patch as it lies."""
-    net, inputs = _SaysWhereAsked(), _inputs(count=1)
+    net, patches = _SaysWhereAsked(), _patches(count=1)
 
-    predict_augmented(_predictor(net, prompt), inputs, batch_size=8)
+    predict_augmented(_predictor(net, prompt), patches, batch_size=8)
 
     assert len({view.numpy().tobytes() for view in net.seen}) == len(net.seen) == views
-    assert np.array_equal(net.seen[0].numpy(), inputs)
+    assert np.array_equal(net.seen[0].numpy(), _drawn(patches))
 
 
 def test_moved_click_is_never_excluded() -> None:
     """A click that comes to lie on a neighbour's place takes it; the inputs stay as they are."""
-    net, inputs = _SaysWhereAsked(), _inputs()
-    before = inputs.copy()
+    net, patches = _SaysWhereAsked(), _patches()
+    before = _drawn(patches)
 
-    predict_augmented(_predictor(net, "point"), inputs, batch_size=8)
+    predict_augmented(_predictor(net, "point"), patches, batch_size=8)
 
     seen = torch.cat(net.seen)
     assert (seen[:, 3] * seen[:, 4]).max() == 0
     assert sorted({int(patch.sum()) for patch in seen[:, 4]}) == [1, 2]
-    assert np.array_equal(inputs, before)
+    assert np.array_equal(_drawn(patches), before)
 
 
 @pytest.mark.parametrize("prompt", ["point", "line"])
@@ -100,14 +106,14 @@ def test_batch_size_does_not_change_the_mean(prompt: str, batch_size: int) -> No
     torch.manual_seed(0)
     predictor = _predictor(NuClickNet(NetworkSettings(width=0.1)), prompt)
 
-    whole = predict_augmented(predictor, _inputs(count=5), batch_size=5)
+    whole = predict_augmented(predictor, _patches(count=5), batch_size=5)
 
-    assert np.allclose(predict_augmented(predictor, _inputs(count=5), batch_size=batch_size), whole, atol=1e-5)
+    assert np.allclose(predict_augmented(predictor, _patches(count=5), batch_size=batch_size), whole, atol=1e-5)
 
 
 def test_no_patches_give_no_probabilities() -> None:
     """As `Predictor.predict` does."""
-    assert predict_augmented(_predictor(DarkIsObject(), "point"), _inputs(count=0), batch_size=8).shape == (0, 32, 32)
+    assert predict_augmented(_predictor(DarkIsObject(), "point"), _patches(count=0), batch_size=8).shape == (0, 32, 32)
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 64])

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from fakes import make_card
+from nuclick_qp.guidance.signals import MarkedPatches
 from nuclick_qp.model.predictor import Predictor
 from nuclick_qp.serve.batching import LARGEST_BATCH, SharedPredictor
 
@@ -48,14 +49,14 @@ def shared(gate: Gate) -> Iterator[SharedPredictor]:
     shared.close()
 
 
-def patches(value: float, count: int = 1) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
-    """Give inputs that all hold one value."""
-    return np.full((count, 5, 32, 32), value, np.float32)
+def patches(value: float, count: int = 1) -> MarkedPatches:
+    """Give patches that all hold one value, of 0 to 1."""
+    return MarkedPatches.without_marks(np.full((count, 32, 32, 3), round(255 * value), np.uint8))
 
 
 def test_requests_that_wait_go_through_the_network_together(gate: Gate, shared: SharedPredictor) -> None:
     """And each gets its own back."""
-    values = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]
+    values = [0.2, 0.4, 0.6, 0.8, 1.0, 0.0]
     with ThreadPoolExecutor(len(values)) as pool:
         first = pool.submit(shared.predict, patches(values[0]))
         assert gate.entered.wait(20)  # while it is busy the others gather
@@ -74,11 +75,11 @@ def test_requests_that_wait_go_through_the_network_together(gate: Gate, shared: 
 def test_a_large_request_comes_back_in_its_order(gate: Gate, shared: SharedPredictor) -> None:
     """However many batches it takes."""
     gate.is_open.set()
-    inputs = np.concatenate([patches(value) for value in np.linspace(0.1, 0.9, 2 * LARGEST_BATCH + 3)])
+    inputs = MarkedPatches.joined([patches(value / 255) for value in range(2 * LARGEST_BATCH + 3)])
 
-    np.testing.assert_allclose(shared.predict(inputs), inputs[:, 0], atol=1e-6)
+    np.testing.assert_allclose(shared.predict(inputs), inputs.pixels[..., 0] / 255, atol=1e-6)
     assert max(gate.sizes) <= LARGEST_BATCH
-    assert shared.predict(inputs[:0]).shape == (0, 32, 32)
+    assert shared.predict(inputs.part(0, 0)).shape == (0, 32, 32)
 
 
 def test_an_error_reaches_who_asked_and_the_next_request_is_served(gate: Gate, shared: SharedPredictor) -> None:
@@ -86,7 +87,7 @@ def test_an_error_reaches_who_asked_and_the_next_request_is_served(gate: Gate, s
     gate.is_open.set()
     gate.memory_left = False
     with pytest.raises(torch.OutOfMemoryError):
-        shared.predict(patches(0.5))
+        shared.predict(patches(0.6))
 
     gate.memory_left = True
-    np.testing.assert_allclose(shared.predict(patches(0.5)), 0.5, atol=1e-6)
+    np.testing.assert_allclose(shared.predict(patches(0.6)), 0.6, atol=1e-6)

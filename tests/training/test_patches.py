@@ -12,7 +12,6 @@ from scipy import ndimage
 from scipy.stats import ks_2samp
 from skimage.draw import disk, ellipse
 
-from nuclick_qp.guidance.signals import draw_clicks
 from nuclick_qp.guidance.simulated import distance_inside
 from nuclick_qp.training.augment import augment_colours
 from nuclick_qp.training.batches import BatchMaker
@@ -24,6 +23,7 @@ from nuclick_qp.training.patches import draw_batch
 from nuclick_qp.training.rings import draw_rings
 from nuclick_qp.training.warp import Placed, mean_of_four, random_turns, sample_labels, sample_pixels
 from patches_one_by_one import Patch, draw_patches
+from signals_one_by_one import draw_clicks
 
 SIDE = 64
 DRAWS = {"point": 1024, "line": 512}
