@@ -55,6 +55,7 @@ class Prompt:
     name: str | None = None
     plane: Plane = field(default_factory=Plane)
     nested: bool = False
+    _key: str = field(default="", init=False, repr=False, compare=False)  # once it was asked for: a run asks seven times
 
     def __post_init__(self) -> None:
         if not all(math.isfinite(v) for stroke in self.strokes for xy in stroke for v in xy):
@@ -72,11 +73,13 @@ class Prompt:
         The same in every engine and QuPath version: QuPath stores coordinates as 32-bit floats,
         so they are rounded to float32 first.
         """
-        strokes = [np.round(np.asarray(s, np.float32).astype(np.float64), 2) + 0.0 for s in self.strokes]
-        text = f"{self.kind};{self.plane.z};{self.plane.t};" + "|".join(
-            ",".join(f"{x:.2f} {y:.2f}" for x, y in stroke) for stroke in strokes
-        )
-        return hashlib.sha256(text.encode()).hexdigest()[:20]
+        if not self._key:
+            strokes = [np.round(np.asarray(s, np.float32).astype(np.float64), 2) + 0.0 for s in self.strokes]
+            text = f"{self.kind};{self.plane.z};{self.plane.t};" + "|".join(
+                ",".join(f"{x:.2f} {y:.2f}" for x, y in stroke) for stroke in strokes
+            )
+            object.__setattr__(self, "_key", hashlib.sha256(text.encode()).hexdigest()[:20])
+        return self._key
 
     @property
     def is_background(self) -> bool:

@@ -1,6 +1,6 @@
 """Prompts to the pixels that they mark: what the network is shown beside the pixels of the image."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Self
@@ -125,7 +125,7 @@ def mark_patches(
     ([[0, 20, 10]], [[0, 4, 3]])
     """
     side = pixels.shape[1]
-    under = _inside(_joined(_prompt_pixels(prompt, window) for prompt, window in zip(prompts, windows, strict=True)), side)
+    under = _inside(_joined([_prompt_pixels(prompt, window) for prompt, window in zip(prompts, windows, strict=True)]), side)
     marked = np.bincount(under[:, 0], minlength=len(prompts))
     if not marked.all():
         index = int(np.argmin(marked))
@@ -133,7 +133,7 @@ def mark_patches(
         raise PromptError(where)
     is_click = np.array([prompt.kind == "point" for prompt in prompts])[under[:, 0]]
     inclusion = under if not is_click.any() else np.concatenate([under[~is_click], _discs(under[is_click], click_radius_px, side)])
-    neighbours = _inside(_joined(window.to_array(xy) for window, xy in zip(windows, others_xy, strict=True)), side)
+    neighbours = _inside(_joined([window.to_array(xy) for window, xy in zip(windows, others_xy, strict=True)]), side)
     exclusion = _discs(neighbours, click_radius_px, side)
     return MarkedPatches(pixels, under, inclusion[np.argsort(inclusion[:, 0], kind="stable")], exclusion)
 
@@ -150,10 +150,10 @@ def _stroke_pixels(row_col: NDArray[np.intp]) -> NDArray[np.intp]:
     return np.concatenate([np.column_stack(draw_line(*one, *other)) for one, other in pairwise(row_col)])
 
 
-def _joined(parts: Iterable[NDArray[np.intp]]) -> Pixels:
+def _joined(parts: Sequence[NDArray[np.intp]]) -> Pixels:
     """Put rows and columns of several patches together, with the number of the patch before each."""
-    numbered = [np.insert(part.reshape(-1, 2), 0, index, axis=1) for index, part in enumerate(parts)]
-    return np.concatenate([np.empty((0, 3), np.intp), *numbered])
+    numbers = np.arange(len(parts)).repeat([len(part) for part in parts])
+    return np.column_stack([numbers, np.concatenate([np.empty((0, 2), np.intp), *parts])])
 
 
 def _discs(centres: Pixels, radius_px: float, side: int) -> Pixels:

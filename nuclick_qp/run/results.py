@@ -31,13 +31,12 @@ def to_objects(
     mpp
         Micrometres per level-0 pixel, for the measurements; None where nothing states them, as an estimate is no measure.
     """
-    made = []
-    for outline in outlines:
-        if outline.polygon is not None:
-            card = cards[outline.prompt.kind]
-            digest = options_digest(options, card=card, stated_mpp=stated_mpp)
-            made.append(_to_object(outline, kind=options.kind or NEW_KIND, model=card.short_id, digest=digest, mpp=mpp))
-    return tuple(made)
+    digests = {kind: options_digest(options, card=card, stated_mpp=stated_mpp) for kind, card in cards.items()}
+    found = [outline for outline in outlines if outline.polygon is not None]
+    return tuple(
+        _to_object(one, kind=options.kind or NEW_KIND, model=cards[one.prompt.kind].short_id, digest=digests[one.prompt.kind], mpp=mpp)
+        for one in found
+    )
 
 
 def without_weak(outlines: Iterable[Outline], options: RunOptions) -> list[Outline]:

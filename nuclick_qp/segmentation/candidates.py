@@ -16,7 +16,7 @@ from nuclick_qp.model.predictor import Predictor
 from nuclick_qp.prompts import UNCERTAIN_BELOW, Outline, Prompt, Status, points_xy
 from nuclick_qp.segmentation.background import is_background
 from nuclick_qp.segmentation.overlaps import Candidate, soft_iou
-from nuclick_qp.segmentation.postprocess import MaskRules, extract_best, extract_mask, touches_edge
+from nuclick_qp.segmentation.postprocess import MaskRules, bounding_box, extract_best, extract_mask, touches_edge
 from nuclick_qp.segmentation.segment_options import SegmentOptions
 from nuclick_qp.segmentation.tiling import Patch, plan_tiles
 from nuclick_qp.segmentation.tta import predict_augmented
@@ -126,9 +126,9 @@ class Others:
             return [np.empty((0, 2))] * len(prompts)
         halves = np.array([window.width * window.scale / 2 for window in windows])
         middles = np.array([(window.x, window.y) for window in windows]).reshape(-1, 2) + halves[:, None]
-        found = self._tree.query_ball_point(middles, halves, p=np.inf)
-        places = zip(found, prompts, strict=True)
-        return [_leave_out(self._xy[near], [prompt, *self._apart.get(prompt, ())]) for near, prompt in places]
+        near = (self._xy[found] for found in self._tree.query_ball_point(middles, halves, p=np.inf))
+        others = (xy[(xy != prompt.anchor).any(axis=1)] for xy, prompt in zip(near, prompts, strict=True))
+        return [_leave_out(xy, self._apart.get(prompt, ())) for xy, prompt in zip(others, prompts, strict=True)]
 
     def without(self, gone: Sequence[Prompt], *, apart: Mapping[Prompt, Sequence[Prompt]]) -> "Others":
         """Give the same places but for some prompts; `apart` says whose places each prompt does not see."""
@@ -207,12 +207,12 @@ def _best_of(scene: Scene, look: _Look, found: Outline) -> Candidate | Outline:
 
 
 def _cut(scene: Scene, look: _Look, mask: NDArray[np.bool_], *, threshold: float, is_tentative: bool) -> Candidate:
-    """Cut a mask to its bounding box."""
-    r, c = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    box = (slice(r[0] - 1, r[-1] + 2), slice(c[0] - 1, c[-1] + 2))
-    part = look.window.part(int(c[0] - 1), int(r[0] - 1), int(c[-1] - c[0] + 3), int(r[-1] - r[0] + 3))
-    marker = look.marker & mask
-    candidate = Candidate(look.prompt, part, look.probability[box].copy(), mask[box].copy(), marker[box].copy(), threshold, is_tentative)
+    """Cut a mask to its bounding box, and one pixel more on each side."""
+    rows, cols = bounding_box(mask)
+    box = (slice(rows.start - 1, rows.stop + 1), slice(cols.start - 1, cols.stop + 1))
+    part = look.window.part(box[1].start, box[0].start, box[1].stop - box[1].start, box[0].stop - box[0].start)
+    kept = mask[box].copy()
+    candidate = Candidate(look.prompt, part, look.probability[box].copy(), kept, look.marker[box] & kept, threshold, is_tentative)
     is_sure = expected_iou(candidate, candidate.mask, card=scene.predictor.card) >= UNCERTAIN_BELOW
     return replace(candidate, is_sure=is_sure)
 

@@ -10,6 +10,7 @@ from shapely.geometry.base import BaseGeometry
 
 from nuclick_qp.geometry import Window
 from nuclick_qp.prompts import Plane, Prompt
+from nuclick_qp.segmentation.outlines import Traceable
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,10 @@ class Candidate:
     threshold: float
     is_tentative: bool = False
     is_sure: bool = True
+
+    def with_mask(self, mask: NDArray[np.bool_]) -> Traceable:
+        """Give what it takes to trace a mask that has become of its own."""
+        return Traceable(self.probability, mask, self.threshold, self.window)
 
     def holds(self, prompt: Prompt) -> bool:
         """Tell whether another prompt, by its anchor, lies in the mask."""

@@ -10,7 +10,6 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
-from skimage.morphology import remove_small_holes
 
 from nuclick_qp.model.cards import Card
 from nuclick_qp.prompts import Status
@@ -99,23 +98,43 @@ def extract_best(
 def reconstruct(mask: NDArray[np.bool_], marker: NDArray[np.bool_], *, rules: MaskRules) -> tuple[NDArray[np.bool_], Status, str]:
     """Keep the 4-connected parts of a mask that the marker touches and that are large enough; the largest where all are small."""
     nothing = np.zeros_like(mask)
-    labels, _ = ndimage.label(mask)
+    if not mask.any():
+        return nothing, Status.EMPTY, "nothing found under the prompt"
+    box = bounding_box(mask)  # labels cost time by the pixel, and an object fills a tenth of its patch
+    labels, _ = ndimage.label(mask[box])
     areas = np.bincount(labels.ravel())
     areas[0] = 0
-    touched = np.unique(labels[marker])
+    touched = np.unique(labels[marker[box]])
     touched = touched[touched > 0]
     least = min(rules.min_object_px, FLOOR_PX)
     if touched.size and areas[touched].max() >= least:
         large = areas[touched] >= min(rules.min_object_px, areas[touched].max())
-        kept = np.isin(labels, touched[large])
-        if rules.max_hole_px:
-            kept = remove_small_holes(kept, max_size=rules.max_hole_px, connectivity=1)
-        return kept, Status.OK, ""
+        nothing[box] = np.isin(labels, touched[large])
+        return fill_holes(nothing, max_hole_px=rules.max_hole_px), Status.OK, ""
     if touched.size:
         return nothing, Status.EMPTY, f"only a speck of {areas[touched].max()} px under the prompt, at the resolution of the model"
     if areas.max() >= least:
         return nothing, Status.OUTSIDE_OWN_MASK, "the object found lies beside the prompt"
     return nothing, Status.EMPTY, "nothing found under the prompt"
+
+
+def fill_holes(mask: NDArray[np.bool_], *, max_hole_px: int) -> NDArray[np.bool_]:
+    """Fill the holes of a mask of up to a number of pixels, in place: 4-connected parts of the ground that the mask encloses."""
+    if not max_hole_px or not mask.any():
+        return mask
+    box = bounding_box(mask)
+    labels, count = ndimage.label(~np.pad(mask[box], 1))  # the border joins all that lies outside, as label 1
+    if count > 1:
+        is_small = np.bincount(labels.ravel()) <= max_hole_px
+        is_small[:2] = False
+        mask[box] |= is_small[labels[1:-1, 1:-1]]
+    return mask
+
+
+def bounding_box(mask: NDArray[np.bool_]) -> tuple[slice, slice]:
+    """Give the rows and columns that hold the True pixels of a mask, of which there are some."""
+    rows, cols = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(cols[0]), int(cols[-1]) + 1)
 
 
 def touches_edge(mask: NDArray[np.bool_]) -> bool:

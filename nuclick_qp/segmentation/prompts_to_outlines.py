@@ -15,7 +15,7 @@ from nuclick_qp.model.predictor import Predictor
 from nuclick_qp.prompts import Outline, Prompt, Status
 from nuclick_qp.segmentation.areas import Area, Found, find_by_area, plan_areas, with_surroundings
 from nuclick_qp.segmentation.candidates import MAX_COARSENING, Others, Scene, expected_iou
-from nuclick_qp.segmentation.outlines import trace_outline
+from nuclick_qp.segmentation.outlines import trace_outlines
 from nuclick_qp.segmentation.overlaps import Candidate, settle_overlaps, take_out_standing
 from nuclick_qp.segmentation.postprocess import MaskRules, reconstruct
 from nuclick_qp.segmentation.same_object import CLOSE_SHARE, ClosePair, close_pairs, find_duplicates
@@ -214,19 +214,28 @@ def _finish(found: Found, beside: Found, scene: Scene, standing: STRtree) -> dic
     outlines = {index: one for index, one in found.items() if isinstance(one, Outline)}
     candidates = {index: one for index, one in found.items() if isinstance(one, Candidate)}
     masks = settle_overlaps(list(candidates.values()), [one for one in beside.values() if isinstance(one, Candidate)])
-    for (index, candidate), mask in zip(candidates.items(), masks, strict=True):
-        near = standing.query(box(*candidate.window.slide_box)) if len(standing) else ()
-        outlines[index] = _outline_of(candidate, take_out_standing(candidate, mask, list(standing.geometries.take(near))), scene)
+    left: dict[int, NDArray[np.bool_]] = {}
+    for (index, candidate), settled in zip(candidates.items(), masks, strict=True):
+        mask = _what_is_left(candidate, settled, scene.rules, standing)
+        if mask is None:
+            outlines[index] = Outline(candidate.prompt, Status.EMPTY, detail="another prompt has the same object")
+        else:
+            left[index] = mask
+    polygons = trace_outlines([candidates[index].with_mask(mask) for index, mask in left.items()])
+    for (index, mask), polygon in zip(left.items(), polygons, strict=True):
+        candidate = candidates[index]
+        if polygon is None:
+            outlines[index] = Outline(candidate.prompt, Status.EMPTY, detail="the outline has no area")
+        else:
+            outlines[index] = Outline.found(candidate.prompt, polygon, expected_iou(candidate, mask, card=scene.predictor.card))
     return outlines
 
 
-def _outline_of(candidate: Candidate, mask: NDArray[np.bool_], scene: Scene) -> Outline:
-    """Trace what others have left of the mask of a candidate."""
-    if not np.array_equal(mask, candidate.mask):
-        mask, status, _ = reconstruct(mask, candidate.marker & mask, rules=scene.rules)
-        if status is not Status.OK:
-            return Outline(candidate.prompt, Status.EMPTY, detail="another prompt has the same object")
-    polygon = trace_outline(candidate.probability, mask, threshold=candidate.threshold, window=candidate.window)
-    if polygon is None:
-        return Outline(candidate.prompt, Status.EMPTY, detail="the outline has no area")
-    return Outline.found(candidate.prompt, polygon, expected_iou(candidate, mask, card=scene.predictor.card))
+def _what_is_left(candidate: Candidate, mask: NDArray[np.bool_], rules: MaskRules, standing: STRtree) -> NDArray[np.bool_] | None:
+    """Give what other prompts and standing outlines leave of the mask of a candidate; None when that is no object."""
+    if len(standing) and len(near := standing.query(box(*candidate.window.slide_box))):
+        mask = take_out_standing(candidate, mask, list(standing.geometries.take(near)))
+    if np.array_equal(mask, candidate.mask):
+        return mask
+    mask, status, _ = reconstruct(mask, candidate.marker & mask, rules=rules)
+    return mask if status is Status.OK else None

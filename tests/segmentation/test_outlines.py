@@ -7,7 +7,12 @@ from numpy.typing import NDArray
 from shapely import MultiPolygon, Polygon
 
 from nuclick_qp.geometry import Window
-from nuclick_qp.segmentation.outlines import trace_outline
+from nuclick_qp.segmentation.outlines import Traceable, trace_outlines
+
+
+def _trace(probability: NDArray[np.float32], mask: NDArray[np.bool_], *, threshold: float, window: Window) -> Polygon | MultiPolygon | None:
+    (outline,) = trace_outlines([Traceable(probability, mask, threshold, window)])
+    return outline
 
 
 def _disc(centre: tuple[float, float], radius: float, size: int = 64) -> NDArray[np.float32]:
@@ -22,7 +27,7 @@ def test_outline_of_a_disc_has_its_area_and_centre() -> None:
     probability = _disc((30.3, 33.8), 12.4)
     window = Window(1000, 2000, 64, 64, scale=2.0)
 
-    outline = trace_outline(probability, probability >= 0.5, threshold=0.5, window=window)
+    outline = _trace(probability, probability >= 0.5, threshold=0.5, window=window)
 
     assert isinstance(outline, Polygon)
     assert outline.area == pytest.approx(np.pi * (12.4 * 2) ** 2, rel=0.01)
@@ -33,7 +38,7 @@ def test_holes_stay_holes() -> None:
     """A ring becomes a polygon with one interior ring, not a filled one."""
     probability = np.minimum(_disc((32, 32), 20), 1 - _disc((32, 32), 8))
 
-    outline = trace_outline(probability, probability >= 0.5, threshold=0.5, window=Window(0, 0, 64, 64))
+    outline = _trace(probability, probability >= 0.5, threshold=0.5, window=Window(0, 0, 64, 64))
 
     assert isinstance(outline, Polygon)
     assert len(outline.interiors) == 1
@@ -44,7 +49,7 @@ def test_other_objects_in_the_patch_are_background() -> None:
     """Only the mask is traced, though a neighbour is as probable."""
     wanted, other = _disc((20, 20), 8), _disc((40, 40), 8)
 
-    outline = trace_outline(np.maximum(wanted, other), wanted >= 0.5, threshold=0.5, window=Window(0, 0, 64, 64))
+    outline = _trace(np.maximum(wanted, other), wanted >= 0.5, threshold=0.5, window=Window(0, 0, 64, 64))
 
     assert isinstance(outline, Polygon)
     assert outline.bounds[2] < 30
@@ -54,7 +59,7 @@ def test_object_at_the_border_of_the_array_is_closed() -> None:
     """A mask that reaches the border gets an outline along it."""
     probability = np.ones((10, 10), np.float32)
 
-    outline = trace_outline(probability, probability > 0, threshold=0.5, window=Window(0, 0, 10, 10))
+    outline = _trace(probability, probability > 0, threshold=0.5, window=Window(0, 0, 10, 10))
 
     assert outline is not None
     assert outline.bounds == (0, 0, 10, 10)
@@ -67,7 +72,7 @@ def test_outlines_are_valid_rounded_and_oriented() -> None:
         probability = rng.random((32, 32)).astype(np.float32)
         mask = probability >= 0.5
 
-        outline = trace_outline(probability, mask, threshold=0.5, window=Window(100.5, 7.25, 32, 32, 1.37))
+        outline = _trace(probability, mask, threshold=0.5, window=Window(100.5, 7.25, 32, 32, 1.37))
 
         assert outline is not None
         assert outline.is_valid
@@ -80,7 +85,7 @@ def test_two_parts_become_a_multipolygon() -> None:
     """An object of several strokes may have several parts."""
     probability = np.maximum(_disc((15, 15), 8), _disc((45, 45), 8))
 
-    outline = trace_outline(probability, probability >= 0.5, threshold=0.5, window=Window(0, 0, 64, 64))
+    outline = _trace(probability, probability >= 0.5, threshold=0.5, window=Window(0, 0, 64, 64))
 
     assert isinstance(outline, MultiPolygon)
     assert len(outline.geoms) == 2
@@ -88,4 +93,23 @@ def test_two_parts_become_a_multipolygon() -> None:
 
 def test_nothing_gives_no_outline() -> None:
     """An empty mask has no polygon, not an empty one: QuPath would draw a dot."""
-    assert trace_outline(np.zeros((8, 8), np.float32), np.zeros((8, 8), bool), threshold=0.5, window=Window(0, 0, 8, 8)) is None
+    assert _trace(np.zeros((8, 8), np.float32), np.zeros((8, 8), bool), threshold=0.5, window=Window(0, 0, 8, 8)) is None
+
+
+def test_outlines_traced_together_are_those_traced_alone() -> None:
+    """Of any sizes, scales and thresholds, with holes, in parts, and with none: each stays by itself."""
+    rng = np.random.default_rng(3)
+    masks = []
+    for number in range(40):
+        height, width = rng.integers(3, 40, 2)
+        probability = rng.random((height, width)).astype(np.float32)
+        threshold = float(rng.choice([0.05, 0.4, 0.5, 0.95]))
+        mask = (probability >= threshold) & (number % 5 > 0)
+        window = Window(rng.integers(0, 9000) / 4, rng.integers(0, 9000) / 4, int(width), int(height), float(rng.choice([0.5, 1, 2.2])))
+        masks.append(Traceable(probability, mask, threshold, window))
+
+    together = trace_outlines(masks)
+
+    assert together == [trace_outlines([one])[0] for one in masks]
+    assert [outline is None for outline in together] == [not one.mask.any() for one in masks]
+    assert trace_outlines([]) == []
