@@ -85,7 +85,8 @@ def read_open(file: io.BufferedReader, *, most: int) -> bytes:
     size = os.fstat(file.fileno()).st_size
     if size > most:
         raise OSError(errno.EFBIG, f"it has {size / MIB:,.0f} MB, and {most / MIB:,.0f} MB are the most that is read", file.name)
-    return file.read(most + 1)[:most]
+    data = file.read(size + 1)  # room is made for as many bytes as are asked for, whatever there is
+    return data if len(data) <= size else (data + file.read(most))[:most]  # it has grown meanwhile
 
 
 def _refuse_odd(state: os.stat_result, path: Path) -> None:

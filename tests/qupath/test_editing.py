@@ -1,6 +1,7 @@
 """Results into data files and out of them, with every other byte as it was."""
 
 import struct
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -222,6 +223,22 @@ def test_an_edit_leaves_the_file_in_memory_as_it_was() -> None:
 
     assert tree(old) == before
     assert emitted(old) == old.data
+
+
+def test_adding_takes_a_few_kilobytes_a_result() -> None:
+    """At 10^5 that is less than a gigabyte; a list of all the small pieces of a stream took twice as much."""
+    file = drawn()
+    results = [result(f"{number:020d}", at=(30.0 * number, 10.0)) for number in range(1000)]
+    edited(file, add=results[:1])
+
+    tracemalloc.start()
+    try:
+        edited(file, add=results)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert peak < 8000 * len(results)
 
 
 def test_files_that_cannot_be_reproduced_are_read_but_not_written() -> None:

@@ -1,6 +1,7 @@
 """Files that come from others: pipes, devices, locked folders, sizes."""
 
 import os
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -68,3 +69,30 @@ def test_what_lies_in_a_locked_folder_is_hidden(tmp_path: Path) -> None:
         assert not is_hidden(tmp_path / "locked")
     finally:
         (tmp_path / "locked").chmod(0o700)
+
+
+def test_reading_takes_the_memory_of_the_file(tmp_path: Path) -> None:
+    """And not that of the largest that would be read."""
+    path = tmp_path / "small"
+    path.write_bytes(bytes(1000))
+
+    tracemalloc.start()
+    try:
+        assert len(read_file(path)) == 1000
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert peak < 100_000
+
+
+def test_a_file_that_grows_is_read_to_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Up to the limit: what is written while it is read is not cut off."""
+    path = tmp_path / "log"
+    path.write_bytes(b"0123456789")
+    state = list(os.stat(path))
+    state[6] = 3  # its size when it was looked at
+    monkeypatch.setattr("nuclick_qp.storage.plain_files.os.fstat", lambda _: os.stat_result(state))
+
+    assert read_file(path) == b"0123456789"
+    assert read_file(path, most=7) == b"0123456"

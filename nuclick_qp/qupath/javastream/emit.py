@@ -64,32 +64,32 @@ def reference(handle: int) -> bytes:
 
 
 class _Emitter:
-    """The pieces written so far, and for each node that has a handle the reference to it."""
+    """The bytes written so far, and for each node that has a handle the reference to it."""
 
-    __slots__ = ("changed", "next_handle", "pieces", "references")
+    __slots__ = ("changed", "next_handle", "out", "references")
 
     def __init__(self, changed: Mapping[int, list[Item]], references: dict[int, bytes], next_handle: int) -> None:
         self.changed = changed
-        self.pieces: list[bytes] = []
+        self.out = bytearray()  # a list of pieces would take ten times the memory, most of them have a few bytes
         self.references = references
         self.next_handle = next_handle
 
     def run(self, contents: Iterable[Item]) -> bytes:
         """Write contents; the stack holds the lists that are not finished."""
-        pieces, references, changed = self.pieces, self.references, self.changed
+        out, references, changed = self.out, self.references, self.changed
         stack = [iter(contents)]
         while stack:
             for item in stack[-1]:
                 if item is None:
-                    pieces.append(b"p")
+                    out += b"p"
                 elif type(item) is bytes:
-                    pieces.append(item)
+                    out += item
                 elif item is END:
-                    pieces.append(b"x")
+                    out += b"x"
                 elif type(item) is Block:
                     self._write_block(item)
                 elif id(item) in references:
-                    pieces.append(references[id(item)])
+                    out += references[id(item)]
                 elif type(item) is JavaObject:
                     self._write_desc(b"s", item.desc)
                     self._register(item)
@@ -104,7 +104,7 @@ class _Emitter:
                     self._write_leaf(item)
             else:
                 stack.pop()
-        return b"".join(pieces)
+        return bytes(out)
 
     def _register(self, node: Node) -> None:
         self.references[id(node)] = b"q" + _I32.pack(FIRST_HANDLE + self.next_handle)
@@ -112,7 +112,8 @@ class _Emitter:
 
     def _write_block(self, block: Block) -> None:
         size = len(block)
-        self.pieces += (b"w" + bytes((size,)) if size < 256 else b"z" + _I32.pack(size), block)
+        self.out += b"w" + bytes((size,)) if size < 256 else b"z" + _I32.pack(size)
+        self.out += block
 
     def _write_array(self, array: JavaArray) -> list[Item] | None:
         """Write an array up to its elements; give the elements that are still to be written."""
@@ -120,10 +121,11 @@ class _Emitter:
         self._register(array)
         values = array.values
         if isinstance(values, list):
-            self.pieces.append(_I32.pack(len(values)))
+            self.out += _I32.pack(len(values))
             return values
         width = PRIMITIVE_SIZES[array.desc.name[1]]
-        self.pieces += (_I32.pack(len(values) // width), values)
+        self.out += _I32.pack(len(values) // width)
+        self.out += values
         return None
 
     def _write_leaf(self, item: Item) -> None:
@@ -143,31 +145,32 @@ class _Emitter:
     def _write_string(self, node: JavaString) -> None:
         known = self.references.get(id(node))
         if known is not None:
-            self.pieces.append(known)
+            self.out += known
             return
         self._register(node)
         size = len(node.raw)
-        self.pieces += (b"t" + _U16.pack(size) if size < 0x10000 else b"|" + _I64.pack(size), node.raw)
+        self.out += b"t" + _U16.pack(size) if size < 0x10000 else b"|" + _I64.pack(size)
+        self.out += node.raw
 
     def _write_desc(self, code: bytes, desc: ClassDesc | None) -> None:
         """Write the code of an object and its class with the superclasses not written before."""
-        self.pieces.append(code)
+        self.out += code
         while desc is not None:
             known = self.references.get(id(desc))
             if known is not None:
-                self.pieces.append(known)
+                self.out += known
                 return
             self._register(desc)
             self._write_new_desc(desc)
             desc = desc.parent
-        self.pieces.append(b"p")
+        self.out += b"p"
 
     def _write_new_desc(self, desc: ClassDesc) -> None:
         name = encode_text(desc.name)
-        self.pieces += (b"r", _U16.pack(len(name)), name, desc.suid, bytes((desc.flags,)), _U16.pack(len(desc.fields)))
+        self.out += b"r" + _U16.pack(len(name)) + name + desc.suid + bytes((desc.flags,)) + _U16.pack(len(desc.fields))
         for code, field_name, type_string in desc.fields:
             name = encode_text(field_name)
-            self.pieces += (code.encode(), _U16.pack(len(name)), name)
+            self.out += code.encode() + _U16.pack(len(name)) + name
             if type_string is not None:
                 self._write_string(type_string)
-        self.pieces.append(b"x")
+        self.out += b"x"
