@@ -6,10 +6,10 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check docs bench extension clean
+.PHONY: help demo test check docs bench bench-parts bench-gpu extension clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' Makefile
 
 demo: $(INSTALLED) ## outline the nuclei and glands of an example project, results in demo-out
 	$(BIN)/python examples/demo.py --out demo-out
@@ -27,8 +27,14 @@ check: $(INSTALLED) docs ## lint, types, import layers, documentation
 docs: $(INSTALLED) ## build the documentation into site; a broken link is an error
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --clean
 
-bench: $(INSTALLED) ## time the parts that have to be fast
+bench: $(INSTALLED) ## measure speed and scale into docs/benchmarks.md, in ten minutes; BENCH=scale or large adds 100,000 clicks
+	PYTHONPATH=tests $(BIN)/python -m benchmarks.bench $(BENCH)
+
+bench-parts: $(INSTALLED) ## time single parts beside their alternatives
 	$(BIN)/python -m pytest -o addopts= tests/benchmarks --benchmark-only
+
+bench-gpu: ## test and measure on a GPU, without network, in eight minutes; OUT=FILE, WHEELS=DIR as examples/training/gpu.sh makes it
+	PYTHON=$(firstword $(wildcard $(BIN)/python) $(PYTHON)) examples/training/gpu.sh $(if $(WHEELS),--wheels $(WHEELS)) bench $(or $(OUT),gpu-bench.json)
 
 extension: ## build the extension for QuPath; needs a JDK
 	$(PYTHON) qupath-extension/build.py

@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
 # Train on a GPU machine that is lent for a quarter of an hour and has no network.
 #
-# Here:   examples/training/gpu.sh wheels DIR                 packages that such a machine may lack, for its Python (PYTHON_VERSION, 3.12)
+# Here:   examples/training/gpu.sh wheels DIR [bench]         packages that such a machine may lack, for its Python (PYTHON_VERSION, 3.12);
+#                                                             with those that read slides, which bench needs: 34 MB instead of 6
 #         examples/training/gpu.sh pack KIND DATA FILE        the images of a kind, in one file below 60 MB
 # There:  examples/training/gpu.sh [--wheels DIR] test                the tests that need a GPU, with pytest
+#         examples/training/gpu.sh [--wheels DIR] bench FILE [--device cuda] [--size full]        tests, speed and scale, see docs/benchmarks.md
 #         examples/training/gpu.sh [--wheels DIR] train KIND FILE OUT [--minutes 8 [--fit]] [--stage student] [--compile] [--device cuda]
 #
 # KIND is one of nuclei, nuclei-monuseg, cells, glands. `train` makes a teacher and then the student, the model that is
@@ -15,7 +17,10 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 python=${PYTHON:-python3}
 missing='^(annotated-types|contourpy|defusedxml|platformdirs|pydantic|pydantic_core|shapely|typing-inspection|typing_extensions)=='
 
+slides='^(geojson|imagecodecs|openslide-bin|openslide-python)=='
+
 if [ "${1:-}" = wheels ]; then
+  [ "${3:-}" = bench ] && missing="$missing|$slides"
   grep -E "$missing" "$here/../../constraints.txt" |
     "$python" -m pip download --quiet --no-deps --only-binary=:all: --python-version "${PYTHON_VERSION:-3.12}" --implementation cp \
       --platform manylinux_2_28_x86_64 --platform manylinux_2_17_x86_64 --platform manylinux2014_x86_64 --dest "$2" --requirement /dev/stdin
@@ -33,6 +38,11 @@ fi
 if [ "${1:-}" = test ]; then
   cd "$here/../.."
   PYTHONPATH="$PYTHONPATH:$PWD/cli" "$python" -m pytest -m gpu tests/model tests/training
+  exit
+fi
+if [ "${1:-}" = bench ]; then
+  shift
+  PYTHONPATH="$PYTHONPATH:$here/../../cli:$here/../../tests" "$python" -m benchmarks.gpu_bench "$@"
   exit
 fi
 "$python" "$here/distil.py" "$@"

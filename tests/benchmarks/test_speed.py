@@ -1,4 +1,4 @@
-"""Benchmarks, run by `make bench`: read the ratios within one run, not the seconds.
+"""Benchmarks of single parts, run by `make bench-parts`: read the ratios within one run, not the seconds.
 
 Each group compares ways to do one thing; pytest-benchmark prints, beside each figure, its ratio to
 the best of its group.
