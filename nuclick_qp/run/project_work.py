@@ -32,13 +32,20 @@ def begin_project(project: Project, options: RunOptions) -> list[ImageEntry]:
 
 
 def end_project(
-    project: Project, models: Models, *, options: RunOptions, images: Sequence[ImageReport], not_begun: int, since: float
+    project: Project,
+    models: Models,
+    *,
+    options: RunOptions,
+    images: Sequence[ImageReport],
+    not_begun: int,
+    since: float,
+    first: float | None = None,
 ) -> RunReport:
     """Put the reports of the images together, and keep the record of the run where something was written.
 
     Parameters
     ----------
-    not_begun, since
+    not_begun, since, first
         As for `make_report`.
 
     Raises
@@ -49,7 +56,9 @@ def end_project(
     if not not_begun and not any(image.prompts or image.error or image.pruned for image in images):
         classes = {name for image in images for name in image.classes}
         raise PromptError(nothing_to_do(project.path, len(images), options, classes=classes))
-    report = make_report(project.path, project.engine, models, options=options, images=images, not_begun=not_begun, since=since)
+    report = make_report(
+        project.path, project.engine, models, options=options, images=images, not_begun=not_begun, since=since, first=first
+    )
     if not options.dry_run and any(image.new_outlines or image.pruned for image in images):
         write_record(project.path.parent / RECORD_FOLDER, report)
     return report

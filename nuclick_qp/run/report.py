@@ -116,6 +116,8 @@ class RunReport(Counts):
         Classes that were asked for and that no prompt has: most likely a typing error.
     stopped, not_begun
         Whether the run was stopped before all was done, and how many images it had not looked at by then.
+    first_outline_seconds
+        Time from its start until the first prompts were looked at; None where none were.
     """
 
     project: str
@@ -131,6 +133,7 @@ class RunReport(Counts):
     stopped: bool = False
     not_begun: int = 0
     images: tuple[ImageReport, ...]
+    first_outline_seconds: float | None = None
     seconds: float
 
     @property
@@ -246,6 +249,7 @@ def make_report(
     images: Sequence[ImageReport],
     not_begun: int = 0,
     since: float,
+    first: float | None = None,
 ) -> RunReport:
     """Put the reports of all images together.
 
@@ -257,6 +261,8 @@ def make_report(
         Images that a stop left out.
     since
         `time.perf_counter()` at the start of the run.
+    first
+        Seconds until the first prompts were looked at.
     """
     return RunReport(
         **total(images).model_dump(),
@@ -276,6 +282,7 @@ def make_report(
         stopped=not_begun > 0 or any(Status.STOPPED in image.statuses for image in images),
         not_begun=not_begun,
         images=tuple(images),
+        first_outline_seconds=None if first is None else round(first, 3),
         seconds=round(time.perf_counter() - since, 3),
     )
 

@@ -30,7 +30,7 @@ FOR_ALL = 0o666  # in a project that is shared, the file of one who was killed m
 NO_LOCKS = frozenset({errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL})  # what some network disks answer
 GONE = frozenset({errno.ENOENT, errno.ESTALE})  # the lock file, or the folder made for it, was removed by its last holder
 
-_held: ContextVar[frozenset[Path]] = ContextVar("_held", default=frozenset())  # lock files, by this thread
+_held: ContextVar[frozenset[Path]] = ContextVar("_held", default=frozenset())  # lock files; whose context it is, holds them
 
 
 def lock_of(path: Path) -> Path:
@@ -101,7 +101,9 @@ def remove_stale_lock(path: Path) -> None:
 
 def _acquired(lock_file: Path, name: str, stopped: Callable[[], bool]) -> FileLock | None:
     """Take a lock, or wait until it is free; on a disk that knows none, go on without."""
-    lock = FileLock(lock_file, mode=FOR_ALL, fallback_to_soft=False, on_acquired=_sign(lock_file), poll_interval=LOOK_AGAIN_S)
+    lock = FileLock(
+        lock_file, mode=FOR_ALL, fallback_to_soft=False, on_acquired=_sign(lock_file), poll_interval=LOOK_AGAIN_S, thread_local=False
+    )  # another thread may give it back: the one that writes what was found
     is_told = False
     while not lock.is_locked:
         lock_file.parent.mkdir(parents=True, exist_ok=True)

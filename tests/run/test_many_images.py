@@ -93,14 +93,16 @@ def put_in_its_place(project: Path) -> None:
 def test_a_project_file_that_changes_in_the_middle_of_a_run_stops_all_later_writes(
     change: Callable[[Path], None], make_project: MakeProject, predictors: Predictors
 ) -> None:
-    """Even one of the same size, that claims to be as old as before."""
+    """Even one of the same size, that claims to be as old as before. The image before may just be written, or come too late."""
     project = make_project(points_at((60, 60)), images=IMAGES)
 
     report = run(project, predictors, lambda image: change(project) if image.number == CHANGED_FROM else None)
 
-    assert [image.status for image in report.images] == ["ok"] * (CHANGED_FROM - 1) + ["failed"] * (IMAGES - CHANGED_FROM + 1)
-    assert all("project is open in QuPath" in (image.error or "") for image in report.images[CHANGED_FROM - 1 :])
-    assert [len(ours_of(project, str(n))) for n in range(1, IMAGES + 1)] == [1] * (CHANGED_FROM - 1) + [0] * (IMAGES - CHANGED_FROM + 1)
+    written = report.ok
+    assert written in (CHANGED_FROM - 2, CHANGED_FROM - 1)
+    assert [image.status for image in report.images] == ["ok"] * written + ["failed"] * (IMAGES - written)
+    assert all("project is open in QuPath" in (image.error or "") for image in report.images[written:])
+    assert [len(ours_of(project, str(n))) for n in range(1, IMAGES + 1)] == [1] * written + [0] * (IMAGES - written)
 
 
 @pytest.mark.usefixtures("settled")

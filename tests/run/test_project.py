@@ -186,6 +186,17 @@ def test_record_of_the_run_lies_beside_the_project(make_project: Callable[..., P
     assert report.model["point"].sha256 == "0" * 64
 
 
+def test_time_to_the_first_outline_is_reported(make_project: Callable[..., Path], predictors: Predictors) -> None:
+    """Within that of the run; none where nothing is looked at."""
+    project = make_project(*ALL, images=2)
+
+    first, again = run_on(project, predictors), run_on(project, predictors)
+
+    assert first.first_outline_seconds is not None
+    assert 0 < first.first_outline_seconds < first.seconds
+    assert again.first_outline_seconds is None
+
+
 def test_geojson_folder_gets_the_new_outlines(make_project: Callable[..., Path], predictors: Predictors, tmp_path: Path) -> None:
     """One file per image, the same outlines as in the project."""
     project = make_project(*ALL)

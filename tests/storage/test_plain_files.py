@@ -90,7 +90,7 @@ def test_a_file_that_grows_is_read_to_its_end(tmp_path: Path, monkeypatch: pytes
     """Up to the limit: what is written while it is read is not cut off."""
     path = tmp_path / "log"
     path.write_bytes(b"0123456789")
-    state = list(os.stat(path))
+    state = list(path.stat())
     state[6] = 3  # its size when it was looked at
     monkeypatch.setattr("nuclick_qp.storage.plain_files.os.fstat", lambda _: os.stat_result(state))
 
