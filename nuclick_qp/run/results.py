@@ -32,10 +32,25 @@ def to_objects(
         Micrometres per level-0 pixel, for the measurements; None where nothing states them, as an estimate is no measure.
     """
     digests = {kind: options_digest(options, card=card, stated_mpp=stated_mpp) for kind, card in cards.items()}
-    found = [outline for outline in outlines if outline.polygon is not None]
+    ids = {kind: card.short_id for kind, card in cards.items()}
+    found = [(one, one.polygon) for one in outlines if one.polygon is not None]
+    shapes = measure([polygon for _, polygon in found], mpp=mpp)
     return tuple(
-        _to_object(one, kind=options.kind or NEW_KIND, model=cards[one.prompt.kind].short_id, digest=digests[one.prompt.kind], mpp=mpp)
-        for one in found
+        ResultObject(
+            outline=polygon,
+            kind=options.kind or NEW_KIND,
+            class_name=one.prompt.class_name,
+            plane=one.prompt.plane,
+            nested=one.prompt.nested,
+            anchor=one.prompt.anchor,
+            key=one.prompt.key,
+            probability=one.probability,
+            model=ids[one.prompt.kind],
+            options=digests[one.prompt.kind],
+            shape=shape,
+            written=outline_digest(polygon, one.prompt.class_name),
+        )
+        for (one, polygon), shape in zip(found, shapes, strict=True)
     )
 
 
@@ -147,23 +162,4 @@ def standing_object(result: EarlierResult, *, prompt: Prompt | None = None, kind
         options=result.options,
         shape=result.shape,
         written=result.written,
-    )
-
-
-def _to_object(outline: Outline, *, kind: ObjectKind, model: str, digest: str, mpp: float | None) -> ResultObject:
-    prompt, polygon = outline.prompt, outline.polygon
-    assert polygon is not None
-    return ResultObject(
-        outline=polygon,
-        kind=kind,
-        class_name=prompt.class_name,
-        plane=prompt.plane,
-        nested=prompt.nested,
-        anchor=prompt.anchor,
-        key=prompt.key,
-        probability=outline.probability,
-        model=model,
-        options=digest,
-        shape=measure(polygon, mpp=mpp),
-        written=outline_digest(polygon, prompt.class_name),
     )

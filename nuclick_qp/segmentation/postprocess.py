@@ -101,17 +101,17 @@ def reconstruct(mask: NDArray[np.bool_], marker: NDArray[np.bool_], *, rules: Ma
     if not mask.any():
         return nothing, Status.EMPTY, "nothing found under the prompt"
     box = bounding_box(mask)  # labels cost time by the pixel, and an object fills a tenth of its patch
-    labels, _ = ndimage.label(mask[box])
+    labels = mask[box].astype(np.intp) if is_plain(mask[box]) else ndimage.label(mask[box])[0]
     areas = np.bincount(labels.ravel())
     areas[0] = 0
-    touched = np.unique(labels[marker[box]])
-    touched = touched[touched > 0]
+    touched = sorted(set(labels[marker[box]].tolist()) - {0})  # mostly one
     least = min(rules.min_object_px, FLOOR_PX)
-    if touched.size and areas[touched].max() >= least:
-        large = areas[touched] >= min(rules.min_object_px, areas[touched].max())
-        nothing[box] = np.isin(labels, touched[large])
+    if touched and areas[touched].max() >= least:
+        is_kept = np.zeros(len(areas), np.bool_)
+        is_kept[touched] = areas[touched] >= min(rules.min_object_px, areas[touched].max())
+        nothing[box] = is_kept[labels]
         return fill_holes(nothing, max_hole_px=rules.max_hole_px), Status.OK, ""
-    if touched.size:
+    if touched:
         return nothing, Status.EMPTY, f"only a speck of {areas[touched].max()} px under the prompt, at the resolution of the model"
     if areas.max() >= least:
         return nothing, Status.OUTSIDE_OWN_MASK, "the object found lies beside the prompt"
@@ -120,15 +120,23 @@ def reconstruct(mask: NDArray[np.bool_], marker: NDArray[np.bool_], *, rules: Ma
 
 def fill_holes(mask: NDArray[np.bool_], *, max_hole_px: int) -> NDArray[np.bool_]:
     """Fill the holes of a mask of up to a number of pixels, in place: 4-connected parts of the ground that the mask encloses."""
-    if not max_hole_px or not mask.any():
+    if not max_hole_px or not mask.any() or is_plain(mask[box := bounding_box(mask)]):
         return mask
-    box = bounding_box(mask)
     labels, count = ndimage.label(~np.pad(mask[box], 1))  # the border joins all that lies outside, as label 1
     if count > 1:
         is_small = np.bincount(labels.ravel()) <= max_hole_px
         is_small[:2] = False
         mask[box] |= is_small[labels[1:-1, 1:-1]]
     return mask
+
+
+def is_plain(mask: NDArray[np.bool_]) -> bool:
+    """Tell whether each row of a mask is one run that meets that of the next row, as of most nuclei: one part, and no hole.
+
+    That is seen in a tenth of the time that labels take; what is not plain may be one part without holes all the same.
+    """
+    starts = np.count_nonzero(mask[:, 1:] > mask[:, :-1], axis=1) + mask[:, 0]
+    return bool((starts == 1).all() and (mask[1:] & mask[:-1]).any(axis=1).all())
 
 
 def bounding_box(mask: NDArray[np.bool_]) -> tuple[slice, slice]:

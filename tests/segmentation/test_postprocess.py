@@ -2,11 +2,25 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
 from numpy.typing import NDArray
+from scipy import ndimage
 from skimage.draw import disk
+from skimage.morphology import remove_small_holes
 
 from nuclick_qp.prompts import Status
-from nuclick_qp.segmentation.postprocess import MaskRules, extract_best, extract_mask, touches_edge
+from nuclick_qp.segmentation.postprocess import (
+    MaskRules,
+    bounding_box,
+    extract_best,
+    extract_mask,
+    fill_holes,
+    is_plain,
+    reconstruct,
+    touches_edge,
+)
 
 RULES = MaskRules(threshold=0.5, min_object_px=50, max_hole_px=20)
 
@@ -133,3 +147,32 @@ def test_edge_is_noticed_on_each_side() -> None:
     for place in [(0, 30), (63, 30), (30, 0), (30, 63)]:
         assert touches_edge(_click(*place))
     assert not touches_edge(_click(1, 62))
+
+
+@given(arrays(np.bool_, array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=7)))
+def test_what_is_plain_is_one_part_without_holes(mask: NDArray[np.bool_]) -> None:
+    """By labels of the mask and of what lies round it; and a rectangle is plain."""
+    box = bounding_box(mask) if mask.any() else (slice(None), slice(None))
+    if is_plain(mask[box]):
+        assert ndimage.label(mask[box])[1] == 1
+        assert ndimage.label(~np.pad(mask[box], 1))[1] == 1
+    assert is_plain(np.ones((3, 4), np.bool_))
+
+
+@given(arrays(np.bool_, (9, 11)), st.integers(0, 12))
+def test_holes_up_to_a_size_are_filled(mask: NDArray[np.bool_], max_hole_px: int) -> None:
+    """As in an image that is much larger than the object, whatever its shape."""
+    expected = remove_small_holes(np.pad(mask, 20), max_size=max_hole_px, connectivity=1)[20:-20, 20:-20]
+
+    assert np.array_equal(fill_holes(mask.copy(), max_hole_px=max_hole_px), expected)
+
+
+def test_the_frame_round_a_small_object_is_no_hole() -> None:
+    """What is cut out for one of 4 px has 12 px round it: fewer than the holes that are filled."""
+    mask = np.zeros((4, 4), np.bool_)
+    mask[1:3, 1:3] = True
+
+    found, status, _ = reconstruct(mask, mask, rules=MaskRules(min_object_px=1, max_hole_px=64))
+
+    assert status is Status.OK
+    assert np.array_equal(found, mask)
