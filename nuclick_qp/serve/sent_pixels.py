@@ -29,6 +29,7 @@ class RegionReader:
     """
 
     mpp: float | None = None
+    is_shareable = True
 
     def __init__(self, level_sizes: Sequence[tuple[int, int]], pieces: Sequence[tuple[int, tuple[int, int], NDArray[np.uint8]]]) -> None:
         self.level_sizes: tuple[tuple[int, int], ...] = tuple(level_sizes)

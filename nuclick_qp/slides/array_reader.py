@@ -22,6 +22,7 @@ class ArrayReader:
     """
 
     mpp: float | None = None
+    is_shareable = True
 
     def __init__(self, pixels: NDArray[np.uint8]) -> None:
         height, width, _ = pixels.shape

@@ -30,6 +30,8 @@ class ImageReader:
         (H, W, 3) uint8 RGB.
     """
 
+    is_shareable = True
+
     def __init__(self, path: Path, pixels: NDArray[np.uint8]) -> None:
         height, width = pixels.shape[:2]
         self._path = path

@@ -42,6 +42,8 @@ class OpenSlideReader:
         Whether to show the scanned bounds only, where the slide states them.
     """
 
+    is_shareable = True  # OpenSlide decodes for several threads at once since 3.3.1; only closing has to be alone
+
     def __init__(self, path: Path, handle: "OpenSlide", *, is_cropped: bool = True) -> None:
         self._path = path
         self._handle = handle

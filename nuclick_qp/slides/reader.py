@@ -19,11 +19,14 @@ class Reader(Protocol):
         The part of level 0 that is shown, as left, top, right, bottom in level-0 pixels of the file.
     mpp
         Micrometres per level-0 pixel, mean of x and y; None when the file does not say.
+    is_shareable
+        Whether several threads may read at once.
     """
 
     level_sizes: tuple[tuple[int, int], ...]
     bounds: Box
     mpp: float | None
+    is_shareable: bool
 
     def read_level(self, level: int, box: Box) -> NDArray[np.uint8]:
         """Read a box of level pixels, which lies inside the level, as (H, W, 3) uint8 RGB.

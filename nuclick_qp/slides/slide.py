@@ -1,6 +1,8 @@
 """One `Slide` for the pixels of a window, whatever the file."""
 
 import threading
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -22,8 +24,7 @@ LARGEST_SOURCE = 2**24  # level px held at once while a window is read (48 MB), 
 class Slide:
     """An open slide: size, pixel size, and the pixels of any window; a context manager.
 
-    Reads are serialised by a lock, so several threads may share a slide, but one reading thread
-    with its own slide is faster.
+    Several threads may read from it, at once where its reader lets them, else in turn; closing waits for them.
 
     Parameters
     ----------
@@ -73,8 +74,9 @@ class Slide:
         self.levels = tuple(nominal_downsample(sizes[0], size) for size in sizes)
         self._shown = tuple(_shown_part(bounds, d, size) for d, size in zip(self.levels, sizes, strict=True))
         self._reader = reader
-        self._lock = threading.Lock()
-        self._is_open = True
+        self._turn: AbstractContextManager[object] = nullcontext() if reader.is_shareable else threading.Lock()
+        self._state = threading.Condition()
+        self._is_open, self._reading = True, 0  # under `_state`; the latter counts threads
 
     def read(self, window: Window) -> NDArray[np.uint8]:
         """Read the pixels of a window; what lies outside the slide is white.
@@ -108,9 +110,10 @@ class Slide:
 
     def close(self) -> None:
         """Close the file."""
-        with self._lock:
+        with self._state:
             if self._is_open:
                 self._is_open = False
+                self._state.wait_for(lambda: not self._reading)
                 self._reader.close()
 
     def __enter__(self) -> Self:
@@ -122,15 +125,27 @@ class Slide:
     def _read_part(self, window: Window) -> NDArray[np.uint8]:
         """Read a window of the part of the file, as it lies in the file."""
         level, (x, y) = self._axes(window)
-        with self._lock:
-            if not self._is_open:
-                raise ValueError(f"{self.path} was closed; open it anew to read from it")
+        with self._kept_open(), self._turn:
             if x.is_aligned and y.is_aligned:
                 left, top = round(x.edge(x.first)), round(y.edge(y.first))
                 return self._read_padded(level, (left, top, left + x.count, top + y.count))
             canvas = Image.new("RGB", (x.count, y.count), WHITE)
             self._resample_into(canvas, level, (x, y), (x.blocks, y.blocks))
         return np.array(canvas)
+
+    @contextmanager
+    def _kept_open(self) -> Iterator[None]:
+        """Keep the file from being closed."""
+        with self._state:
+            if not self._is_open:
+                raise ValueError(f"{self.path} was closed; open it anew to read from it")
+            self._reading += 1
+        try:
+            yield
+        finally:
+            with self._state:
+                self._reading -= 1
+                self._state.notify_all()
 
     def _axes(self, window: Window) -> tuple[int, tuple[Axis, Axis]]:
         """Place a window of the part of the file on the level that it is read from."""

@@ -45,6 +45,8 @@ class TiffReader:
         Which of its images.
     """
 
+    is_shareable = False  # one place in the file, and one cache
+
     def __init__(self, path: Path, file: tifffile.TiffFile, series: int) -> None:
         image = pick_series(path, file, series)
         self._path = path

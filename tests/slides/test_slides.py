@@ -1,6 +1,5 @@
 """`open_slide` and `Slide.read` on files of every kind, drawn here."""
 
-import threading
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
@@ -159,22 +158,6 @@ def test_small_read_leaves_the_rest_of_a_large_tiff_alone(tmp_path: Path) -> Non
 
     assert (pixels == 200).all()
     assert peak < 4_000_000
-
-
-def test_threads_may_share_a_slide(folder: Path) -> None:
-    """Reads from several threads at once give what one thread gives."""
-    windows = [Window(x, 40, 100, 80, 1.5) for x in range(0, 400, 25)]
-    with open_slide(folder / "pyramid.ome.tif") as slide:
-        alone = [slide.read(window) for window in windows]
-        together: dict[int, NDArray[np.uint8]] = {}
-        threads = [threading.Thread(target=lambda i=i, w=w: together.update({i: slide.read(w)})) for i, w in enumerate(windows)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-
-    for i, pixels in enumerate(alone):
-        np.testing.assert_array_equal(together[i], pixels)
 
 
 def test_content_decides_not_the_suffix(tmp_path: Path, folder: Path) -> None:
