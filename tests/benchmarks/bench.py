@@ -65,12 +65,12 @@ class Plan:
     training_batch: int = 16
     training_width: float = 0.25
     peers_batches: tuple[int, ...] = ()
-    peers_clicks: int = 1000  # as many as one of the runs has, so that they are the same
+    peers_clicks: int = 300  # as many as one of the runs has, so that they are the same
 
 
 USUAL = Plan(
     (
-        Series("dense", NETWORK, {100: 5, 1000: 5, 10_000: 1}),
+        Series("dense", NETWORK, {100: 5, 300: 5, 1000: 5, 10_000: 1}),
         Series("sparse", NETWORK, {100: 5, 1000: 1, 10_000: 1}),
         Series("dense", NETWORK, {1000: 3}, busy=True),
         Series("dense", DISCS, {1000: 1, 10_000: 1}),

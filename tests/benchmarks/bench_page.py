@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from benchmarks.figures import Figures, Runs, exponent, name_of
+from benchmarks.one_run import RunFigures
 from benchmarks.synthetic_slide import DENSE_PER_MM2, SIDE
 
 BEFORE = Path(__file__).with_name("before.json")  # figures of the commit before runs overlapped their stages
@@ -151,8 +152,14 @@ def _stages_table(figures: Figures, before: Figures) -> str:
     rows: list[tuple[object, ...]] = [
         (stage, *(f"{1000 * one.median.stages.get(stage, 0) / one.median.clicks:.2f}" for _, one in columns)) for stage in names
     ]
+    rows.append(("all else", *(f"{1000 * _rest(one.median) / one.median.clicks:.2f}" for _, one in columns)))
     rows.append(("**a click, wall time**", *(f"**{1000 * one.median.seconds / one.median.clicks:.2f}**" for _, one in columns)))
     return table(("stage", *(label for label, _ in columns)), rows)
+
+
+def _rest(one: RunFigures) -> float:
+    """Give the processor time that no stage accounts for."""
+    return one.processor_seconds - sum(one.stages.values())
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

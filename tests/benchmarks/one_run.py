@@ -44,7 +44,9 @@ class RunFigures(BaseModel):
     peak_mb, start_mb
         Most memory of the process, and that before the run.
     stages
-        Seconds of each stage, summed over threads.
+        Processor time of each stage, in seconds.
+    processor_seconds
+        That of the whole process during the run.
     network_busy
         Share of the wall time in which the network computed.
     """
@@ -57,6 +59,7 @@ class RunFigures(BaseModel):
     peak_mb: float
     start_mb: float
     stages: dict[str, float]
+    processor_seconds: float
     network_busy: float
     device: str
     precision: str
@@ -76,10 +79,10 @@ def run(request: Request) -> RunFigures:
     options = RunOptions(segment=SegmentOptions(batch_size=request.batch_size))
     start_seconds, start_mb = time.time() - request.began, peak_mb()
     with clocks_on(answering) as clocks:
-        since = time.perf_counter()
+        since, processor_since = time.perf_counter(), time.process_time()
         with open_project(request.project) as project:
             report = segment_project(project, {"point": predictor}, options=options)
-        seconds = time.perf_counter() - since
+        seconds, processor_seconds = time.perf_counter() - since, time.process_time() - processor_since
     most_mb = peak_mb()
     with open_project(request.project) as project:
         outlines = sum(len(project.read(entry).results) for entry in project.images())
@@ -94,6 +97,7 @@ def run(request: Request) -> RunFigures:
         peak_mb=most_mb,
         start_mb=start_mb,
         stages={stage: clocks.seconds(stage) for stage in (*STAGES, NETWORK)},
+        processor_seconds=processor_seconds,
         network_busy=(clocks.device_ms / 1000 or clocks.busy_seconds(NETWORK)) / seconds,
         device=str(predictor.device),
         precision=predictor.precision,

@@ -1,7 +1,7 @@
 """Clocks on the stages of a run, put on from outside: the code that is measured stands as it is.
 
-Seconds are summed over threads, so stages that overlap may sum up to more than the wall time. What a stage is, the table
-`STAGES` says; it is all there is to change when a function moves.
+What a stage costs is processor time of the threads that work on it: waiting for a lock, a GPU or Python's lock is no work. What
+a stage is, the table `STAGES` says; it is all there is to change when a function moves.
 """
 
 import functools
@@ -34,23 +34,31 @@ Span = tuple[float, float]
 
 
 @dataclass(slots=True)
-class Clocks:
-    """When each stage was at work: spans of `time.perf_counter`, of all threads."""
+class Work:
+    """When a stage was at work, of all threads, by `time.perf_counter`; and the processor time that it took, in seconds."""
 
-    spans: dict[str, list[Span]] = field(default_factory=lambda: defaultdict(list))
+    spans: list[Span] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)  # a list, as threads append at once
+
+
+@dataclass(slots=True)
+class Clocks:
+    """The work of each stage."""
+
+    work: dict[str, Work] = field(default_factory=lambda: defaultdict(Work))
     device_ms: float = 0.0  # of the network on a GPU, by the clock of the GPU
 
     def seconds(self, stage: str) -> float:
-        """Sum up the seconds of a stage over threads."""
-        return sum(end - start for start, end in self.spans[stage])
+        """Give the processor time of a stage."""
+        return sum(self.work[stage].seconds)
 
     def busy_seconds(self, stage: str) -> float:
         """Give for how long at least one thread was at a stage."""
-        return covered(self.spans[stage])
+        return covered(self.work[stage].spans)
 
     def first_end(self, stage: str) -> float | None:
         """Give when the stage was done for the first time."""
-        return min((end for _, end in self.spans[stage]), default=None)
+        return min((end for _, end in self.work[stage].spans), default=None)
 
 
 def covered(spans: Sequence[Span]) -> float:
@@ -75,20 +83,20 @@ def clocks_on(network: type[nn.Module]) -> Iterator[Clocks]:
     with ExitStack() as stack:
         for stage, targets in STAGES.items():
             for target in targets:
-                stack.enter_context(_clock_on(target, clocks.spans[stage]))
+                stack.enter_context(_clock_on(target, clocks.work[stage]))
         stack.enter_context(_clock_on_network(network, clocks))
         yield clocks
 
 
 @contextmanager
-def _clock_on(target: str, spans: list[Span]) -> Iterator[None]:
+def _clock_on(target: str, work: Work) -> Iterator[None]:
     """Time a function wherever a module has imported it, or a method of a class."""
     module_name, _, path = target.partition(":")
     module = importlib.import_module(module_name)
     *owners, name = path.split(".")
     owner = functools.reduce(getattr, owners, module)
     original = getattr(owner, name)
-    timed = _timed(original, spans)
+    timed = _timed(original, work)
     holders = [owner] if owners else [one for one in list(sys.modules.values()) if getattr(one, name, None) is original]
     for holder in holders:
         setattr(holder, name, timed)
@@ -99,14 +107,15 @@ def _clock_on(target: str, spans: list[Span]) -> Iterator[None]:
             setattr(holder, name, original)
 
 
-def _timed(function: Callable[..., Any], spans: list[Span]) -> Callable[..., Any]:
+def _timed(function: Callable[..., Any], work: Work) -> Callable[..., Any]:
     @functools.wraps(function)
     def timed(*args: Any, **kwargs: Any) -> Any:
-        start = time.perf_counter()
+        start, before = time.perf_counter(), time.thread_time()
         try:
             return function(*args, **kwargs)
         finally:
-            spans.append((start, time.perf_counter()))
+            work.seconds.append(time.thread_time() - before)
+            work.spans.append((start, time.perf_counter()))
 
     return timed
 
@@ -128,7 +137,7 @@ def _clock_on_network(network: type[nn.Module], clocks: Clocks) -> Iterator[None
             events.append((begin, end))
         return found
 
-    network.forward = _timed(forward, clocks.spans[NETWORK])
+    network.forward = _timed(forward, clocks.work[NETWORK])
     try:
         yield
     finally:
