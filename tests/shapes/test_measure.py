@@ -48,7 +48,7 @@ def test_without_a_pixel_size_lengths_are_in_pixels() -> None:
 
 def test_several_are_measured_as_each_alone() -> None:
     """In their order; none gives none."""
-    outlines = [box(0, 0, 8, 4), Point(50, 50).buffer(20), box(1, 1, 2, 9)]
+    outlines = [box(0, 0, 8, 4), Point(50, 50).buffer(20), box(1, 1, 2, 9), *(Point(9, 9).buffer(n, quad_segs=n) for n in range(1, 90))]
 
     assert measure(outlines, mpp=0.25) == [measure([one], mpp=0.25)[0] for one in outlines]
     assert measure([], mpp=0.25) == []

@@ -7,7 +7,7 @@ give nearly the same bytes, for several times the time and memory.
 
 import struct
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
@@ -246,22 +246,22 @@ def _written(graph: Graph, placed: Sequence[tuple[_Cut, Insertion]]) -> Iterator
 def _reachable(nodes: Sequence[Item | Node]) -> set[int]:
     """Collect the ids of nodes, and of all that is written with them."""
     found: set[int] = set()
-    stack: list[Item | Node] = list(nodes)
+    stack: list[Iterable[Item | Node]] = [nodes]
     while stack:
-        item = stack.pop()
-        if item is None or item is END or isinstance(item, bytes) or id(item) in found:
-            continue
-        found.add(id(item))
-        if isinstance(item, ClassDesc):
-            stack += [item.parent, *(field.type_string for field in item.fields)]
-        elif isinstance(item, JavaObject):
-            stack += [item.desc, *item.data]
-        elif isinstance(item, JavaArray):
-            stack += [item.desc, *(item.values if isinstance(item.values, list) else ())]
-        elif isinstance(item, JavaEnum):
-            stack += [item.desc, item.constant]
-        elif isinstance(item, JavaClass):
-            stack.append(item.desc)
+        for item in stack.pop():
+            if item is None or item is END or isinstance(item, bytes) or id(item) in found:  # most are bytes
+                continue
+            found.add(id(item))
+            if isinstance(item, JavaObject):
+                stack += [(item.desc,), item.data]
+            elif isinstance(item, JavaArray):
+                stack += [(item.desc,), item.values if isinstance(item.values, list) else ()]
+            elif isinstance(item, ClassDesc):
+                stack.append((item.parent, *(field.type_string for field in item.fields)))
+            elif isinstance(item, JavaEnum):
+                stack.append((item.desc, item.constant))
+            elif isinstance(item, JavaClass):
+                stack.append((item.desc,))
     return found
 
 

@@ -124,10 +124,10 @@ def result_ids(results: Iterable[ResultObject], *, taken: set[str]) -> list[str]
 
 def float_ring(outline: Polygon | MultiPolygon) -> NDArray[np.float32] | None:
     """Give the (N, 2) open ring that QuPath stores as a polygon; None when there are holes or parts."""
-    parts = shapely.get_parts(outline)
+    parts = [outline] if isinstance(outline, Polygon) else outline.geoms
     if len(parts) != 1 or shapely.get_num_interior_rings(parts[0]):
         return None
-    return shapely.get_coordinates(shapely.get_exterior_ring(parts[0]))[:-1].astype(np.float32)
+    return shapely.get_coordinates(parts[0])[:-1].astype(np.float32)
 
 
 def _outline_roi(builder: Builder, outline: Polygon | MultiPolygon, plane: Plane) -> JavaObject:
