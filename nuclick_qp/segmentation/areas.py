@@ -7,7 +7,7 @@ prompts.
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
@@ -59,7 +59,7 @@ def plan_areas(scene: Scene) -> list[Area]:
     return [Area(tuple(indices), _box_of(scene, indices)) for indices in areas]
 
 
-def find_by_area(scene: Scene, areas: Sequence[Area], on_done: Callable[[int], None]) -> Iterator[tuple[int, Found]]:
+def find_by_area(scene: Scene, areas: Sequence[Area], on_done: Callable[[int], None]) -> Generator[tuple[int, Found]]:
     """Give what is found in each area, with its number, in their order; up to a stop.
 
     Parameters

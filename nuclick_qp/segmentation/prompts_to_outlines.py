@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import replace
 
 import numpy as np
@@ -115,8 +116,9 @@ def _segment_each_object_once(
     whole = {places[index]: one for index, one in alone.items() if index in places}
     standing_tree = STRtree(list(standing.values()))
     areas = plan_areas(seen)
-    for found, beside in with_surroundings(areas, _joined(areas, find_by_area(seen, areas, on_done), cut, whole)):
-        outlines.update((left[place], outline) for place, outline in _finish(found, beside, scene, standing_tree).items())
+    with closing(find_by_area(seen, areas, on_done)) as results:  # an error here ends its threads before the slide is closed
+        for found, beside in with_surroundings(areas, _joined(areas, results, cut, whole)):
+            outlines.update((left[place], outline) for place, outline in _finish(found, beside, scene, standing_tree).items())
     for pair in among:
         for one, other in ((pair.first, pair.later), (pair.later, pair.first)):
             if {one, other} <= outlines.keys() and outlines[one].polygon is None and _has_outline_at(prompts[one], outlines[other].polygon):

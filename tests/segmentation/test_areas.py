@@ -124,6 +124,20 @@ def test_an_error_in_one_area_reaches_the_caller_and_ends_the_others(
     assert threading.active_count() <= before + 8  # the cores of two predictors, and none of an area
 
 
+def test_an_error_behind_the_areas_ends_their_threads(draw_discs: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before the slide is closed that they read from."""
+    monkeypatch.setattr(areas_module, "LEAST_IN_AREA", 1)
+
+    def fail(*_: object) -> list[object]:
+        raise RuntimeError("no outline")
+
+    monkeypatch.setattr("nuclick_qp.segmentation.prompts_to_outlines.trace_outlines", fail)
+    with open_slide(draw_discs(GRID)) as slide:
+        with pytest.raises(RuntimeError, match="no outline"):
+            _segment(slide, [(x, y) for x, y, _ in GRID], DarkIsObject())
+        assert not [thread for thread in threading.enumerate() if thread.name.startswith("area")]
+
+
 def test_a_stop_keeps_what_is_found(draw_discs: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
     """Every prompt has its outline as without a stop, or is stopped; counts are told from one thread at a time."""
     monkeypatch.setattr(areas_module, "LEAST_IN_AREA", 1)
