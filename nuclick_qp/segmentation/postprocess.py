@@ -101,7 +101,8 @@ def reconstruct(mask: NDArray[np.bool_], marker: NDArray[np.bool_], *, rules: Ma
     if not mask.any():
         return nothing, Status.EMPTY, "nothing found under the prompt"
     box = bounding_box(mask)  # labels cost time by the pixel, and an object fills a tenth of its patch
-    labels = mask[box].astype(np.intp) if is_plain(mask[box]) else ndimage.label(mask[box])[0]
+    is_whole = is_plain(mask[box])
+    labels = mask[box].astype(np.intp) if is_whole else ndimage.label(mask[box])[0]
     areas = np.bincount(labels.ravel())
     areas[0] = 0
     touched = sorted(set(labels[marker[box]].tolist()) - {0})  # mostly one
@@ -110,7 +111,7 @@ def reconstruct(mask: NDArray[np.bool_], marker: NDArray[np.bool_], *, rules: Ma
         is_kept = np.zeros(len(areas), np.bool_)
         is_kept[touched] = areas[touched] >= min(rules.min_object_px, areas[touched].max())
         nothing[box] = is_kept[labels]
-        return fill_holes(nothing, max_hole_px=rules.max_hole_px), Status.OK, ""
+        return nothing if is_whole else fill_holes(nothing, max_hole_px=rules.max_hole_px), Status.OK, ""
     if touched:
         return nothing, Status.EMPTY, f"only a speck of {areas[touched].max()} px under the prompt, at the resolution of the model"
     if areas.max() >= least:
@@ -120,8 +121,9 @@ def reconstruct(mask: NDArray[np.bool_], marker: NDArray[np.bool_], *, rules: Ma
 
 def fill_holes(mask: NDArray[np.bool_], *, max_hole_px: int) -> NDArray[np.bool_]:
     """Fill the holes of a mask of up to a number of pixels, in place: 4-connected parts of the ground that the mask encloses."""
-    if not max_hole_px or not mask.any() or is_plain(mask[box := bounding_box(mask)]):
+    if not max_hole_px or not mask.any():
         return mask
+    box = bounding_box(mask)
     labels, count = ndimage.label(~np.pad(mask[box], 1))  # the border joins all that lies outside, as label 1
     if count > 1:
         is_small = np.bincount(labels.ravel()) <= max_hole_px
@@ -135,7 +137,7 @@ def is_plain(mask: NDArray[np.bool_]) -> bool:
 
     That is seen in a tenth of the time that labels take; what is not plain may be one part without holes all the same.
     """
-    starts = np.count_nonzero(mask[:, 1:] > mask[:, :-1], axis=1) + mask[:, 0]
+    starts = (mask[:, 1:] > mask[:, :-1]).sum(axis=1) + mask[:, 0]
     return bool((starts == 1).all() and (mask[1:] & mask[:-1]).any(axis=1).all())
 
 
