@@ -21,6 +21,7 @@ NuClickError
 ├── TrainingDataError                images, regions or logs that cannot be learned from
 ├── WriteRefusedError                writing would risk the user's objects, or the disk refuses
 ├── ServiceError                     a running service that cannot be reached
+├── ClusterError                     a scheduler that cannot be reached, or workers that cannot be used
 └── OptionError                      options that contradict one another (also ValueError)
 
 Every message says what is wrong, in which file, and what to do about it, in one line.
@@ -109,6 +110,10 @@ class WriteRefusedError(NuClickError):
 
 class ServiceError(NuClickError):
     """A service runs and cannot be reached."""
+
+
+class ClusterError(NuClickError):
+    """A scheduler cannot be reached, or its workers cannot be used."""
 
 
 class OptionError(NuClickError, ValueError):

@@ -13,7 +13,7 @@ from nuclick_qp import __version__
 from nuclick_qp.errors import NuClickError, OptionError
 from nuclick_qp.plain_text import printable
 from nuclick_qp.stopping import raise_on_all_stops
-from nuclick_qp_cli import clear, doctor, evaluate, export, install_extension, models, restore, run, segment, serve, train
+from nuclick_qp_cli import batch, clear, doctor, evaluate, export, install_extension, models, restore, run, segment, serve, train
 from nuclick_qp_cli.shared import OverwriteCommand
 from nuclick_qp_cli.terminal import LineFormatter, OutputLostError, complain, give_up_output, say
 
@@ -29,6 +29,7 @@ app = typer.Typer(
     "Exit codes: 0 all ok, 1 some prompts or images failed, 2 wrong usage, 3 error, 130 stopped by Ctrl-C (what is finished is kept).",
 )
 app.command("run", cls=OverwriteCommand)(run.run)
+app.command("batch", cls=OverwriteCommand)(batch.batch)
 app.command("segment", cls=OverwriteCommand)(segment.segment)
 app.add_typer(models.app, name="models")
 app.command("export")(export.export)

@@ -14,7 +14,7 @@ from nuclick_qp.run.run_options import RunOptions
 from nuclick_qp_cli.terminal import note, say, say_json
 
 if TYPE_CHECKING:  # importing them loads torch, which no --help should wait for
-    from nuclick_qp.run.models import Models
+    from nuclick_qp.run.models import ModelNames, Models
     from nuclick_qp.run.report import ImageReport, PromptReport, RunReport
 
 EXIT_STOPPED = 130  # what shells give after Ctrl-C
@@ -71,6 +71,7 @@ PointsOption = Annotated[str, typer.Option(help="Model for points: name, or path
 LinesOption = Annotated[str, typer.Option(help="Model for lines, named as for points; 'none' leaves them out.")]
 EngineOption = Annotated[Engine, typer.Option(help="What reads and writes the project.")]
 ImageRootOption = Annotated[Path | None, typer.Option(help="Folder to search for slides that have moved.")]
+MppOption = Annotated[float | None, typer.Option(help="um per pixel where neither project nor slide say it.", min=1e-3)]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
 BatchSizeOption = Annotated[int, typer.Option(help="Clicks that go through the network at once.", min=1)]
 OverwriteOption = Annotated[
@@ -119,15 +120,21 @@ def split_names(text: str) -> tuple[str, ...]:
 
 def choose_models(*, points: str, lines: str, device: str) -> tuple["Models", frozenset[PromptKind]]:
     """Find the models that two options name, and list the kinds of prompts that ``none`` leaves out."""
+    names = model_names(points=points, lines=lines, device=device)
+    return names.find(), names.left_out
+
+
+def model_names(*, points: str, lines: str, device: str) -> "ModelNames":
+    """Say which models two options name."""
     from nuclick_qp.errors import OptionError
-    from nuclick_qp.run.models import name_models
+    from nuclick_qp.run.models import ModelNames
 
     named: dict[PromptKind, str] = {"point": points, "line": lines}
     left_out = frozenset(kind for kind, name in named.items() if name == NO_MODEL)
     if len(left_out) == len(named):
         raise OptionError("--points none and --lines none leave nothing to do; name a model for one of them")
     chosen = {f"{kind}s": name for kind, name in named.items() if name not in (NO_MODEL, DEFAULT_MODEL)}
-    return name_models(**chosen, device=device, left_out=left_out), left_out
+    return ModelNames(**chosen, device=device, left_out=left_out)
 
 
 def end_with(report: "RunReport", *, as_json: bool) -> NoReturn:
@@ -147,7 +154,7 @@ def print_report(report: "RunReport", *, as_json: bool) -> None:
         say_json(report.model_dump_json(indent=2))
         return
     for image in report.images:
-        say(_image_line(image, report))
+        say(image_line(image, report))
         for prompts in (image.without_outline, image.to_check):
             for line in first_lines([_prompt_line(prompt) for prompt in prompts], rest="--json lists all"):
                 say(f"  {line}")
@@ -174,7 +181,8 @@ def _done_before(report: "RunReport") -> str:
     return f"{left.count(0)} of {images} images"
 
 
-def _image_line(image: "ImageReport", report: "RunReport") -> str:
+def image_line(image: "ImageReport", report: "RunReport") -> str:
+    """Say what became of an image."""
     if image.status == "failed":
         return f"{image.image}: failed: {image.error}"
     counts = ", ".join(f"{number} {status}" for status, number in image.statuses.items())

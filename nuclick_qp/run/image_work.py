@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from nuclick_qp.annotations.objects import Changes, EntryContent, ResultObject
 from nuclick_qp.formats.geojson.writing import write_objects
-from nuclick_qp.prompts import Outline
+from nuclick_qp.prompts import Outline, Status
 from nuclick_qp.qupath.choosing import file_stem
 from nuclick_qp.qupath.image_by_image import work_or_error
 from nuclick_qp.qupath.locate import SlidePlaces
@@ -108,6 +108,12 @@ def finish_image(job: ImageJob, content: EntryContent, plan: Plan, found: "Segme
         job.entry.name, outlines, content=content, plan=plan, changes=changes, error=error, undrawn=undrawn,
         estimated_mpp=estimated_mpp, since=since,
     )  # fmt: skip
+
+
+def stopped_image(job: ImageJob, content: EntryContent, plan: Plan, *, since: float) -> ImageReport:
+    """Report an image that a stop came before; nothing of it was done."""
+    left = [*plan.settled, *(Outline(prompt, Status.STOPPED, detail="the run was stopped") for prompt in plan.todo)]
+    return report_image(job.entry.name, left, content=content, plan=plan, changes=Changes(()), since=since)
 
 
 def _write(job: ImageJob, content: EntryContent, changes: Changes, outcomes: Sequence[Outline]) -> tuple[list[Exception], int]:

@@ -56,6 +56,26 @@ class Models:
         return self.loaded
 
 
+@dataclass(frozen=True, slots=True)
+class ModelNames:
+    """Which models a run is to use, as plain data: `name_models` says what each means."""
+
+    points: str | None = None
+    lines: str | None = None
+    device: str = "auto"
+    left_out: frozenset[PromptKind] = frozenset()
+
+    def find(self) -> Models:
+        """Find them.
+
+        Raises
+        ------
+        OptionError, ModelNotFoundError, WeightsError
+            As `name_models` does.
+        """
+        return name_models(points=self.points, lines=self.lines, device=self.device, left_out=self.left_out)
+
+
 def models_of(given: "Models | Predictors | None", *, left_out: Collection[PromptKind]) -> Models:
     """Give the models that a caller hands over; those that are shipped, where none are."""
     if given is None:

@@ -6,15 +6,14 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from nuclick_qp.annotations.objects import Changes, EntryContent
-from nuclick_qp.prompts import Outline, Status
+from nuclick_qp.annotations.objects import EntryContent
 from nuclick_qp.qupath.image_by_image import work_or_error
 from nuclick_qp.qupath.locate import SlidePlaces
 from nuclick_qp.qupath.protocol import Project
-from nuclick_qp.run.image_work import ImageJob, finish_image, may_change, read_planned, segment_planned
+from nuclick_qp.run.image_work import ImageJob, finish_image, may_change, read_planned, segment_planned, stopped_image
 from nuclick_qp.run.models import Models, models_of
 from nuclick_qp.run.project_work import begin_project, end_project
-from nuclick_qp.run.report import ImageReport, RunReport, failed_image, report_image
+from nuclick_qp.run.report import ImageReport, RunReport, failed_image
 from nuclick_qp.run.resume import Plan
 from nuclick_qp.run.run_options import ImageStart, Progress, RunOptions
 from nuclick_qp.run.stages import in_stages
@@ -150,10 +149,7 @@ def _hold_and_segment(course: _Course) -> _Course:
         try:
             course.lock.enter_context(job.project.hold(job.entry, stopped=job.progress.stopped))
         except Stopped:
-            left = [*plan.settled, *(Outline(prompt, Status.STOPPED, detail="the run was stopped") for prompt in plan.todo)]
-            since = time.perf_counter() - course.seconds
-            report = report_image(job.entry.name, left, content=content, plan=plan, changes=Changes(()), since=since)
-            return replace(course, report=report)
+            return replace(course, report=stopped_image(job, content, plan, since=time.perf_counter() - course.seconds))
         if not job.project.is_as_read(job.entry, content.fingerprint):
             content, plan = read_planned(job)
     elif not job.options.dry_run:
