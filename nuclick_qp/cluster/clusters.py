@@ -57,13 +57,15 @@ def open_cluster(options: ClusterOptions) -> Iterator[Client]:
 @contextmanager
 def _quiet_unless(is_told: bool) -> Iterator[None]:
     """Let Dask tell of its inner life only to those who ask: what matters, such as the death of a worker, we say ourselves."""
-    dask_logger = logging.getLogger("distributed")
+    dask_logger, nowhere = logging.getLogger("distributed"), logging.NullHandler()
     before = dask_logger.propagate
     dask_logger.propagate = is_told
+    dask_logger.addHandler(nowhere)  # without any, Python prints warnings all the same
     try:
         with silence_logging_cmgr(logging.CRITICAL):  # of its own handlers
             yield
     finally:
+        dask_logger.removeHandler(nowhere)
         dask_logger.propagate = before
 
 

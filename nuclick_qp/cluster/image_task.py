@@ -121,6 +121,11 @@ def stop_batch(batch: str) -> None:
     _stopped.add(batch)
 
 
+def is_stopped(batch: str) -> bool:
+    """Tell whether that was said here of a batch."""
+    return batch in _stopped
+
+
 def _read_and_segment(task: ImageTask) -> "tuple[EntryContent, Plan, Segmented | None]":
     models = _models_of(task)
     with open_project(task.project) as project:
@@ -170,7 +175,7 @@ def _progress(task: ImageTask) -> Progress:
             told_at = time.monotonic()
             worker.log_event(task.batch, {"key": task.key, "done": done})
 
-    return Progress(advance=advance, stopped=lambda: task.batch in _stopped)
+    return Progress(advance=advance, stopped=lambda: is_stopped(task.batch))
 
 
 @contextmanager

@@ -2,7 +2,10 @@
 
 import os
 import signal
+import socket
+import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,7 +23,7 @@ from nuclick_qp.cluster.batch_course import BatchProgress, Course
 from nuclick_qp.cluster.batch_options import ClusterOptions
 from nuclick_qp.cluster.batch_report import BatchReport
 from nuclick_qp.cluster.clusters import open_cluster
-from nuclick_qp.cluster.image_task import ImageAnswer, ImageTask, work_on_image
+from nuclick_qp.cluster.image_task import ImageAnswer, ImageTask, is_stopped, work_on_image
 from nuclick_qp.errors import ClusterError, DeviceError
 from nuclick_qp.qupath.open_project import open_project
 from nuclick_qp.run.models import ModelNames, name_models
@@ -213,6 +216,27 @@ def test_stop_writes_what_is_finished_and_says_what_is_not_begun(client: Client,
     assert not segment_batch(projects, client).stopped
 
 
+def wait_for_the_stop(task: ImageTask) -> ImageAnswer:
+    """Work on an image once its batch was stopped, or after a long time."""
+    until = time.monotonic() + 30
+    while not is_stopped(task.batch) and time.monotonic() < until:
+        time.sleep(0.01)
+    return work_on_image(task)
+
+
+def test_stop_reaches_the_workers(client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They leave off within an image, as a run does, and what they give back is reported."""
+    projects = make_studies(tmp_path / "studies", 1, images=1, prompts=2)
+    monkeypatch.setattr(image_flow, "work_on_image", wait_for_the_stop)
+    asked = iter([False])
+
+    report = segment_batch(projects, client, progress=BatchProgress(stopped=lambda: next(asked, True)))
+
+    assert report.stopped
+    assert statuses_of(report)[0]["stopped"] > 0
+    assert ours_of(projects[0]) == []
+
+
 def test_dry_run_writes_nothing(client: Client, tmp_path: Path) -> None:
     """Neither outlines nor locks, records or times."""
     projects = make_studies(tmp_path / "studies", 1, images=1, prompts=2)
@@ -263,3 +287,24 @@ def test_warnings_of_workers_reach_the_user(client: Client, tmp_path: Path, capl
     segment_batch([project], client)
 
     assert any(record.message.startswith("study-0: ") for record in caplog.records)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs signal 9")
+def test_scheduler_that_goes_away_ends_the_batch_in_one_line(tmp_path: Path) -> None:
+    """What is written by then stays, and the projects are closed: the same batch goes on from there."""
+    projects = make_studies(tmp_path / "studies", 6, images=1, prompts=2)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
+    dask = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--host", address, "--no-dashboard"]
+    with subprocess.Popen(dask, stderr=subprocess.DEVNULL) as scheduler:
+        work = [sys.executable, "-m", "distributed.cli.dask_worker", address, "--nthreads", "1", "--no-dashboard", "--death-timeout", "60"]
+        with subprocess.Popen(work, stderr=subprocess.DEVNULL) as worker, open_cluster(ClusterOptions(scheduler=address)) as connected:
+            show = BatchProgress(lambda course: scheduler.kill() if course.images_done else None)
+
+            with pytest.raises(ClusterError, match="the scheduler is gone; what is finished is written"):
+                segment_batch(projects, connected, progress=show)
+            worker.kill()
+
+    assert len(ours_of(projects[0])) > 0
+    assert ours_of(projects[5]) == []
