@@ -76,14 +76,14 @@ def _network_table(figures: Figures) -> str:
 
 
 def _share_of_network(figures: Figures) -> str:
-    """Say what share of the network's own throughput a whole run reaches."""
+    """Say what share of the network's own throughput whole runs reach."""
     told = [
-        f"{one.clicks_per_second / figures.network_alone[one.batch_size].now:.2f} at {one.median.clicks:,} {spread} clicks"
-        for spread in ("dense", "sparse")
-        for one in figures.of(spread, "nuclei")
-        if one.batch_size in figures.network_alone
+        f"{one.clicks_per_second / one.median.network_per_second:.2f} at {one.median.clicks:,} {name_of(one.kind)} clicks"
+        for runs in figures.kinds()
+        for one in runs
+        if one.network == "nuclei" and one.median.network_per_second
     ]
-    return f"Whole runs, from disk to disk, reach this share of it at the same batch size: {'; '.join(told)}."
+    return f"From disk to disk, runs reach this share of what the network alone does right before and after them: {'; '.join(told)}."
 
 
 def _warm_table(figures: Figures, before: Figures) -> str:
@@ -111,18 +111,17 @@ def _busy(figures: Figures) -> str:
 
 
 def _peers_table(figures: Figures) -> str:
-    """Compare with our run over the same clicks."""
     theirs = figures.peers
+    if theirs is None:
+        return ""
     rows = [
         (
-            size, f"{theirs.clicks / one.seconds:.1f}", f"{ours.clicks_per_second:.0f}", f"{one.seconds / ours.median.seconds:.1f}",
-            *(f"{1000 * one.stages[stage] / theirs.clicks:.1f}" for stage in PEERS_STAGES),
+            size, f"{theirs.clicks / one.seconds:.1f}", f"{theirs.clicks / one.our_seconds:.1f}",
+            f"**{one.seconds / one.our_seconds:.1f}**", *(f"{1000 * one.stages[stage] / theirs.clicks:.1f}" for stage in PEERS_STAGES),
         )
-        for ours in figures.of("dense", "nuclei")
-        if theirs is not None and theirs.clicks == ours.median.clicks
         for size, one in sorted(theirs.taken.items())
     ]  # fmt: skip
-    return table(("peers' way, batch", "clicks/s", "ours", "**ratio**", *(f"its {stage}, ms" for stage in PEERS_STAGES)), rows)
+    return table(("peers' way, batch", "clicks/s", "ours", "ratio", *(f"its {stage}, ms" for stage in PEERS_STAGES)), rows)
 
 
 def _likeness(figures: Figures) -> str:

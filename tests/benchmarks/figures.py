@@ -1,5 +1,6 @@
 """All that `make bench` measures, as the JSON beside its page, and what it was measured on."""
 
+import json
 import os
 import platform
 import subprocess
@@ -108,9 +109,9 @@ class Figures(BaseModel):
         """Go on with figures of the same commit and machine; else begin anew."""
         source = Source.here()
         if earlier.exists():
-            there = cls.model_validate_json(earlier.read_text("utf-8"))
-            if there.source == source:
-                return there
+            there = json.loads(earlier.read_text("utf-8"))
+            if there["source"] == source.model_dump():  # else it may be of another form, too
+                return cls.model_validate(there)
         return cls(source=source, day=f"{datetime.now(UTC):%Y-%m-%d}")
 
     def of(self, spread: str, network: str, *, busy: bool = False) -> list[Runs]:

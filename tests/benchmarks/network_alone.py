@@ -17,6 +17,7 @@ from nuclick_qp.model.inputs import draw_inputs
 from nuclick_qp.model.predictor import Predictor
 
 REPEATS = 5
+BATCHES = 4  # of a quick look
 
 
 class Request(BaseModel):
@@ -65,6 +66,15 @@ def measure(request: Request) -> NetworkSpeed:
             way()
             taken[name].append(time.perf_counter() - since)
     return NetworkSpeed(**{name: request.patches / statistics.median(seconds) for name, seconds in taken.items()})
+
+
+def per_second(predictor: Predictor, *, batch_size: int) -> float:
+    """Give the patches that a predictor does in a second in batches, which takes it a second or two."""
+    patches = noise(BATCHES * batch_size, predictor.card.patch_px)
+    predictor.predict(patches.part(0, batch_size), batch_size=batch_size)
+    since = time.perf_counter()
+    predictor.predict(patches, batch_size=batch_size)
+    return len(patches) / (time.perf_counter() - since)
 
 
 def noise(count: int, side: int) -> MarkedPatches:

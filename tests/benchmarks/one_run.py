@@ -49,6 +49,8 @@ class RunFigures(BaseModel):
         That of the whole process during the run.
     network_busy
         Share of the wall time in which the network computed.
+    network_per_second
+        Clicks that the network alone does in a second at that batch size, right before and right after the run.
     """
 
     clicks: int
@@ -61,6 +63,7 @@ class RunFigures(BaseModel):
     stages: dict[str, float]
     processor_seconds: float
     network_busy: float
+    network_per_second: float | None = None
     device: str
     precision: str
 
@@ -69,6 +72,7 @@ def run(request: Request) -> RunFigures:
     """Run over the project, and open it again to count what is in it."""
     # torch is part of what the start costs
     from benchmarks.drawn_answers import load_any  # noqa: PLC0415
+    from benchmarks.network_alone import per_second  # noqa: PLC0415
     from benchmarks.stage_clocks import NETWORK, STAGES, clocks_on  # noqa: PLC0415
     from nuclick_qp.qupath.open_project import open_project  # noqa: PLC0415
     from nuclick_qp.run.project import segment_project  # noqa: PLC0415
@@ -78,12 +82,14 @@ def run(request: Request) -> RunFigures:
     predictor, answering = load_any(request.network, device=request.device)
     options = RunOptions(segment=SegmentOptions(batch_size=request.batch_size))
     start_seconds, start_mb = time.time() - request.began, peak_mb()
+    rates = [per_second(predictor, batch_size=request.batch_size)]
     with clocks_on(answering) as clocks:
         since, processor_since = time.perf_counter(), time.process_time()
         with open_project(request.project) as project:
             report = segment_project(project, {"point": predictor}, options=options)
         seconds, processor_seconds = time.perf_counter() - since, time.process_time() - processor_since
     most_mb = peak_mb()
+    rates.append(per_second(predictor, batch_size=request.batch_size))
     with open_project(request.project) as project:
         outlines = sum(len(project.read(entry).results) for entry in project.images())
     assert outlines == report.new_outlines, f"{outlines} outlines are in the project, and the run tells of {report.new_outlines}"
@@ -99,6 +105,7 @@ def run(request: Request) -> RunFigures:
         stages={stage: clocks.seconds(stage) for stage in (*STAGES, NETWORK)},
         processor_seconds=processor_seconds,
         network_busy=(clocks.device_ms / 1000 or clocks.busy_seconds(NETWORK)) / seconds,
+        network_per_second=len(rates) / sum(1 / rate for rate in rates),
         device=str(predictor.device),
         precision=predictor.precision,
     )

@@ -44,10 +44,11 @@ class Request(BaseModel):
 
 
 class Taken(BaseModel):
-    """Seconds of the peers' way, and of each of its stages."""
+    """Seconds of the peers' way and of each of its stages, and right after it those of ours, from the slide to polygons in memory."""
 
     seconds: float
     stages: dict[str, float]
+    our_seconds: float
 
 
 class Compared(BaseModel):
@@ -106,18 +107,22 @@ def outline_clicks(
 
 
 def compare(request: Request) -> Compared:
-    """Outline clicks both ways and compare the outlines; the time is that of the peers' way."""
+    """Outline clicks both ways, in turns, and compare the outlines."""
     card, weights = find_card(request.network)
     net = load_network(card, weights).eval()
     torch.set_num_threads(usable_cores())
     xy, taken = np.array(request.xy), {}
+    predictor = Predictor.load(request.network, device=request.device)
+    segment(request.slide, xy[:2], predictor=predictor)  # to warm up
     for size in request.batch_sizes:
         outline_clicks(request.slide, xy[:size], card=card, net=net, batch_size=size, stages={})  # to warm up
         stages: dict[str, float] = {}
         since = time.perf_counter()
         theirs = outline_clicks(request.slide, xy, card=card, net=net, batch_size=size, stages=stages)
-        taken[size] = Taken(seconds=time.perf_counter() - since, stages=stages)
-    ours = [one.polygon for one in segment(request.slide, xy, predictor=Predictor.load(request.network, device=request.device))]
+        seconds, since = time.perf_counter() - since, time.perf_counter()
+        found = segment(request.slide, xy, predictor=predictor)
+        taken[size] = Taken(seconds=seconds, stages=stages, our_seconds=time.perf_counter() - since)
+    ours = [one.polygon for one in found]
     both = [(one, other) for one, other in zip(theirs, ours, strict=True) if one is not None and other is not None]
     ious = np.array([one.intersection(other).area / one.union(other).area for one, other in both])
     alone = _undisputed([one for one, _ in both])

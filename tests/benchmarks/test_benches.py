@@ -69,6 +69,7 @@ def test_every_stage_of_a_run_has_a_clock(tmp_path: Path) -> None:
     assert (found.clicks, found.outlines) == (40, 40)
     assert {stage: seconds for stage, seconds in found.stages.items() if seconds <= 0} == {}
     assert 0 < found.network_busy < 1
+    assert found.network_per_second is not None
     assert found.peak_mb > found.start_mb > 0
 
 
