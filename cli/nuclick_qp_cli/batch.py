@@ -146,8 +146,8 @@ def _print(report: "BatchReport", *, as_json: bool) -> None:
             say(line)
     done = "would be written" if report.dry_run else "written"
     unsure = f", {report.uncertain} of them uncertain," if report.uncertain else ""
-    by = f"{report.clicks_per_second:.1f} clicks/s with {report.workers} workers"
-    lost = f"; {report.lost_workers} workers died, {report.repeated} images were worked on again" if report.lost_workers else ""
+    by = f"{report.clicks_per_second:.1f} clicks/s with {report.workers} worker(s)"
+    lost = f"; {report.lost_workers} worker(s) died, {report.repeated} image(s) were worked on again" if report.lost_workers else ""
     prompts = f"{report.new_outlines} of {report.prompts} prompts of {len(report.projects)} projects"
     say(f"{prompts} {done}{unsure} in {report.seconds:.1f} s: {by}{lost}")
 
@@ -159,7 +159,7 @@ def _project_lines(project: "ProjectReport") -> Iterator[str]:
         return
     counts = ", ".join(f"{number} {name}" for name, number in project.counts.model_dump().items() if number and name != "prompts")
     left = f", {project.run.not_begun} not begun" if project.run.not_begun else ""
-    yield f"{project.project}: {counts or 'no prompts'} in {len(project.run.images)} images{left}"
+    yield f"{project.project}: {counts or 'no prompts'} in {len(project.run.images)} image(s){left}"
     for image in project.run.images:
         if image.status in ("failed", "partial"):
             yield f"  {image_line(image, project.run)}"

@@ -59,5 +59,5 @@ def _where(course: Course) -> str:
 
 def _pace(course: Course) -> str:
     left = "" if course.seconds_left is None else f", {about(course.seconds_left)} left"
-    workers = f"{course.workers} workers: {course.clicks_per_second:.1f} clicks/s" if course.workers else "no worker has come yet"
+    workers = f"{course.workers} worker(s): {course.clicks_per_second:.1f} clicks/s" if course.workers else "no worker has come yet"
     return f"{workers}{left}"

@@ -177,7 +177,7 @@ class ImageFlow:
         self._course.repeated += len(mine)
         for key in mine:
             self._live.pop(key, None)
-        logger.warning("the worker at %s has died; %d images that it had go to others", told["worker"], len(mine))
+        logger.warning("the worker at %s has died; %d image(s) that it had go to others", told["worker"], len(mine))
 
     def _leave_off(self) -> None:
         """Let the workers give back what they have finished of their images, and forget the images that no worker has."""

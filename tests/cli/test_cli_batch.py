@@ -37,10 +37,10 @@ def test_batch_reports_every_project_and_goes_on_after_a_broken_one(tmp_path: Pa
     assert lines[0].startswith(f"{tmp_path / 'none'}: failed: ")
     assert [line.split(": ")[0] for line in lines if not line.startswith("  ")][1:3] == [str(path) for path in projects]
     assert "prompts of 3 projects written" in lines[-1]
-    assert "clicks/s with 1 workers" in lines[-1]
+    assert "clicks/s with 1 worker(s)" in lines[-1]
     first, *rest = errors.splitlines()
     assert first.startswith("dashboard: http://127.0.0.1:")
-    assert rest == ["0 of 2 projects, 0 of 2 images, 1 workers: 0.0 clicks/s"], "nothing of Dask's inner life"
+    assert rest == ["0 of 2 projects, 0 of 2 images, 1 worker(s): 0.0 clicks/s"], "nothing of Dask's inner life"
     assert sorted(path.name for path in (tmp_path / "report").iterdir()) == ["batch.csv", "batch.html", "batch.json"]
     report = json.loads((tmp_path / "report" / "batch.json").read_text())
     assert report["projects"][0]["status"] == "failed"
