@@ -27,7 +27,7 @@ check: $(INSTALLED) docs ## lint, types, import layers, documentation
 docs: $(INSTALLED) ## build the documentation into site; a broken link is an error
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --clean
 
-bench: $(INSTALLED) ## measure speed and scale into docs/benchmarks.md, in ten minutes; BENCH=scale or large adds 100,000 clicks
+bench: $(INSTALLED) ## measure speed and scale into docs/benchmarks.md, in twenty minutes; BENCH=scale or large adds 100,000 clicks
 	PYTHONPATH=tests $(BIN)/python -m benchmarks.bench $(BENCH)
 
 bench-parts: $(INSTALLED) ## time single parts beside their alternatives

@@ -78,7 +78,7 @@ def _network_table(figures: Figures) -> str:
 def _share_of_network(figures: Figures) -> str:
     """Say what share of the network's own throughput whole runs reach."""
     told = [
-        f"{one.clicks_per_second / one.median.network_per_second:.2f} at {one.median.clicks:,} {name_of(one.kind)} clicks"
+        f"{one.clicks_per_second / one.median.network_per_second:.2f} at {one.median.clicks:,} clicks, {name_of(one.kind)}"
         for runs in figures.kinds()
         for one in runs
         if one.network == "nuclei" and one.median.network_per_second
