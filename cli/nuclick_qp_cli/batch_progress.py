@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
 from nuclick_qp.cluster.batch_course import BatchProgress, Course
-from nuclick_qp_cli.progress import STOPPING, Lines, about
+from nuclick_qp_cli.progress import Lines, about, telling_once
 
 Shown = tuple[Callable[[Course], None], Callable[[str], None]]
 
@@ -23,16 +23,7 @@ def show_batch(stopped: Callable[[], bool]) -> Iterator[BatchProgress]:
     """
     console = Console(stderr=True)
     with _bar(console) if console.is_terminal else _lines() as (show, say):
-        has_told = False
-
-        def is_stopped() -> bool:
-            nonlocal has_told
-            if stopped() and not has_told:
-                has_told = True
-                say(STOPPING)
-            return has_told
-
-        yield BatchProgress(show, is_stopped)
+        yield BatchProgress(show, telling_once(stopped, say))
 
 
 @contextmanager

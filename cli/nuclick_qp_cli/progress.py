@@ -110,7 +110,6 @@ def show_progress(stopped: Callable[[], bool], *, as_json: bool = False) -> Iter
     """
     console = Console(stderr=True)
     with _events() if as_json else _bar(console) if console.is_terminal else _lines() as (course, show, say):
-        has_told = False
 
         def start_image(image: ImageStart) -> None:
             course.start(image)
@@ -120,14 +119,21 @@ def show_progress(stopped: Callable[[], bool], *, as_json: bool = False) -> Iter
             course.advance(count)
             show()
 
-        def is_stopped() -> bool:
-            nonlocal has_told
-            if stopped() and not has_told:
-                has_told = True
-                say(STOPPING)
-            return has_told
+        yield RunProgress(start_image, advance, telling_once(stopped, say))
 
-        yield RunProgress(start_image, advance, is_stopped)
+
+def telling_once(stopped: Callable[[], bool], say: Callable[[str], None]) -> Callable[[], bool]:
+    """Give the same question, which says when it is first answered with yes that the stop was noticed."""
+    has_told = False
+
+    def is_stopped() -> bool:
+        nonlocal has_told
+        if stopped() and not has_told:
+            has_told = True
+            say(STOPPING)
+        return has_told
+
+    return is_stopped
 
 
 Shown = tuple[RunCourse, Callable[[], None], Callable[[str], None]]

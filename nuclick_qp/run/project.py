@@ -124,10 +124,10 @@ def _read(job: ImageJob) -> _Course:
 
 def _segment(course: _Course) -> _Course:
     """Segment an image. Any error of it ends here, so that the other images are still done; one of the model does not."""
-    if course.planned is None:
+    if course.report is not None:
         return course
     since = time.perf_counter() - course.seconds
-    if course.planned[1].todo:
+    if course.plan is not None and course.plan.todo:
         course.job.models.load()
     try:
         done = work_or_error(lambda: _hold_and_segment(course), image_name=course.job.entry.name)
@@ -161,9 +161,9 @@ def _hold_and_segment(course: _Course) -> _Course:
 
 def _write(course: _Course) -> ImageReport:
     """Write what was found in an image, and report it."""
-    if course.report is not None or course.planned is None:
-        assert course.report is not None
+    if course.report is not None:
         return course.report
+    assert course.planned is not None
     content, plan = course.planned
     since, name = time.perf_counter() - course.seconds, course.job.entry.name
     with course.lock:

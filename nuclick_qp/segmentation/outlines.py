@@ -59,18 +59,21 @@ def trace_outlines(masks: Sequence[Traceable]) -> list[Polygon | MultiPolygon | 
 def _bounded(masks: Sequence[Traceable]) -> Iterator[list[Traceable]]:
     """Cut a list where a stack of them, all as large as the largest, would have too many pixels."""
     together: list[Traceable] = []
+    largest = (0, 0)
     for one in masks:
-        if together and _height(grown := [*together, one]) * _width(grown) * len(grown) > LARGEST_STACK_PX:
+        grown = max(largest[0], one.mask.shape[0] + 2), max(largest[1], one.mask.shape[1] + 2)  # with ground on each side
+        if together and grown[0] * grown[1] * (len(together) + 1) > LARGEST_STACK_PX:
             yield together
-            together = []
+            together, grown = [], (one.mask.shape[0] + 2, one.mask.shape[1] + 2)
         together.append(one)
+        largest = grown
     if together:
         yield together
 
 
 def _trace(masks: Sequence[Traceable]) -> list[Polygon | MultiPolygon | None]:
     """Trace masks that are laid one below the other, each in a chunk of its own in which rows count from 0."""
-    height, width = _height(masks), _width(masks)
+    height, width = (2 + max(int(one.mask.shape[axis]) for one in masks) for axis in (0, 1))  # with ground on each side
     generator = contourpy.contour_generator(
         np.arange(width), np.tile(np.arange(height), len(masks)), _stacked(masks, height, width),
         fill_type=contourpy.FillType.ChunkCombinedOffsetOffset, chunk_size=(height, width),
@@ -132,11 +135,3 @@ def _polygons(
     scales = np.array([one.window.scale for one in masks])[owners]
     simple: NDArray[np.object_] = shapely.simplify(polygons, SIMPLIFY_PX * scales, preserve_topology=True)
     return simple
-
-
-def _height(masks: Sequence[Traceable]) -> int:
-    return 2 + max(int(one.mask.shape[0]) for one in masks)
-
-
-def _width(masks: Sequence[Traceable]) -> int:
-    return 2 + max(int(one.mask.shape[1]) for one in masks)
