@@ -8,9 +8,10 @@ from torch.utils.data import DataLoader, Dataset
 
 from nuclick_qp.stopping import ignore_stops
 from nuclick_qp.training.augment import augment_colours
-from nuclick_qp.training.config import TrainingConfig
+from nuclick_qp.training.config import Augmentation, TrainingConfig
 from nuclick_qp.training.flat_images import FlatImages, flatten_images
 from nuclick_qp.training.images import LabelledImage
+from nuclick_qp.training.lesson import Lesson, NuClickLesson
 from nuclick_qp.training.patches import Batch, draw_batch
 from nuclick_qp.training.rings import draw_rings
 
@@ -27,29 +28,38 @@ class BatchMaker(Dataset[Batch]):
         Batch k depends on it and on k alone.
     augment
         Whether colours are changed; validation sees them as they are.
+    lesson
+        What the network is shown of them.
     """
 
     images: FlatImages
     config: TrainingConfig
     seed: int
     augment: bool
+    lesson: Lesson
 
     @classmethod
-    def of(cls, images: Sequence[LabelledImage], config: TrainingConfig, device: torch.device, *, seed: int, augment: bool) -> "BatchMaker":
+    def of(
+        cls,
+        images: Sequence[LabelledImage],
+        config: TrainingConfig,
+        device: torch.device,
+        *,
+        seed: int,
+        augment: bool,
+        lesson: Lesson | None = None,
+    ) -> "BatchMaker":
         """Give the maker for a network on a device: there if it is CUDA, else on the CPU."""
         place = device if device.type == "cuda" else torch.device("cpu")
-        return cls(flatten_images(images, config).to(place), config, seed, augment)
+        return cls(flatten_images(images, config).to(place), config, seed, augment, lesson or NuClickLesson.of(config))
 
     def __getitem__(self, step: int) -> Batch:
         """Make batch number `step`."""
         generator = torch.Generator(self.images.device).manual_seed(self.seed * 1_000_000_007 + step)
-        batch = draw_batch(self.images, self.config, generator)
-        if not self.augment:
-            return batch
-        colours, signals, settings = batch.inputs[:, :3], batch.inputs[:, 3:], self.config.augmentation
-        if settings.rings:
-            colours = draw_rings(colours, batch.wanted + batch.others, settings.rings, generator)
-        return replace(batch, inputs=torch.cat([augment_colours(colours, settings, generator), signals], dim=1))
+        batch = draw_batch(self.images, self.config, generator, fill=self.lesson.fill)
+        if self.augment:
+            batch = _augmented(batch, self.config.augmentation, generator)
+        return self.lesson.prepare(batch, generator)
 
 
 def in_order(maker: BatchMaker, steps: range, *, workers: int) -> Iterator[Batch]:
@@ -66,6 +76,13 @@ def in_order(maker: BatchMaker, steps: range, *, workers: int) -> Iterator[Batch
         collate_fn=_as_is,  # type: ignore[arg-type]  # with batch_size=None it gets a sample, not a list
     )
     yield from loader
+
+
+def _augmented(batch: Batch, settings: Augmentation, generator: torch.Generator) -> Batch:
+    colours, signals = batch.inputs[:, :3], batch.inputs[:, 3:]
+    if settings.rings:
+        colours = draw_rings(colours, batch.wanted + batch.others, settings.rings, generator)
+    return replace(batch, inputs=torch.cat([augment_colours(colours, settings, generator), signals], dim=1))
 
 
 def _as_is(batch: Batch) -> Batch:

@@ -5,10 +5,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from nuclick_qp.model.cards import Card
 from nuclick_qp.model.checkpoints import store_model
 from nuclick_qp.model.network import NuClickNet, count_parameters
+from nuclick_qp.model.network_settings import NetworkSettings
 from nuclick_qp.model.predictor import Predictor
 from nuclick_qp.training.calibration import Curve, fit_curve, measure_fits
 from nuclick_qp.training.config import TrainingConfig
@@ -16,7 +18,7 @@ from nuclick_qp.training.images import LabelledImage, median_diameter
 
 
 def finish(
-    net: NuClickNet,
+    net: nn.Module,
     config: TrainingConfig,
     out: Path,
     *,
@@ -37,16 +39,26 @@ def finish(
     teacher
         The model that it learned from beside the labels; likewise.
     """
-    training = {
+    training: dict[str, object] = {
         "config": config.model_dump(mode="json"),
-        "commit": _git_commit(),
+        "commit": git_commit(),
         "torch": torch.__version__,
         "init": None if start is None else _past(start),
         "teacher": None if teacher is None else _past(teacher),
     }
 
+    assert isinstance(net, NuClickNet)  # no other network is kept as a model
     object_px = round(median_diameter(images), 1) if config.tells_scale else None
-    card = Card(
+    card = describe(config, net, net.settings, training=training, object_px=object_px)
+    told = {"calibration": _calibration(card, net, validation, seed=config.seed)}
+    return store_model(net, out / f"{config.name}.safetensors", lambda checksum: card.model_copy(update={**told, "sha256": checksum}))
+
+
+def describe(
+    config: TrainingConfig, net: nn.Module, settings: NetworkSettings, *, training: dict[str, object], object_px: float | None = None
+) -> Card:
+    """Give the card of a network that was trained by a configuration; it has no checksum and no calibration yet."""
+    return Card(
         name=config.name,
         description=config.description,
         prompt=config.prompt,
@@ -57,14 +69,12 @@ def finish(
         min_object_px=config.min_object_px,
         max_hole_px=config.max_hole_px,
         object_px=object_px,
-        network=net.settings,
+        network=settings,
         licence=config.licence,
         sha256="",
         parameters=count_parameters(net),
         training=training,
     )
-    told = {"calibration": _calibration(card, net, validation, seed=config.seed)}
-    return store_model(net, out / f"{config.name}.safetensors", lambda checksum: card.model_copy(update={**told, "sha256": checksum}))
 
 
 def _calibration(card: Card, net: NuClickNet, images: Sequence[LabelledImage], *, seed: int) -> Curve:
@@ -78,7 +88,7 @@ def _past(card: Card) -> dict[str, object]:
     return {"name": card.name, "sha256": card.sha256, "training": card.training}
 
 
-def _git_commit() -> str:
+def git_commit() -> str:
     """Give the commit of the source tree, with a + when it has changes; `unknown` outside one."""
     here = Path(__file__).parent
     try:

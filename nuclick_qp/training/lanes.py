@@ -1,14 +1,15 @@
 """One batch on several cores: each thread takes its part of it through a network of its own, all with the same weights."""
 
+import copy
 import ctypes
 import os
 from collections.abc import Callable
+from dataclasses import fields
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from nuclick_qp.model.devices import one_core_threads, usable_cores, use_one_thread
-from nuclick_qp.model.network import NuClickNet
 from nuclick_qp.training.patches import Batch
 
 FEWEST_PATCHES = 8  # of a lane, where the number of lanes is chosen here: batch norm needs some to take its statistics from
@@ -44,12 +45,12 @@ class Lanes:
         Whether ``torch.compile`` fuses their operations, at the first batch.
     """
 
-    def __init__(self, net: NuClickNet, count: int, *, compiled: bool = False) -> None:
+    def __init__(self, net: nn.Module, count: int, *, compiled: bool = False) -> None:
         self._nets = (net, *(_twin(net) for _ in range(count - 1)))
         self._called = tuple(torch.compile(net) for net in self._nets) if compiled else self._nets
         self._threads = one_core_threads(count, "lane") if count > 1 else None
 
-    def backward(self, batch: Batch, mean_loss: Callable[[NuClickNet, Batch], Tensor]) -> Tensor:
+    def backward(self, batch: Batch, mean_loss: Callable[[nn.Module, Batch], Tensor]) -> Tensor:
         """Leave the gradient of the mean loss of a batch in the first network, and give that loss.
 
         Batch norm takes its statistics from the part of a lane, and the running ones become the mean of all
@@ -58,7 +59,7 @@ class Lanes:
         if self._threads is None:
             return _backward(self._called[0], batch, mean_loss, 1.0)  # type: ignore[arg-type]  # a compiled network is one, which torch does not say
         count, size = len(self._nets), len(batch.inputs)
-        parts = map(Batch, *(tensor.tensor_split(count) for tensor in (batch.inputs, batch.wanted, batch.others)))
+        parts = map(Batch, *(getattr(batch, field.name).tensor_split(count) for field in fields(batch)))
         work = [(net, part, mean_loss, len(part.inputs) / size) for net, part in zip(self._called, parts, strict=True)]
         for twin in self._nets[1:]:
             _take_statistics(twin, self._nets[0])
@@ -87,28 +88,28 @@ def keep_freed_memory() -> None:
             mallopt(option, value)  # what it cannot do it leaves
 
 
-def _twin(net: NuClickNet) -> NuClickNet:
+def _twin(net: nn.Module) -> nn.Module:
     """Give a network with the very weights of another, but its own gradients and batch norm statistics."""
-    twin = NuClickNet(net.settings).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch lacks this overload
+    twin = copy.deepcopy(net)
     for mine, theirs in zip(twin.parameters(), net.parameters(), strict=True):
         mine.data = theirs.data
-    return twin  # type: ignore[no-any-return]
+    return twin
 
 
-def _backward(net: NuClickNet, part: Batch, mean_loss: Callable[[NuClickNet, Batch], Tensor], share: float) -> Tensor:
+def _backward(net: nn.Module, part: Batch, mean_loss: Callable[[nn.Module, Batch], Tensor], share: float) -> Tensor:
     net.zero_grad(set_to_none=True)
     loss = mean_loss(net, part) * share
     loss.backward()  # type: ignore[no-untyped-call]  # torch has no annotation here
     return loss.detach()
 
 
-def _take_statistics(twin: NuClickNet, net: NuClickNet) -> None:
+def _take_statistics(twin: nn.Module, net: nn.Module) -> None:
     twin.train(net.training)
     for mine, theirs in zip(twin.buffers(), net.buffers(), strict=True):
         mine.copy_(theirs)
 
 
-def _add_gradients(nets: tuple[NuClickNet, ...]) -> None:
+def _add_gradients(nets: tuple[nn.Module, ...]) -> None:
     for first, *others in zip(*(net.parameters() for net in nets), strict=True):
         for other in others:
             assert first.grad is not None
@@ -116,7 +117,7 @@ def _add_gradients(nets: tuple[NuClickNet, ...]) -> None:
             first.grad += other.grad
 
 
-def _average_statistics(nets: tuple[NuClickNet, ...]) -> None:
+def _average_statistics(nets: tuple[nn.Module, ...]) -> None:
     for first, *others in zip(*(net.buffers() for net in nets), strict=True):
         if first.is_floating_point():
             first.copy_(torch.stack([first, *others]).mean(dim=0))

@@ -5,6 +5,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -23,6 +24,7 @@ from nuclick_qp.training.config import TrainingConfig
 from nuclick_qp.training.finish import finish
 from nuclick_qp.training.images import LabelledImage
 from nuclick_qp.training.lanes import Lanes, choose_lanes, get_ready
+from nuclick_qp.training.lesson import Lesson, NuClickLesson
 from nuclick_qp.training.log import LogRow, TrainingLog
 from nuclick_qp.training.pace import STEPS_BETWEEN_LOOKS, Pace, with_steps
 from nuclick_qp.training.patches import Batch
@@ -50,6 +52,7 @@ class TrainingProgress:
 
 Images = tuple[list[LabelledImage], list[LabelledImage]]  # to train on, and to validate on
 OnStep = Callable[[TrainingProgress], None]
+Result = TypeVar("Result")
 
 
 def train(config: TrainingConfig, run: TrainingRun, *, images: Images | None = None, on_step: OnStep = lambda progress: None) -> Card:
@@ -85,6 +88,42 @@ def train(config: TrainingConfig, run: TrainingRun, *, images: Images | None = N
     """
     if config.init_share and run.init is None:
         raise OptionError("`init_share` keeps a share of the weights that a run starts from; name them with --init, or remove that key")
+    device = choose_device(run.device)
+    start, first = _read_start(run.init, config)
+    teacher = Teacher.of(config, device)
+
+    def into_model(state: TrainingState, learned_from: Images) -> Card:
+        if first is not None:
+            move_towards(state.average, first.to(state.device), share=config.init_share)
+        taught_by = None if teacher is None else teacher.card
+        training, validation = learned_from
+        return finish(state.average, state.config, run.out, images=training, validation=validation, start=start, teacher=taught_by)
+
+    lesson = NuClickLesson.of(config, teacher)
+    return learn(lesson, config, run, images=images, first=first, on_step=on_step, then=into_model)
+
+
+def learn(
+    lesson: Lesson,
+    config: TrainingConfig,
+    run: TrainingRun,
+    *,
+    images: Images | None = None,
+    first: NuClickNet | None = None,
+    on_step: OnStep = lambda progress: None,
+    then: Callable[[TrainingState, Images], Result],
+) -> Result:
+    """Teach a network any lesson, as `train` does: with its checkpoints, stops, log, and what it raises.
+
+    Parameters
+    ----------
+    images
+        As of `train`.
+    first
+        What the weights are at first; None for random ones.
+    then
+        Makes something of the state after the last step, and of the images, while the folder is still held.
+    """
     if run.fit and run.minutes is None:
         raise OptionError("a run that is to fit into its minutes must be given some; say how many with --minutes")
     if run.fit:
@@ -96,11 +135,9 @@ def train(config: TrainingConfig, run: TrainingRun, *, images: Images | None = N
     if is_there(run.out) and not is_folder(run.out):
         raise WriteRefusedError(f"{run.out} is a file; choose another folder for --out")
     until = math.inf if run.minutes is None else time.monotonic() + 60 * run.minutes
-    start, first = _read_start(run.init, config)
-    teacher = Teacher.of(config, device)
-    training, validation = images or load_images(config, run.data)
+    images = images or load_images(config, run.data)
     make_folder(run.out, option="--out")
-    state = TrainingState.new(config, device)
+    state = TrainingState.new(config, device, lesson)
     if first is not None:
         state.begin_with(first)
     checkpoint = run.out / "checkpoint.pt"
@@ -110,16 +147,13 @@ def train(config: TrainingConfig, run: TrainingRun, *, images: Images | None = N
         log = TrainingLog(run.out, name=config.name)
         log.drop_after(state.step)
         with hold_back_stops() as stopped:
-            _run_steps(state, run, (training, validation), teacher, until=until, log=log, on_step=on_step, stopped=stopped)
+            _run_steps(state, run, images, until=until, log=log, on_step=on_step, stopped=stopped)
             state.store(checkpoint)
         if stopped():
             raise KeyboardInterrupt
         if state.step < state.config.steps:
             raise Stopped
-        if first is not None:
-            move_towards(state.average, first.to(state.device), share=config.init_share)
-        taught_by = None if teacher is None else teacher.card
-        return finish(state.average, state.config, run.out, images=training, validation=validation, start=start, teacher=taught_by)
+        return then(state, images)
 
 
 def _read_start(name: str | None, config: TrainingConfig) -> tuple[Card | None, NuClickNet | None]:
@@ -137,7 +171,6 @@ def _run_steps(
     state: TrainingState,
     run: TrainingRun,
     images: Images,
-    teacher: Teacher | None,
     *,
     until: float,
     log: TrainingLog,
@@ -146,8 +179,8 @@ def _run_steps(
 ) -> None:
     """Take the steps that are left, until a stop or a time, with validations and checkpoints between them."""
     config, pace = state.config, Pace(until, run.fit)
-    check = _validation_batches(images[1], config, state.device)
-    maker = BatchMaker.of(images[0], config, state.device, seed=config.seed, augment=True)
+    check = _validation_batches(images[1], state)
+    maker = BatchMaker.of(images[0], config, state.device, seed=config.seed, augment=True, lesson=state.lesson)
     batches = in_order(maker, range(state.step, state.config.steps), workers=run.workers)
     stored_at = since = time.monotonic()
     count = choose_lanes(run.threads, batch_size=config.batch_size, device=state.device)
@@ -158,7 +191,7 @@ def _run_steps(
         asked = time.monotonic()
         batch = next(batches)
         waited += time.monotonic() - asked
-        losses.append(take_step(state, batch, lanes, teacher))
+        losses.append(take_step(state, batch, lanes))
         if state.device.type == "cpu" or state.step % STEPS_BETWEEN_LOOKS == 0:
             loss = float(losses[-1])  # a GPU has to be waited for
         over = pace.look(state)
@@ -174,11 +207,11 @@ def _run_steps(
             stored_at = time.monotonic()
 
 
-def _validation_batches(images: Sequence[LabelledImage], config: TrainingConfig, device: torch.device) -> list[Batch]:
+def _validation_batches(images: Sequence[LabelledImage], state: TrainingState) -> list[Batch]:
     """Draw the same patches at every start, in plain colours."""
-    only_objects = config.model_copy(update={"background_share": 0.0})  # the Dice of nothing says nothing
-    held_out = BatchMaker.of(images, only_objects, device, seed=VALIDATION_SEED, augment=False)
-    return [held_out[i] for i in range(max(1, VALIDATION_PATCHES // config.batch_size))]
+    only_objects = state.config.model_copy(update={"background_share": 0.0})  # the Dice of nothing says nothing
+    held_out = BatchMaker.of(images, only_objects, state.device, seed=VALIDATION_SEED, augment=False, lesson=state.lesson)
+    return [held_out[i] for i in range(max(1, VALIDATION_PATCHES // state.config.batch_size))]
 
 
 @torch.no_grad()
@@ -186,9 +219,10 @@ def _mean_dice(state: TrainingState, batches: Sequence[Batch]) -> float:
     """Give the mean Dice of the averaged network at 0.5 over the validation patches."""
     scores = []
     for batch in batches:
+        there = to_device(batch, state.device)
         with autocast(state.device):
-            mask = state.average(to_device(batch.inputs, state.device)).float() > 0
-        wanted = to_device(batch.wanted, state.device) > 0
+            mask = state.lesson.probability(state.average, there) > 0.5
+        wanted = there.wanted > 0
         overlap = (mask & wanted).sum((1, 2, 3))
         scores.append(2 * overlap / (mask.sum((1, 2, 3)) + wanted.sum((1, 2, 3))))
     return float(torch.cat(scores).mean())

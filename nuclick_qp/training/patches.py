@@ -25,7 +25,7 @@ LARGEST_SHARE = 0.9  # of the side of a patch that a gland may fill; a larger on
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """N training patches; all tensors are float32.
+    """N training patches; all tensors are float32 but for the labels.
 
     Attributes
     ----------
@@ -33,11 +33,14 @@ class Batch:
         (N, 5, P, P): R, G, B, inclusion, exclusion in [0, 1].
     wanted, others
         (N, 1, P, P): mask of the wanted object, mask of all others.
+    labels
+        (N, 1, P, P) int32: a number for each object, 0 for none.
     """
 
     inputs: Tensor
     wanted: Tensor
     others: Tensor
+    labels: Tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,16 +66,18 @@ class _Prompted:
         return _Prompted(self.placed.take(rows), self.target[rows], self.number[rows], self.click[rows])
 
 
-def draw_batch(images: FlatImages, config: TrainingConfig, generator: torch.Generator) -> Batch:
+def draw_batch(images: FlatImages, config: TrainingConfig, generator: torch.Generator, *, fill: float | None = None) -> Batch:
     """Draw `config.batch_size` patches, turned, mirrored and scaled; colours are as in the images.
 
     Parameters
     ----------
     generator
         Source of all random numbers; on the device of the images.
+    fill
+        Share of the side of its patch that each object is brought to, for lines; None leaves the scale.
     """
     side = config.patch_px
-    prompted = _place_clicks(images, config, generator) if config.prompt == "point" else _place_squiggles(images, config, generator)
+    prompted = _place_clicks(images, config, generator) if config.prompt == "point" else _place_squiggles(images, config, generator, fill)
     labels = sample_labels(images, prompted.placed, side)
     wanted = labels == prompted.number[:, None, None]
     # An object of few pixels may be missed by the grid; its patch becomes another one of the batch.
@@ -81,16 +86,17 @@ def draw_batch(images: FlatImages, config: TrainingConfig, generator: torch.Gene
     prompted, labels, wanted = prompted.take(rows), labels[rows], wanted[rows]
     if config.prompt == "point":
         inclusion = _click_map(prompted, wanted)
-        others = _centroids_of_others(images, prompted, side)
+        excluded = _centroids_of_others(images, prompted, side)
     else:
         inclusion = _squiggle_map(images, prompted, wanted, config, generator)
-        others = click_in_each(labels, prompted.number, images.most_objects, generator)
-    exclusion = _keep_some(others, config, generator)
+        excluded = click_in_each(labels, prompted.number, images.most_objects, generator)
+    exclusion = _keep_some(excluded, config, generator)
     inclusion, exclusion = discs(torch.cat([inclusion, exclusion]), config.click_radius_px).chunk(2)
     coarsest = config.augmentation.zoom if config.prompt == "point" else math.inf
     pixels = sample_pixels(images, prompted.placed, side, coarsest=coarsest)
     signals = torch.stack([inclusion, exclusion & ~inclusion], dim=1).float()
-    return Batch(torch.cat([pixels, signals], dim=1), wanted[:, None].float(), ((labels > 0) & ~wanted)[:, None].float())
+    others = (labels > 0) & ~wanted
+    return Batch(torch.cat([pixels, signals], dim=1), wanted[:, None].float(), others[:, None].float(), labels[:, None])
 
 
 def _uniform(generator: torch.Generator, *shape: int, low: float = 0.0, high: float = 1.0, dtype: torch.dtype = torch.float32) -> Tensor:
@@ -147,11 +153,16 @@ def _draw_free_places(images: FlatImages, image: Tensor, generator: torch.Genera
     return found, row, col
 
 
-def _place_squiggles(images: FlatImages, config: TrainingConfig, generator: torch.Generator) -> _Prompted:
+def _place_squiggles(images: FlatImages, config: TrainingConfig, generator: torch.Generator, fill: float | None) -> _Prompted:
     """Place patches so that each holds the whole of a random object, somewhere near its middle.
 
     In use the bounding box of the squiggle lies in the middle, and a squiggle that does not fit
     makes the scale coarser.
+
+    Parameters
+    ----------
+    fill
+        As of `draw_batch`.
     """
     assert images.squiggles is not None
     side = config.patch_px
@@ -162,8 +173,9 @@ def _place_squiggles(images: FlatImages, config: TrainingConfig, generator: torc
     seen, pixel = turned(ends, back), back.abs().sum(dim=2)  # places and width of image pixels, in patch pixels
     low = seen.masked_fill(~there[..., None], math.inf).amin(dim=1) - pixel / 2
     high = seen.masked_fill(~there[..., None], -math.inf).amax(dim=1) + pixel / 2
-    too_large = ((high - low).amax(dim=1, keepdim=True) / (LARGEST_SHARE * side)).clamp(min=1)
-    matrix, low, high = matrix * too_large[..., None], low / too_large, high / too_large
+    filled = (high - low).amax(dim=1, keepdim=True) / side
+    coarser = (filled / LARGEST_SHARE).clamp(min=1) if fill is None else filled / fill
+    matrix, low, high = matrix * coarser[..., None], low / coarser, high / coarser
     room = (side - (high - low)) / 2 - 1
     shift = _uniform(generator, len(image), 2, low=-1) * room.clamp(max=config.augmentation.off_centre_px)
     centre_xy = turned(((low + high) / 2 + shift)[:, None], matrix)[:, 0]

@@ -1,5 +1,6 @@
 """The state of a training run, and its checkpoints."""
 
+import copy
 import io
 import json
 import pickle
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from nuclick_qp.errors import WeightsError
 from nuclick_qp.model.network import NuClickNet
@@ -15,6 +17,7 @@ from nuclick_qp.model.network_settings import NetworkSettings
 from nuclick_qp.storage.atomic import replace_atomically
 from nuclick_qp.storage.plain_files import read_file
 from nuclick_qp.training.config import TrainingConfig
+from nuclick_qp.training.lesson import Lesson, NuClickLesson
 
 PARTS = ("net", "average", "optimizer")
 # What reading a damaged file raises, or one that holds something else.
@@ -38,27 +41,29 @@ class TrainingState:
     config: TrainingConfig
     device: torch.device
     step: int
-    net: NuClickNet
-    average: NuClickNet
+    net: nn.Module
+    average: nn.Module
     optimizer: torch.optim.AdamW
+    lesson: Lesson
 
     @classmethod
-    def new(cls, config: TrainingConfig, device: torch.device) -> "TrainingState":
-        """Give the state before the first step; the weights follow from the seed."""
+    def new(cls, config: TrainingConfig, device: torch.device, lesson: Lesson | None = None) -> "TrainingState":
+        """Give the state before the first step; the weights follow from the seed. What is taught is NuClick where nothing else is."""
+        lesson = lesson or NuClickLesson.of(config)
         torch.manual_seed(config.seed)
-        settings = NetworkSettings(width=config.width, ms_blocks=config.ms_blocks)
-        net, average = (_channels_last(NuClickNet(settings).to(device)) for _ in range(2))
-        average.eval()
-        average.load_state_dict(net.state_dict())
+        net = _channels_last(lesson.network(config).to(device))
+        average = copy.deepcopy(net).eval()
         decay = [p for p in net.parameters() if p.ndim > 1]
         rest = [p for p in net.parameters() if p.ndim <= 1]  # biases and batch norm are not decayed
         groups = [{"params": decay, "weight_decay": config.weight_decay}, {"params": rest, "weight_decay": 0.0}]
-        return cls(config, device, 0, net, average, torch.optim.AdamW(groups, lr=config.learning_rate, fused=device.type == "cuda" or None))
+        optimizer = torch.optim.AdamW(groups, lr=config.learning_rate, fused=device.type == "cuda" or None)
+        return cls(config, device, 0, net, average, optimizer, lesson)
 
     def begin_with(self, start: NuClickNet) -> None:
         """Take over the weights of another model of the same settings."""
-        if start.settings != self.net.settings:
-            raise WeightsError(f"--init has a network of {start.settings}, the configuration asks for {self.net.settings}; change one")
+        asked = NetworkSettings(width=self.config.width, ms_blocks=self.config.ms_blocks)
+        if start.settings != asked:
+            raise WeightsError(f"--init has a network of {start.settings}, the configuration asks for {asked}; change one")
         self.net.load_state_dict(start.state_dict())
         self.average.load_state_dict(start.state_dict())
 
@@ -104,13 +109,13 @@ class TrainingState:
 
 
 @torch.no_grad()
-def move_towards(net: NuClickNet, other: NuClickNet, *, share: float) -> None:
+def move_towards(net: nn.Module, other: nn.Module, *, share: float) -> None:
     """Mix a share of another network into the weights and batch norm statistics of one, in place; counters stay."""
     for kept, new in zip(net.state_dict().values(), other.state_dict().values(), strict=True):
         if kept.is_floating_point():
             kept.lerp_(new, share)
 
 
-def _channels_last(net: NuClickNet) -> NuClickNet:
+def _channels_last(net: nn.Module) -> nn.Module:
     """Lay the weights out as oneDNN and cuDNN are fastest with."""
     return net.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]  # torch lacks this overload

@@ -2,42 +2,35 @@
 
 import contextlib
 import math
+from dataclasses import fields
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from nuclick_qp.model.devices import choose_precision
-from nuclick_qp.model.network import NuClickNet
 from nuclick_qp.training.config import TrainingConfig
 from nuclick_qp.training.lanes import Lanes
-from nuclick_qp.training.losses import LossTerms, hybrid_loss
 from nuclick_qp.training.patches import Batch
 from nuclick_qp.training.state import TrainingState
-from nuclick_qp.training.teacher import Teacher
 
 LARGEST_GRADIENT = 5.0  # norm to which a longer gradient is cut
 
 
-def take_step(state: TrainingState, batch: Batch, lanes: Lanes, teacher: Teacher | None = None) -> Tensor:
+def take_step(state: TrainingState, batch: Batch, lanes: Lanes) -> Tensor:
     """Take one step of the optimizer and of the average, and give the loss; a GPU is not waited for.
 
     Parameters
     ----------
     lanes
         Of the network of the state.
-    teacher
-        On the device of the state.
     """
     config = state.config
-    terms = LossTerms(max_ratio=config.max_ratio, **config.loss.model_dump())
 
-    def mean_loss(net: NuClickNet, part: Batch) -> Tensor:
-        inputs, wanted, others = (to_device(tensor, state.device) for tensor in (part.inputs, part.wanted, part.others))
+    def mean_loss(net: nn.Module, part: Batch) -> Tensor:
+        there = to_device(part, state.device)
         with autocast(state.device):
-            logits = net(inputs)
-            targets = None if teacher is None else teacher.targets(inputs, wanted)
-        return hybrid_loss(logits, wanted, others, terms=terms, targets=targets)
+            return state.lesson.loss(net, there)
 
     for group in state.optimizer.param_groups:
         group["lr"] = config.learning_rate * _schedule(state.step, config)
@@ -50,9 +43,10 @@ def take_step(state: TrainingState, batch: Batch, lanes: Lanes, teacher: Teacher
     return loss
 
 
-def to_device(tensor: Tensor, device: torch.device) -> Tensor:
-    """Give a batch's tensor on a device, laid out as oneDNN and cuDNN are fastest with."""
-    return tensor.to(device, non_blocking=True).contiguous(memory_format=torch.channels_last)
+def to_device(batch: Batch, device: torch.device) -> Batch:
+    """Give a batch on a device, laid out as oneDNN and cuDNN are fastest with."""
+    tensors = (getattr(batch, field.name) for field in fields(batch))
+    return Batch(*(tensor.to(device, non_blocking=True).contiguous(memory_format=torch.channels_last) for tensor in tensors))
 
 
 def autocast(device: torch.device) -> contextlib.AbstractContextManager[Any]:

@@ -63,6 +63,6 @@ def steps_within(seconds: float, config: TrainingConfig, options: TuneOptions) -
     for number in range(1 + TIMED_STEPS):
         if number == 1:  # the first makes plans for all
             since = time.monotonic()
-        float(take_step(state, Batch(inputs, wanted, 1 - wanted), lanes))  # a GPU is waited for
+        float(take_step(state, Batch(inputs, wanted, 1 - wanted, wanted.int()), lanes))  # a GPU is waited for
     each = (time.monotonic() - since) / TIMED_STEPS
     return int(min(MOST_STEPS, max(LEAST_STEPS, seconds / each - VALIDATIONS * STEPS_OF_ONE)))

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 from shapely import Point
+from torch import nn
 
 from edited_files import edited
 from nuclick_qp.annotations.objects import ResultObject
@@ -89,9 +90,10 @@ def test_lanes(benchmark: Benchmark, count: int) -> None:
     get_ready(torch.device("cpu"))
     net = NuClickNet(NetworkSettings(width=0.25)).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     inputs = torch.rand(32, 5, 128, 128).contiguous(memory_format=torch.channels_last)
-    batch = Batch(inputs, (inputs[:, :1] > 0.8).float(), (inputs[:, :1] < 0.1).float())
+    wanted = inputs[:, :1] > 0.8
+    batch = Batch(inputs, wanted.float(), (inputs[:, :1] < 0.1).float(), wanted.int())
 
-    def mean_loss(lane: NuClickNet, part: Batch) -> torch.Tensor:
+    def mean_loss(lane: nn.Module, part: Batch) -> torch.Tensor:
         return hybrid_loss(lane(part.inputs), part.wanted, part.others)
 
     assert benchmark(Lanes(net, count).backward, batch, mean_loss) > 0

@@ -4,6 +4,7 @@ import functools
 
 import pytest
 import torch
+from torch import nn
 
 from nuclick_qp.model.network import NuClickNet
 from nuclick_qp.model.network_settings import NetworkSettings
@@ -22,10 +23,11 @@ def _net() -> NuClickNet:
 def _batch(count: int) -> Batch:
     generator = torch.Generator().manual_seed(1)
     inputs = torch.rand(count, 5, 32, 32, generator=generator)
-    return Batch(inputs, (inputs[:, :1] > 0.8).float(), (inputs[:, :1] < 0.1).float())
+    wanted = inputs[:, :1] > 0.8
+    return Batch(inputs, wanted.float(), (inputs[:, :1] < 0.1).float(), wanted.int())
 
 
-def _mean_loss(net: NuClickNet, part: Batch) -> torch.Tensor:
+def _mean_loss(net: nn.Module, part: Batch) -> torch.Tensor:
     return hybrid_loss(net(part.inputs), part.wanted, part.others)
 
 
@@ -47,7 +49,7 @@ def test_lanes_leave_the_gradient_of_the_mean_over_all_patches(count: int) -> No
     statistics = []
     for part in (slice(first), slice(first, count)):
         _mean(alone).copy_(before)
-        piece = Batch(batch.inputs[part], batch.wanted[part], batch.others[part])
+        piece = Batch(batch.inputs[part], batch.wanted[part], batch.others[part], batch.labels[part])
         (_mean_loss(alone, piece) * len(piece.inputs) / count).backward()  # type: ignore[no-untyped-call]
         statistics.append(_mean(alone).clone())
 
@@ -85,7 +87,7 @@ def test_a_compiled_network_leaves_the_same_gradient(monkeypatch: pytest.MonkeyP
 def test_an_error_in_a_lane_ends_the_step() -> None:
     """It is not lost in a thread."""
 
-    def broken(net: NuClickNet, part: Batch) -> torch.Tensor:
+    def broken(net: nn.Module, part: Batch) -> torch.Tensor:
         if len(part.inputs) == 2:  # that of the second lane
             raise MemoryError("no room")
         return _mean_loss(net, part)
