@@ -13,16 +13,18 @@ BATCH_NORM_EPS = 1.001e-5  # the Keras default that the authors trained with
 SIDE_MULTIPLE = 32  # five 2 x 2 poolings
 
 
-def _conv_bn(c_in: int, c_out: int, *, kernel: int = 3, dilation: int = 1) -> nn.Sequential:
+def conv_bn(c_in: int, c_out: int, *, kernel: int = 3, dilation: int = 1, stride: int = 1) -> nn.Sequential:
+    """Give a convolution and its batch norm; at stride 1 the output has the size of the input."""
     pad = dilation * (kernel - 1) // 2
     return nn.Sequential(
-        nn.Conv2d(c_in, c_out, kernel, padding=pad, dilation=dilation, bias=False),
+        nn.Conv2d(c_in, c_out, kernel, stride, pad, dilation, bias=False),
         nn.BatchNorm2d(c_out, eps=BATCH_NORM_EPS),
     )
 
 
-def _conv(c_in: int, c_out: int, *, kernel: int = 3, dilation: int = 1) -> nn.Sequential:
-    return nn.Sequential(*_conv_bn(c_in, c_out, kernel=kernel, dilation=dilation), nn.ReLU())
+def conv_bn_relu(c_in: int, c_out: int, *, kernel: int = 3, dilation: int = 1, stride: int = 1) -> nn.Sequential:
+    """Give what is C in the table: convolution, batch norm, ReLU."""
+    return nn.Sequential(*conv_bn(c_in, c_out, kernel=kernel, dilation=dilation, stride=stride), nn.ReLU())
 
 
 class Residual(nn.Module):
@@ -30,8 +32,8 @@ class Residual(nn.Module):
 
     def __init__(self, c_in: int, c_out: int) -> None:
         super().__init__()
-        self.first = _conv_bn(c_in, c_out)
-        self.second = _conv_bn(c_out, c_out)
+        self.first = conv_bn(c_in, c_out)
+        self.second = conv_bn(c_out, c_out)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, c_in, H, W) to (N, c_out, H, W)."""
@@ -45,7 +47,7 @@ class MultiScale(nn.Module):
     def __init__(self, c_in: int, c_branch: int, *, kernels: tuple[int, ...], dilations: tuple[int, ...]) -> None:
         super().__init__()
         self.branches = nn.ModuleList(
-            _conv(c_in, c_branch, kernel=k, dilation=d) for k, d in zip(kernels, dilations, strict=True)
+            conv_bn_relu(c_in, c_branch, kernel=k, dilation=d) for k, d in zip(kernels, dilations, strict=True)
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -79,7 +81,9 @@ class NuClickNet(nn.Module):
         s = self.settings = settings or NetworkSettings()
         c = s.channels
         self.pool = nn.MaxPool2d(2)
-        self.enc1 = nn.Sequential(_conv(s.in_channels, c(64), kernel=7), _conv(c(64), c(32), kernel=5), _conv(c(32), c(32)))
+        self.enc1 = nn.Sequential(
+            conv_bn_relu(s.in_channels, c(64), kernel=7), conv_bn_relu(c(64), c(32), kernel=5), conv_bn_relu(c(32), c(32))
+        )
         self.enc2 = nn.Sequential(Residual(c(32), c(64)), Residual(c(64), c(64)))
         self.enc3 = nn.Sequential(Residual(c(64), c(128)), *self._multi_scale(1), Residual(c(128), c(128)))
         self.enc4 = nn.Sequential(Residual(c(128), c(256)), *(Residual(c(256), c(256)) for _ in range(2)))
@@ -94,7 +98,7 @@ class NuClickNet(nn.Module):
         self.up2 = UpJoin(c(128), c(64))
         self.dec2 = nn.Sequential(Residual(2 * c(64), c(64)), *self._multi_scale(3), Residual(c(64), c(64)))
         self.up1 = UpJoin(c(64), c(32))
-        self.dec1 = nn.Sequential(_conv(2 * c(32), c(64)), _conv(c(64), c(32)), _conv(c(32), c(32)))
+        self.dec1 = nn.Sequential(conv_bn_relu(2 * c(32), c(64)), conv_bn_relu(c(64), c(32)), conv_bn_relu(c(32), c(32)))
         self.head = nn.Conv2d(c(32), 1, kernel_size=1)
 
     def _multi_scale(self, number: int) -> list[MultiScale]:
