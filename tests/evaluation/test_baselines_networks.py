@@ -1,0 +1,67 @@
+"""Tests of `nuclick_qp.evaluation.baselines.networks`."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import nn
+
+from nuclick_qp.evaluation.baselines.networks import FCN8, SegNet, UNet
+from nuclick_qp.model.folded import fold_batch_norm
+from nuclick_qp.model.network import count_parameters
+
+NETWORKS: list[Callable[[int, float, int], nn.Module]] = [UNet, SegNet, FCN8]
+
+
+def published_count(net: nn.Module) -> int:
+    """Count the parameters of a network as if each batch norm, scale and shift, were the bias of the convolution before it."""
+    return count_parameters(net) - sum(m.num_features for m in net.modules() if isinstance(m, nn.BatchNorm2d))
+
+
+@pytest.mark.parametrize("make", NETWORKS)
+def test_a_network_gives_one_logit_per_pixel_and_class(make: Callable[[int, float, int], nn.Module]) -> None:
+    """For any number of channels in and out, and sides that are multiples of 32."""
+    net = make(4, 0.05, 3).eval()
+
+    assert net(torch.zeros(2, 4, 64, 96)).shape == (2, 3, 64, 96)
+
+
+@pytest.mark.parametrize(("make", "classes", "millions"), [(UNet, 2, 31.0), (SegNet, 12, 29.4), (FCN8, 21, 134.4)])
+def test_parameters_are_those_of_the_papers(make: Callable[[int, float, int], nn.Module], classes: int, millions: float) -> None:
+    """At width 1 and with the classes of the papers, whose figures are rounded (FCN: 134 M without the scores of classes)."""
+    with torch.device("meta"):
+        net = make(3, 1.0, classes)
+
+    assert published_count(net) / 1e6 == pytest.approx(millions, abs=0.05)
+
+
+def test_vgg_16_has_its_parameters() -> None:
+    """Its 13 convolutions have 14,714,688, in both networks that begin with them."""
+    with torch.device("meta"):
+        starts = SegNet(3, 1.0).down, FCN8(3, 1.0).stages
+
+    assert [published_count(start) for start in starts] == [14_714_688] * 2
+
+
+@pytest.mark.parametrize("make", NETWORKS)
+def test_all_batch_norms_can_be_folded(make: Callable[[int, float, int], nn.Module]) -> None:
+    """Each is right behind a convolution, and the logits stay the same but for rounding."""
+    torch.manual_seed(0)
+    net, x = make(3, 0.1, 1).eval(), torch.rand(1, 3, 64, 64)
+
+    folded = fold_batch_norm(net)
+
+    with torch.inference_mode():
+        assert torch.allclose(folded(x), net(x), rtol=0, atol=1e-4)
+    assert not [m for m in folded.modules() if isinstance(m, nn.BatchNorm2d)]
+
+
+@pytest.mark.parametrize("make", NETWORKS)
+def test_every_weight_takes_part(make: Callable[[int, float, int], nn.Module]) -> None:
+    """No layer is made and left out: the loss has a gradient for each."""
+    torch.manual_seed(0)
+    net = make(3, 0.05, 2)
+
+    net(torch.rand(2, 3, 64, 64)).square().sum().backward()
+
+    assert [name for name, p in net.named_parameters() if p.grad is None] == []
