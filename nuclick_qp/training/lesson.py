@@ -88,7 +88,7 @@ class NuClickLesson:
         settings = NetworkSettings(width=config.width, ms_blocks=config.ms_blocks, in_channels=self.in_channels)
         return self.make(settings)
 
-    def prepare(self, batch: Batch, generator: torch.Generator) -> Batch:  # nothing is left to chance
+    def prepare(self, batch: Batch, generator: torch.Generator) -> Batch:
         """Leave out the maps that the network does not see."""
         return batch if self.in_channels == batch.inputs.shape[1] else replace(batch, inputs=batch.inputs[:, : self.in_channels])
 
