@@ -6,11 +6,11 @@ import pytest
 import torch
 from torch import nn
 
-from nuclick_qp.evaluation.baselines.networks import FCN8, SegNet, UNet
+from nuclick_qp.evaluation.baselines.networks import FCN8, PNet, PyramidResNet, SegNet, UNet
 from nuclick_qp.model.folded import fold_batch_norm
 from nuclick_qp.model.network import count_parameters
 
-NETWORKS: list[Callable[[int, float, int], nn.Module]] = [UNet, SegNet, FCN8]
+NETWORKS: list[Callable[[int, float, int], nn.Module]] = [UNet, SegNet, FCN8, PNet, PyramidResNet]
 
 
 def published_count(net: nn.Module) -> int:
@@ -41,6 +41,39 @@ def test_vgg_16_has_its_parameters() -> None:
         starts = SegNet(3, 1.0).down, FCN8(3, 1.0).stages
 
     assert [published_count(start) for start in starts] == [14_714_688] * 2
+
+
+def test_resnet_101_has_its_parameters() -> None:
+    """All but its dense layer, 42,500,160, batch norm included."""
+    with torch.device("meta"):
+        net = PyramidResNet(3, 1.0)
+
+    assert count_parameters(net.stem) + count_parameters(net.stages) == 42_500_160
+
+
+def test_p_net_sees_181_pixels() -> None:
+    """The receptive field that its paper states, which fixes the numbers of convolutions of its blocks."""
+    net = PNet(1, 0.05).eval()
+    for p in net.parameters():
+        torch.nn.init.constant_(p, 0.1)  # so that nothing cancels, and no ReLU closes
+    x = torch.ones(1, 1, 192, 192, requires_grad=True)
+
+    net(x)[0, 0, 96, 96].backward()
+
+    assert x.grad is not None
+    assert [len(line.unique()) for line in x.grad[0, 0].nonzero().T] == [181, 181]
+
+
+@pytest.mark.parametrize("make", NETWORKS)
+def test_a_patch_is_answered_by_itself(make: Callable[[int, float, int], nn.Module]) -> None:
+    """In use, what else is in a batch changes nothing."""
+    torch.manual_seed(0)
+    net, x = make(3, 0.1, 1).eval(), torch.rand(3, 3, 64, 64)
+
+    with torch.inference_mode():
+        together, alone = net(x), torch.cat([net(patch[None]) for patch in x])
+
+    assert torch.allclose(together, alone, rtol=0, atol=1e-4)
 
 
 @pytest.mark.parametrize("make", NETWORKS)

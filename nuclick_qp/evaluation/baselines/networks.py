@@ -11,17 +11,26 @@ References
 .. [2] Badrinarayanan et al., SegNet, IEEE Trans. Pattern Anal. 39 (2017) 2481.
 .. [3] Long et al., Fully convolutional networks for semantic segmentation, CVPR 2015.
 .. [4] Simonyan and Zisserman, Very deep convolutional networks (VGG), ICLR 2015.
+.. [5] Wang et al., Interactive medical image segmentation with image-specific fine tuning (BIFSeg), IEEE Trans. Med.
+   Imaging 37 (2018) 1562; its P-Net is that of Wang et al., DeepIGeoS, IEEE Trans. Pattern Anal. 41 (2019) 1559.
+.. [6] He et al., Deep residual learning, CVPR 2016.
+.. [7] Zhao et al., Pyramid scene parsing network, CVPR 2017.
+.. [8] Maninis et al., Deep extreme cut (DEXTR), CVPR 2018.
 """
 
 from itertools import pairwise
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nuclick_qp.model.network import UpJoin, conv_bn_relu
+from nuclick_qp.model.network import UpJoin, conv_bn, conv_bn_relu
 from nuclick_qp.model.network_settings import NetworkSettings
 
 VGG_16 = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))  # channels of the convolutions before each pooling [4]
+P_NET = ((1, 2), (2, 2), (4, 3), (8, 3), (16, 3))  # dilation and number of the convolutions of each block [5]
+RESNET_101 = (3, 4, 23, 3)  # bottlenecks of each stage [6]
+PYRAMID_BINS = (1, 2, 3, 6)  # along each side [7]
 
 
 class UNet(nn.Module):
@@ -113,6 +122,97 @@ class FCN8(nn.Module):
         for score, skip in zip(self.scores[1:], (pooled[3], pooled[2]), strict=True):
             logits = _enlarge(logits, 2) + score(skip)  # (N, out, H/16, W/16), then (N, out, H/8, W/8)
         return _enlarge(logits, 8)
+
+
+class PNet(nn.Module):
+    """P-Net [5]_: blocks of ever greater dilation at the resolution of the image, and a classifier that sees all of them.
+
+    Parameters
+    ----------
+    in_channels, width, out_channels
+        As of `UNet`.
+    """
+
+    def __init__(self, in_channels: int, width: float, out_channels: int = 1) -> None:
+        super().__init__()
+        c = NetworkSettings(width=width).channels(64)
+        starts = [in_channels, *[c] * (len(P_NET) - 1)]
+        self.blocks = nn.ModuleList(
+            _chain(start, *[c] * count, dilation=dilation) for start, (dilation, count) in zip(starts, P_NET, strict=True)
+        )
+        self.classifier = nn.Sequential(conv_bn_relu(len(P_NET) * c, c, kernel=1), nn.Conv2d(c, out_channels, kernel_size=1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, in_channels, H, W) to (N, out_channels, H, W) logits."""
+        seen: list[Tensor] = []
+        for block in self.blocks:
+            x = block(x)
+            seen.append(x)
+        logits: Tensor = self.classifier(torch.cat(seen, dim=1))  # of (N, 320, H, W), at width 1
+        return logits
+
+
+class PyramidResNet(nn.Module):
+    """ResNet-101 [6]_ whose last two stages have dilations in place of strides, and pyramid pooling [7]_, as in DEXTR [8]_.
+
+    Batch norm learns here; that of DEXTR is frozen, since its weights come from elsewhere.
+
+    Parameters
+    ----------
+    in_channels, width, out_channels
+        As of `UNet`.
+    bottlenecks
+        Number of each stage; fewer for a smaller network.
+    """
+
+    def __init__(
+        self, in_channels: int, width: float, out_channels: int = 1, *, bottlenecks: tuple[int, int, int, int] = RESNET_101
+    ) -> None:
+        super().__init__()
+        c = NetworkSettings(width=width).channels
+        self.stem = nn.Sequential(conv_bn_relu(in_channels, c(64), kernel=7, stride=2), nn.MaxPool2d(3, stride=2, padding=1))
+        inner = [c(full) for full in (64, 128, 256, 512)]
+        starts = [c(64), *(4 * channels for channels in inner[:-1])]
+        shapes = zip(starts, inner, bottlenecks, (1, 2, 1, 1), (1, 1, 2, 4), strict=True)
+        self.stages = nn.Sequential(
+            *(_stage(start, channels, count=count, stride=stride, dilation=dilation) for start, channels, count, stride, dilation in shapes)
+        )
+        features = 4 * inner[-1]
+        self.pyramid = nn.ModuleList(
+            nn.Sequential(nn.AdaptiveAvgPool2d(bins), conv_bn_relu(features, c(512), kernel=1)) for bins in PYRAMID_BINS
+        )
+        joined = features + len(PYRAMID_BINS) * c(512)
+        self.classifier = nn.Sequential(conv_bn_relu(joined, c(512), kernel=1), nn.Conv2d(c(512), out_channels, kernel_size=1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, in_channels, H, W) to (N, out_channels, H, W) logits; H and W are multiples of 8."""
+        x = self.stages(self.stem(x))  # (N, 2048, H/8, W/8), at width 1
+        pooled = [functional.interpolate(part(x), x.shape[-2:], mode="bilinear") for part in self.pyramid]
+        return _enlarge(self.classifier(torch.cat([x, *pooled], dim=1)), 8)
+
+
+class Bottleneck(nn.Module):
+    """ReLU(x + branch x) with three convolutions in the branch; where sizes change, x passes one of its own."""
+
+    def __init__(self, c_in: int, c_inner: int, *, stride: int = 1, dilation: int = 1) -> None:
+        super().__init__()
+        self.branch = nn.Sequential(
+            conv_bn_relu(c_in, c_inner, kernel=1, stride=stride),
+            conv_bn_relu(c_inner, c_inner, dilation=dilation),
+            conv_bn(c_inner, 4 * c_inner, kernel=1),
+        )
+        same = (c_in, stride) == (4 * c_inner, 1)
+        self.shortcut = nn.Identity() if same else conv_bn(c_in, 4 * c_inner, kernel=1, stride=stride)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, c_in, H, W) to (N, 4 * c_inner, H / stride, W / stride)."""
+        return torch.relu(self.shortcut(x) + self.branch(x))
+
+
+def _stage(c_in: int, c_inner: int, *, count: int, stride: int, dilation: int) -> nn.Sequential:
+    """Give the bottlenecks of one stage of a ResNet; the first has its stride."""
+    first = Bottleneck(c_in, c_inner, stride=stride, dilation=dilation)
+    return nn.Sequential(first, *(Bottleneck(4 * c_inner, c_inner, dilation=dilation) for _ in range(count - 1)))
 
 
 def _chain(*channels: int, dilation: int = 1) -> nn.Sequential:
