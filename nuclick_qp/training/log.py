@@ -62,7 +62,7 @@ class TrainingLog:
         self._draws = importlib.util.find_spec("matplotlib") is not None
         if not self._draws:
             logger.warning("%s will not be drawn: matplotlib is missing; pip install 'nuclick-qp[train]' brings it", folder / "curve.png")
-        self.rows = _read_rows(folder / "log.csv")
+        self.rows = read_log(folder / "log.csv")
 
     def drop_after(self, step: int) -> None:
         """Forget rows beyond the checkpoint that a run goes on from; they will be made anew."""
@@ -80,7 +80,14 @@ class TrainingLog:
             write_atomically(self._folder / "curve.png", _draw_curve(self.rows, self._name))
 
 
-def _read_rows(path: Path) -> list[LogRow]:
+def read_log(path: Path) -> list[LogRow]:
+    """Read the rows of a log; none where there is no file.
+
+    Raises
+    ------
+    TrainingDataError
+        If it is none of ours, or cannot be read.
+    """
     try:
         text = read_file(path).decode()
         return [LogRow.of_text(row) for row in csv.DictReader(io.StringIO(text, newline=""))]

@@ -169,8 +169,8 @@ class _Looks:
         numbers: list[int] = image.centroids[:, 0].tolist()
         ends = np.array([(rows.start, cols.start, rows.stop, cols.stop) for rows, cols in image.boxes])
         if fill is None:
-            centres = image.centroids[:, [2, 1]] + 0.5
             scales = np.full(len(numbers), 1 / image.zoom)
+            centres = image.centroids[:, [2, 1]] + 0.5 - scales[:, None] / 2  # a patch has no pixel in its very middle
         else:
             centres = (ends[:, [1, 0]] + ends[:, [3, 2]]) / 2
             scales = (ends[:, 2:] - ends[:, :2]).max(axis=1) / (fill * config.patch_px)

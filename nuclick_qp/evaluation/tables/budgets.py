@@ -1,0 +1,41 @@
+"""How much a run of the tables learns and looks at."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from nuclick_qp.evaluation.tables.labelled_sets import Size
+
+BudgetName = Literal["quick", "full"]
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """How much is learned, and what is looked at.
+
+    Attributes
+    ----------
+    width
+        Factor on the channel counts of every network; 1 is as published.
+    patches
+        Samples that each training sees; those of glands, whose patches have four times the pixels, a quarter of it.
+    training, test
+        What is taken of each folder.
+    canvases
+        Synthesised images of touching cells, to train on and to test on.
+    settings
+        What the fair column of the classic methods chooses its settings on, of the training images.
+    """
+
+    name: BudgetName
+    width: float
+    patches: int
+    training: Size
+    test: Size
+    canvases: tuple[int, int]
+    settings: Size
+
+
+BUDGETS: dict[BudgetName, Budget] = {
+    "quick": Budget("quick", 0.125, 640, Size(8, 384), Size(4, 224), (12, 3), Size(2, 160)),
+    "full": Budget("full", 0.25, 25_600, Size(), Size(), (200, 40), Size(5, 400)),
+}

@@ -1,0 +1,247 @@
+"""The trained methods of the tables: each is trained once, by one budget, and stands in every table that asks for it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+from torch import nn
+
+from nuclick_qp.evaluation.baselines.boxes import BifSeg, DeepGrabCut, Dextr
+from nuclick_qp.evaluation.baselines.clicks import Ifcn, LatentDiversity
+from nuclick_qp.evaluation.baselines.deep import Course, Deep
+from nuclick_qp.evaluation.baselines.method import Method
+from nuclick_qp.evaluation.baselines.networks import FCN8, SegNet, UNet
+from nuclick_qp.evaluation.baselines.nuclick_method import NuClick
+from nuclick_qp.evaluation.baselines.regions import InteractiveMaskRcnn
+from nuclick_qp.evaluation.baselines.students import AllObjects, Student
+from nuclick_qp.evaluation.tables.budgets import Budget
+from nuclick_qp.evaluation.tables.labelled_sets import Folder, LabelledSet, Part, Size, joined, read_set, touching_set
+from nuclick_qp.model.network_settings import NetworkSettings
+from nuclick_qp.training.config import TrainingConfig
+from nuclick_qp.training.lesson import Lesson
+from nuclick_qp.training.log import read_log
+from nuclick_qp.training.training_run import TrainingRun
+
+SEED = 2020
+NUCLEI_MPP, CELLS_MPP, GLANDS_MPP = 0.25, 0.25, 0.62
+SQUIGGLE_MPP = 1.24  # 256 px show as much tissue as the paper's 512 at GLANDS_MPP
+CANVAS_PX, CELLS = 512, (10, 30)
+VALIDATIONS = 8
+
+Kind = Literal["nuclei", "cells", "squiggles", "boxes"]
+
+FOLDERS = {
+    "MoNuSeg": (Folder("nuclei/{part}", "monuseg_*", 0.25),),
+    "TNBC": (Folder("nuclei/{part}", "tnbc_*", 0.25),),
+    "NuInsSeg": (Folder("nuclei/{part}", "nuins_*", 0.22),),
+    "LBC": (Folder("pap/{part}", "lbc_*", 0.5),),
+    "BCCD and set 1": (Folder("cells/{part}", "bccd_*", 0.083), Folder("cells/{part}", "wbc1_*", 0.2)),
+    "SegPC": (Folder("cells/{part}", "segpc_*", 0.2),),
+    "GlaS": (Folder("glands/{part}", "glas_t*", GLANDS_MPP),),
+    "GlaS A": (Folder("glands/{part}", "glas_testA_*", GLANDS_MPP),),
+    "GlaS B": (Folder("glands/{part}", "glas_testB_*", GLANDS_MPP),),
+}
+MPP = {"LBC": 0.5, "BCCD and set 1": CELLS_MPP, "SegPC": CELLS_MPP} | dict.fromkeys(("GlaS", "GlaS A", "GlaS B"), GLANDS_MPP)
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How one method is made and trained.
+
+    Attributes
+    ----------
+    kind
+        Patches that it learns from.
+    training
+        Set that it learns from; with ``masks by NuClick (SET)`` behind it, from the outlines of NuClick trained on SET.
+    make
+        Makes the method from its course.
+    ms_blocks
+        Of NuClick's network.
+    """
+
+    kind: Kind
+    training: str
+    make: Callable[[Course], Method]
+    ms_blocks: int = 3
+
+
+def _rival(lesson: Lesson) -> Callable[[Course], Method]:
+    return partial(Deep, lesson)
+
+
+def _backbone(make: Callable[[int, float], nn.Module], settings: NetworkSettings) -> nn.Module:
+    return make(settings.in_channels, settings.width)
+
+
+BACKBONES: dict[str, Callable[[int, float], nn.Module]] = {"U-Net": UNet, "FCN-8": FCN8, "SegNet": SegNet}
+NUCLICK, CANVASES = "NuClick", "touching cells"
+RECIPES: dict[str, Recipe] = {
+    **{f"nuclei/{name}": Recipe("nuclei", "MoNuSeg", partial(NuClick, make=partial(_backbone, make))) for name, make in BACKBONES.items()},
+    **{f"nuclei/NuClick, {blocks} MS": Recipe("nuclei", "MoNuSeg", NuClick, ms_blocks=blocks) for blocks in (0, 1, 2, 4)},
+    "nuclei/NuClick": Recipe("nuclei", "MoNuSeg", NuClick),
+    "nuclei/NuClick, 4 channels": Recipe("nuclei", "MoNuSeg", partial(NuClick, in_channels=4)),
+    "nuclei/NuClick of TNBC": Recipe("nuclei", "TNBC", NuClick),
+    "nuclei/iFCN": Recipe("nuclei", "MoNuSeg", _rival(Ifcn())),
+    "nuclei/LD": Recipe("nuclei", "MoNuSeg", _rival(LatentDiversity())),
+    "cells/NuClick": Recipe("cells", CANVASES, NuClick),
+    "cells/iFCN": Recipe("cells", CANVASES, _rival(Ifcn())),
+    "cells/LD": Recipe("cells", CANVASES, _rival(LatentDiversity())),
+    "glands/NuClick": Recipe("squiggles", "GlaS", NuClick),
+    "glands/Deep GrabCut": Recipe("boxes", "GlaS", _rival(DeepGrabCut())),
+    "glands/DEXTR": Recipe("boxes", "GlaS", _rival(Dextr())),
+    "glands/Mask R-CNN": Recipe("boxes", "GlaS", _rival(InteractiveMaskRcnn())),
+    "glands/BIFSeg": Recipe("boxes", "GlaS", _rival(BifSeg())),
+    **{
+        f"students/{name}, {training}": Recipe("nuclei", training, partial(Student, AllObjects(make)))
+        for name, make in BACKBONES.items()
+        for training in ("MoNuSeg", "TNBC", "MoNuSeg, masks by NuClick (TNBC)", "TNBC, masks by NuClick (MoNuSeg)")
+    },
+}
+TEACHERS = {"TNBC": "nuclei/NuClick of TNBC", "MoNuSeg": "nuclei/NuClick"}
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A method that is ready.
+
+    Attributes
+    ----------
+    patches
+        Samples seen in training.
+    seconds
+        Taken by its steps, all sittings together.
+    curve
+        Log of its training.
+    """
+
+    method: Method
+    config: TrainingConfig
+    patches: int
+    seconds: float
+    curve: Path
+
+
+@dataclass(slots=True)
+class Workshop:
+    """Reads sets and trains methods when they are first asked for.
+
+    Attributes
+    ----------
+    data
+        Folder of the data sets, as laid out in docs/data.md.
+    out
+        Each training has a folder in it, and goes on where it was stopped.
+    on_step
+        Is told the name of the method, and of its progress.
+    """
+
+    data: Path
+    out: Path
+    budget: Budget
+    device: str = "auto"
+    threads: int | None = None
+    on_step: Callable[[str, Any], None] = lambda name, progress: None
+    _sets: dict[tuple[str, Part, Size], LabelledSet] = field(default_factory=dict)
+    _trained: dict[str, Trained] = field(default_factory=dict)
+
+    def test_set(self, name: str) -> LabelledSet:
+        """Give what is measured on."""
+        if name == CANVASES:
+            return self._canvases("test", self.budget.canvases[1])
+        return self._read(name, "test", self.budget.test)
+
+    def settings_set(self, name: str) -> LabelledSet:
+        """Give the training images that classic methods choose their settings on."""
+        if name == CANVASES:
+            few = self._canvases("train", self.budget.canvases[0])
+            count = self.budget.settings.images
+            return LabelledSet(few.name, few.mpp, few.names[:count], few.pairs[:count])
+        return self._read(name, "train", self.budget.settings)
+
+    def trained(self, key: str) -> Trained:
+        """Give a trained method of `RECIPES`; what it learns from is read or made first."""
+        if key not in self._trained:
+            self._trained[key] = self._train(key)
+        return self._trained[key]
+
+    def _train(self, key: str) -> Trained:
+        recipe, folder = RECIPES[key], self.out / "trainings" / key.replace("/", "-").replace(", ", "-").replace(" ", "_")
+        learned_from = self.training_set(recipe.training)
+        config = config_for(key, recipe, self.budget)
+        run = TrainingRun(self.data, folder, device=self.device, threads=self.threads)
+        course = Course(config, run, learned_from.mpp, on_step=partial(self.on_step, key))
+        method = recipe.make(course)
+        method.fit(learned_from.pairs)
+        return Trained(method, config, config.steps * config.batch_size, _seconds_of(folder / "log.csv"), folder / "log.csv")
+
+    def training_set(self, name: str) -> LabelledSet:
+        """Give what is trained on."""
+        of, _, teacher = name.removesuffix(")").partition(", masks by NuClick (")
+        if name == CANVASES:
+            return self._canvases("train", self.budget.canvases[0])
+        images = self._read(of, "train", self.budget.training)
+        if not teacher:
+            return images
+        method = self.trained(TEACHERS[teacher]).method
+        return images.with_truth(name, [method.segment(*pair) for pair in images.pairs])
+
+    def _canvases(self, part: Part, count: int) -> LabelledSet:
+        """Make images of touching cells, of each source its share: their colours go together."""
+        taken = self.budget.training if part == "train" else self.budget.test
+        made = []
+        for number, folder in enumerate(FOLDERS["BCCD and set 1"]):
+            single = read_set(folder.pattern, [_in(folder, part)], self.data, mpp=CELLS_MPP, size=Size(taken.images))
+            seed = SEED + 10 * number + (part == "test")
+            made.append(touching_set(CANVASES, single, images=(count + 1 - number) // 2, canvas_px=CANVAS_PX, cells=CELLS, seed=seed))
+        return joined(CANVASES, made)
+
+    def _read(self, name: str, part: Part, size: Size) -> LabelledSet:
+        if (name, part, size) not in self._sets:
+            folders = [_in(folder, part) for folder in FOLDERS[name]]
+            self._sets[name, part, size] = read_set(name, folders, self.data, mpp=MPP.get(name, NUCLEI_MPP), size=size)
+        return self._sets[name, part, size]
+
+
+def config_for(key: str, recipe: Recipe, budget: Budget) -> TrainingConfig:
+    """Give the configuration of a training; all methods of one kind have the same data, budget and augmentation."""
+    large = recipe.kind in ("squiggles", "boxes")
+    batch = 8 if large else 32
+    steps = budget.patches // (4 * batch) if large else budget.patches // batch
+    mpp = {"nuclei": NUCLEI_MPP, "cells": CELLS_MPP, "squiggles": SQUIGGLE_MPP, "boxes": GLANDS_MPP}[recipe.kind]
+    base, _, _ = recipe.training.partition(",")
+    folders = FOLDERS["BCCD and set 1" if base == CANVASES else base]
+    return TrainingConfig.model_validate(
+        {
+            "name": "".join(letter if letter.isalnum() else "-" for letter in key),
+            "prompt": "line" if large else "point",
+            "description": f"{key} of the paper's tables, budget {budget.name}",
+            "licence": "as the data",
+            "sources": [{"folder": folder.path.format(part="train"), "pattern": folder.pattern, "mpp": folder.mpp} for folder in folders],
+            "seed": SEED,
+            "mpp": mpp,
+            "patch_px": 256 if large else 128,
+            "min_object_px": 50 if recipe.kind != "nuclei" else 10,
+            "width": budget.width,
+            "ms_blocks": recipe.ms_blocks,
+            "steps": steps,
+            "batch_size": batch,
+            "warmup_steps": min(100, steps // 10),
+            "ema_decay": 0.998 if steps > 400 else 0.9,
+            "validate_every": max(1, steps // VALIDATIONS),
+            "augmentation": {"off_centre_px": 30 if recipe.kind == "squiggles" else 8, "restain": 0.0, "hue": 10, "saturation": 0.2},
+        }
+    )
+
+
+def _in(folder: Folder, part: Part) -> Folder:
+    return Folder(folder.path.format(part=part), folder.pattern, folder.mpp)
+
+
+def _seconds_of(log: Path) -> float:
+    """Add up the seconds of all steps of a training, from its log."""
+    rows = read_log(log)
+    before = [0, *(row.step for row in rows)]
+    return sum((row.step - since) * row.seconds_per_step for since, row in zip(before, rows, strict=False))
