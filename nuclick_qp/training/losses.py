@@ -64,14 +64,14 @@ def hybrid_loss(
     terms, logits = terms or LossTerms(), logits.float()
     cross = functional.binary_cross_entropy_with_logits(logits, wanted if targets is None else targets, reduction="none")
     weights = _weights(wanted, others, terms.max_ratio) if terms.weighted else 1.0
-    loss = _overlap_loss(torch.sigmoid(logits), wanted, terms.overlap).mean() + (weights * cross).mean()
+    loss = overlap_loss(torch.sigmoid(logits), wanted, terms.overlap).mean() + (weights * cross).mean()
     if terms.rim:
         rim = _rim(wanted, terms.rim_px)
         loss = loss + terms.rim * ((rim * cross).sum(OVER_PATCH) / rim.sum(OVER_PATCH).clamp(min=1)).mean()
     return loss
 
 
-def _overlap_loss(probability: Tensor, wanted: Tensor, kind: Literal["dice", "iou"]) -> Tensor:
+def overlap_loss(probability: Tensor, wanted: Tensor, kind: Literal["dice", "iou"]) -> Tensor:
     """Give the (N,) soft Dice or Jaccard losses."""
     overlap, both = (probability * wanted).sum(OVER_PATCH), probability.sum(OVER_PATCH) + wanted.sum(OVER_PATCH)
     if kind == "iou":
