@@ -1,0 +1,44 @@
+"""Tests of `nuclick_qp.evaluation.tables.table_plan` and of the trainings that its rows ask for."""
+
+from collections import Counter
+
+import pytest
+
+from nuclick_qp.evaluation.tables.budgets import BUDGETS, BudgetName
+from nuclick_qp.evaluation.tables.table_plan import plan_rows
+from nuclick_qp.evaluation.tables.workshop import RECIPES, TEACHERS, config_for
+
+
+def test_every_table_has_its_rows_and_no_row_stands_twice() -> None:
+    """As many as the paper has, once for each data set and column of settings."""
+    rows = plan_rows()
+
+    names = [(row.table, row.row, row.data, row.settings) for row in rows]
+    assert len(set(names)) == len(names)
+    assert Counter(row.table for row in rows) == {1: 8, 2: 9, 3: 27, 4: 14, 5: 3, 6: 1, 7: 12, 8: 10, 9: 3}
+
+
+def test_only_the_tables_that_are_asked_for_are_planned() -> None:
+    """In the order of the paper."""
+    assert [row.table for row in plan_rows([6, 5])] == [5, 5, 5, 6]
+
+
+def test_every_training_is_asked_for_by_a_row_or_by_a_student() -> None:
+    """Nothing is trained in vain, and nothing is asked for that is no recipe."""
+    asked = {row.training for row in plan_rows()} - {None}
+
+    assert asked | set(TEACHERS.values()) == set(RECIPES)
+
+
+@pytest.mark.parametrize("budget", BUDGETS)
+def test_all_methods_of_a_kind_are_trained_alike(budget: BudgetName) -> None:
+    """Same samples, width, patches and augmentation; only the name, the blocks and the scale of the prompt differ."""
+    alike: dict[tuple[str, str], set[str]] = {}
+    for key, recipe in RECIPES.items():
+        config = config_for(key, recipe, BUDGETS[budget])
+        free = {"name", "description", "sources", "ms_blocks"} | ({"mpp", "augmentation"} if config.prompt == "line" else set())
+        alike.setdefault((config.prompt, "cells" if "cells" in key else ""), set()).add(config.model_dump_json(exclude=free))
+        assert config.width == BUDGETS[budget].width
+        assert config.steps * config.batch_size in (BUDGETS[budget].patches, BUDGETS[budget].patches // 4)
+
+    assert {kind: len(configs) for kind, configs in alike.items()} == {("point", ""): 1, ("point", "cells"): 1, ("line", ""): 1}
