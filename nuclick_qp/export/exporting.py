@@ -14,9 +14,9 @@ from nuclick_qp.export.export_options import ExportOptions
 from nuclick_qp.export.for_asap import write_asap
 from nuclick_qp.export.masks import summarise_masks, write_masks
 from nuclick_qp.export.record import ExportReport, ImageExport, TileReport, prepare_folder, remove_stale, write_export_record
-from nuclick_qp.export.tables import summarise_table, write_geojson, write_nothing_more, write_rows
 from nuclick_qp.export.target import Summarised, Target, Written
 from nuclick_qp.export.tiles import ExportTile, ImageObjects, read_image
+from nuclick_qp.export.untiled import summarise_table, write_geojson, write_nothing_more, write_rows
 from nuclick_qp.plain_text import encodable
 from nuclick_qp.qupath.choosing import choose_images
 from nuclick_qp.qupath.image_by_image import work_or_error

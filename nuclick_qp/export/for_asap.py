@@ -7,9 +7,9 @@ import shapely
 from nuclick_qp.annotations.colours import colour_of
 from nuclick_qp.annotations.objects import UNCLASSIFIED, ClosedObject
 from nuclick_qp.errors import ProjectError
-from nuclick_qp.export.tables import object_rows
 from nuclick_qp.export.target import Target, Written, write_file
 from nuclick_qp.export.tiles import ImageObjects
+from nuclick_qp.export.untiled import object_rows
 from nuclick_qp.formats.asap.document import DEFAULT_COLOUR, NO_GROUP, AsapGroup
 from nuclick_qp.formats.asap.text import colour_text, file_bytes, group_text, polygons_xml, rings_of, xml_text
 from nuclick_qp.prompts import Plane
