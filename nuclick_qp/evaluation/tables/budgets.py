@@ -1,11 +1,9 @@
 """How much a run of the tables learns and looks at."""
 
 from dataclasses import dataclass
-from typing import Literal
 
 from nuclick_qp.evaluation.tables.labelled_sets import Size
-
-BudgetName = Literal["quick", "full"]
+from nuclick_qp.evaluation.tables.table_options import BudgetName
 
 
 @dataclass(frozen=True, slots=True)
