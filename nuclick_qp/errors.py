@@ -19,6 +19,7 @@ NuClickError
 │   └── DeviceError                  a device that this machine does not have
 ├── LabelsError                      an image and its label image that cannot be read as a pair
 ├── TrainingDataError                images, regions or logs that cannot be learned from
+├── RowError                         a kept row of the paper's tables that cannot be read
 ├── WriteRefusedError                writing would risk the user's objects, or the disk refuses
 ├── ServiceError                     a running service that cannot be reached
 ├── ClusterError                     a scheduler that cannot be reached, or workers that cannot be used
@@ -102,6 +103,10 @@ class LabelsError(NuClickError):
 
 class TrainingDataError(NuClickError):
     """Images, regions or logs cannot be learned from."""
+
+
+class RowError(NuClickError):
+    """A row of the paper's tables that was kept cannot be read."""
 
 
 class WriteRefusedError(NuClickError):
