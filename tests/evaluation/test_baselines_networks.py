@@ -18,6 +18,20 @@ def published_count(net: nn.Module) -> int:
     return count_parameters(net) - sum(m.num_features for m in net.modules() if isinstance(m, nn.BatchNorm2d))
 
 
+def settled(make: Callable[[int, float, int], nn.Module]) -> nn.Module:
+    """Make a small network whose batch norms have seen one batch; as they start, a signal dies out on its way through deep ones.
+
+    It is of double precision, since a hundred layers make much of a rounding.
+    """
+    torch.manual_seed(0)
+    net = make(3, 0.1, 1).double()
+    for module in net.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = 1.0
+    net(torch.rand(4, 3, 64, 64, dtype=torch.float64))
+    return net.eval()
+
+
 @pytest.mark.parametrize("make", NETWORKS)
 def test_a_network_gives_one_logit_per_pixel_and_class(make: Callable[[int, float, int], nn.Module]) -> None:
     """For any number of channels in and out, and sides that are multiples of 32."""
@@ -67,25 +81,26 @@ def test_p_net_sees_181_pixels() -> None:
 @pytest.mark.parametrize("make", NETWORKS)
 def test_a_patch_is_answered_by_itself(make: Callable[[int, float, int], nn.Module]) -> None:
     """In use, what else is in a batch changes nothing."""
-    torch.manual_seed(0)
-    net, x = make(3, 0.1, 1).eval(), torch.rand(3, 3, 64, 64)
+    net, x = settled(make), torch.rand(3, 3, 64, 64, dtype=torch.float64)
 
     with torch.inference_mode():
         together, alone = net(x), torch.cat([net(patch[None]) for patch in x])
 
-    assert torch.allclose(together, alone, rtol=0, atol=1e-4)
+    assert together.std() > 0.03
+    assert torch.allclose(together, alone, rtol=0, atol=1e-9)
 
 
 @pytest.mark.parametrize("make", NETWORKS)
 def test_all_batch_norms_can_be_folded(make: Callable[[int, float, int], nn.Module]) -> None:
     """Each is right behind a convolution, and the logits stay the same but for rounding."""
-    torch.manual_seed(0)
-    net, x = make(3, 0.1, 1).eval(), torch.rand(1, 3, 64, 64)
+    net, x = settled(make), torch.rand(2, 3, 64, 64, dtype=torch.float64)
 
     folded = fold_batch_norm(net)
 
     with torch.inference_mode():
-        assert torch.allclose(folded(x), net(x), rtol=0, atol=1e-4)
+        expected, found = net(x), folded(x)
+    assert expected.std() > 0.03
+    assert torch.allclose(found, expected, rtol=0, atol=1e-9)
     assert not [m for m in folded.modules() if isinstance(m, nn.BatchNorm2d)]
 
 
