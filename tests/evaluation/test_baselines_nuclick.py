@@ -55,19 +55,9 @@ def test_nuclick_is_trained_and_used_by_the_code_of_a_run(tmp_path: Path, make: 
     assert found.dtype == np.int32
     assert set(np.unique(found).tolist()) == {0, 3, 4, 9, 12}
     assert score(truth, found).aji > 0.7
-
-
-def test_prompts_may_be_moved(tmp_path: Path) -> None:
-    """As `evaluate` moves them, from the seed; the trained network is the same."""
-    image, truth = draw()
-    method = NuClick(course(tmp_path, steps=8))
-    method.fit([draw(), draw()])
-
-    still, moved, again = (method.prompted(EvaluationOptions(mpp=0.25, jitter_px=jitter)).segment(image, truth) for jitter in (0, 4, 4))
-
-    assert np.array_equal(still, method.segment(image, truth))
-    assert np.array_equal(moved, again)
-    assert not np.array_equal(still, moved)
+    moved, again = (method.prompted(EvaluationOptions(mpp=0.25, jitter_px=5)).segment(image, truth) for _ in range(2))
+    assert np.array_equal(moved, again)  # as `evaluate` moves prompts, from the seed
+    assert not np.array_equal(moved, found)
 
 
 def test_a_student_finds_objects_without_prompts(tmp_path: Path) -> None:
@@ -79,7 +69,8 @@ def test_a_student_finds_objects_without_prompts(tmp_path: Path) -> None:
     found = student.segment(image, np.zeros_like(truth))
 
     assert score(truth, found).dice > 0.8
-    assert (np.bincount(found.ravel())[1:] >= 100).all()
+    areas = np.bincount(found.ravel())
+    assert areas[areas > 0].min() >= 100
     assert score(truth, found).dq > 0.8
 
 
