@@ -48,7 +48,7 @@ def test_cells_of_single_images_come_to_touch(data: Path) -> None:
 
     made, again, other = (touching_set("touching", single, images=2, canvas_px=160, cells=(6, 6), seed=seed) for seed in (1, 1, 2))
 
-    assert made.names == ("canvas 001", "canvas 002")
+    assert made.names == ("discs canvas 001", "discs canvas 002")
     for (pixels, truth), (same, _), (different, _) in zip(made.pairs, again.pairs, other.pairs, strict=True):
         assert pixels.shape == (160, 160, 3)
         assert len(np.unique(truth)) > 4

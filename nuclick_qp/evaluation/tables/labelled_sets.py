@@ -107,7 +107,7 @@ def touching_set(name: str, single: LabelledSet, *, images: int, canvas_px: int,
     settings = TouchingCells(images=images, canvas_px=canvas_px, cells=cells)
     sources = [labelled_image(one, *pair, zoom=1.0, weight=1.0) for one, pair in zip(single.names, single.pairs, strict=True)]
     made = touching_cells(sources, settings, share=1.0, rng=np.random.default_rng([seed, CANVAS_STREAM]))
-    numbered = tuple(f"canvas {number:03d}" for number in range(1, len(made) + 1))
+    numbered = tuple(f"{single.name} canvas {number:03d}" for number in range(1, len(made) + 1))
     return LabelledSet(name, single.mpp, numbered, tuple((image.pixels, image.labels) for image in made))
 
 

@@ -34,6 +34,10 @@ class PlannedRow:
         Key of its training in `RECIPES`; None where nothing is trained.
     make
         Gives the method, ready.
+    chosen_on
+        Set whose training images the settings were chosen on; empty where they were not.
+    options
+        How the method is set up and prompted, in words that change where it is set up in another way.
     """
 
     table: int
@@ -42,6 +46,8 @@ class PlannedRow:
     make: Callable[[Workshop], Method]
     training: str | None = None
     settings: Settings | None = None
+    chosen_on: str = ""
+    options: str = ""
 
 
 def plan_rows(only: Sequence[int] = ()) -> list[PlannedRow]:
@@ -71,11 +77,17 @@ def _of_training(table: int, row: str, data: str, key: str) -> PlannedRow:
     return PlannedRow(table, row, data, partial(_trained, key), key)
 
 
+def _prompted(table: int, row: str, data: str, key: str, options: EvaluationOptions) -> PlannedRow:
+    return PlannedRow(table, row, data, partial(_asked, key, options), key, options=str(options))
+
+
 def _classic(table: int, row: str, data: str, candidates: Sequence[Method], chosen_on: str) -> list[PlannedRow]:
     """Give both rows of a classic method; the settings of the paper come first among the candidates."""
     return [
-        PlannedRow(table, row, data, lambda _: candidates[0], settings="paper"),
-        PlannedRow(table, row, data, partial(_chosen, candidates, chosen_on), settings="fair"),
+        PlannedRow(table, row, data, lambda _: candidates[0], settings="paper", options=str(candidates[0])),
+        PlannedRow(
+            table, row, data, partial(_chosen, candidates, chosen_on), settings="fair", chosen_on=chosen_on, options=str(list(candidates))
+        ),
     ]
 
 
@@ -122,7 +134,7 @@ def _other_data() -> list[PlannedRow]:
 
 def _pap() -> list[PlannedRow]:
     options = EvaluationOptions(mpp=0.5)
-    return [PlannedRow(6, NUCLICK, "LBC", partial(_asked, "nuclei/NuClick", options), "nuclei/NuClick")]
+    return [_prompted(6, NUCLICK, "LBC", "nuclei/NuClick", options)]
 
 
 def _students() -> list[PlannedRow]:
@@ -139,7 +151,7 @@ def _moves() -> list[PlannedRow]:
     for data, key, moves in (("MoNuSeg", "nuclei/NuClick", NUCLEI_MOVES), (CANVASES, "cells/NuClick", CELL_MOVES)):
         for pixels in moves:
             options = EvaluationOptions(mpp=0.25, jitter_px=pixels, seed=SEED)
-            rows.append(PlannedRow(8, f"sigma {pixels}", data, partial(_asked, key, options), key))
+            rows.append(_prompted(8, f"sigma {pixels}", data, key, options))
     return rows
 
 
@@ -148,5 +160,5 @@ def _exclusion() -> list[PlannedRow]:
     return [
         _of_training(9, "with exclusion map", "MoNuSeg", "nuclei/NuClick"),
         _of_training(9, "trained without exclusion map", "MoNuSeg", "nuclei/NuClick, 4 channels"),
-        PlannedRow(9, "exclusion map left empty", "MoNuSeg", partial(_asked, "nuclei/NuClick", unseen), "nuclei/NuClick"),
+        _prompted(9, "exclusion map left empty", "MoNuSeg", "nuclei/NuClick", unseen),
     ]

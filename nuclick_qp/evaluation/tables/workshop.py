@@ -193,7 +193,7 @@ class Workshop:
         taken = self.budget.training if part == "train" else self.budget.test
         made = []
         for number, folder in enumerate(FOLDERS["BCCD and set 1"]):
-            single = read_set(folder.pattern, [_in(folder, part)], self.data, mpp=CELLS_MPP, size=Size(taken.images))
+            single = read_set(folder.pattern.partition("_")[0], [_in(folder, part)], self.data, mpp=CELLS_MPP, size=Size(taken.images))
             seed = SEED + 10 * number + (part == "test")
             made.append(touching_set(CANVASES, single, images=(count + 1 - number) // 2, canvas_px=CANVAS_PX, cells=CELLS, seed=seed))
         return joined(CANVASES, made)
