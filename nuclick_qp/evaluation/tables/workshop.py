@@ -11,10 +11,10 @@ from torch import nn
 from nuclick_qp.evaluation.baselines.boxes import BifSeg, DeepGrabCut, Dextr
 from nuclick_qp.evaluation.baselines.clicks import Ifcn, LatentDiversity
 from nuclick_qp.evaluation.baselines.deep import Course, Deep
+from nuclick_qp.evaluation.baselines.mask_rcnn import InteractiveMaskRcnn
 from nuclick_qp.evaluation.baselines.method import Method
 from nuclick_qp.evaluation.baselines.networks import FCN8, SegNet, UNet
 from nuclick_qp.evaluation.baselines.nuclick_method import NuClick
-from nuclick_qp.evaluation.baselines.regions import InteractiveMaskRcnn
 from nuclick_qp.evaluation.baselines.students import AllObjects, Student
 from nuclick_qp.evaluation.tables.budgets import Budget
 from nuclick_qp.evaluation.tables.labelled_sets import Folder, LabelledSet, Part, Size, joined, read_set, touching_set
