@@ -60,7 +60,8 @@ def _settings(planned: PlannedRow, workshop: Workshop) -> RowSettings:
     measured, budget = workshop.test_set(planned.data), workshop.budget
     config = None if planned.training is None else config_for(planned.training, RECIPES[planned.training], budget)
     learned_from = planned.chosen_on if planned.training is None else RECIPES[planned.training].training
-    more: dict[str, str | bool | int | float | None] = {"options": planned.options, "size": f"{budget.training} {budget.test} {budget.settings}"}
+    sizes = f"{budget.training} {budget.test} {budget.settings} {budget.canvases}"
+    more: dict[str, str | bool | int | float | None] = {"options": planned.options, "sizes": sizes}
     if config is not None:
         more["config"] = config.model_dump_json()
     return RowSettings(
