@@ -22,8 +22,10 @@ from torch.nn import functional
 
 from nuclick_qp.evaluation.baselines.networks import FCN8
 from nuclick_qp.model.inputs import INCLUSION
+from nuclick_qp.model.network import conv_bn
 from nuclick_qp.model.network_settings import NetworkSettings
 from nuclick_qp.training.config import TrainingConfig
+from nuclick_qp.training.losses import overlap_loss
 from nuclick_qp.training.patches import Batch
 
 FARTHEST_PX = 255  # where distances end [2]_, a byte in the original
@@ -117,10 +119,8 @@ class ContextAggregation(nn.Sequential):
     """The network of [4]_ as in [3]_: dilated 3 x 3 convolutions at full resolution between two of 1 x 1."""
 
     def __init__(self, c_in: int, c: int, c_out: int) -> None:
-        layers = [nn.Sequential(nn.Conv2d(c_in, c, 1, bias=False), nn.BatchNorm2d(c), nn.LeakyReLU(SLOPE))]
-        for d in DILATIONS:
-            layers.append(nn.Sequential(nn.Conv2d(c, c, 3, padding=d, dilation=d, bias=False), nn.BatchNorm2d(c), nn.LeakyReLU(SLOPE)))
-        super().__init__(*layers, nn.Conv2d(c, c_out, 1))
+        layers = [conv_bn(c_in, c, kernel=1), *(conv_bn(c, c, dilation=dilation) for dilation in DILATIONS)]
+        super().__init__(*(nn.Sequential(*layer, nn.LeakyReLU(SLOPE)) for layer in layers), nn.Conv2d(c, c_out, kernel_size=1))
 
 
 class DiverseNet(nn.Module):
@@ -182,10 +182,10 @@ def distances(pixel: Tensor, side: int) -> Tensor:
 def relaxed_jaccard(drawn: Tensor, wanted: Tensor) -> Tensor:
     """Give the (N, M) costs of (N, M, P, P) hypotheses in [0, 1]: 1 less the sum of minima over the sum of maxima.
 
-    One pixel is added to both sums, so that where nothing is wanted, nothing costs nothing.
+    With a mask these are soft intersection and union.
     """
-    shared, either = torch.minimum(drawn, wanted).sum(OVER_PIXELS), torch.maximum(drawn, wanted).sum(OVER_PIXELS)
-    return 1 - (shared + 1) / (either + 1)
+    of_each = (part.flatten(0, 1)[:, None] for part in (drawn, wanted.expand_as(drawn)))
+    return overlap_loss(*of_each, "iou").view(drawn.shape[:2])
 
 
 def hindsight(costs: Tensor) -> Tensor:

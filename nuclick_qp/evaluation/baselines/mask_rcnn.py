@@ -18,11 +18,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from nuclick_qp.evaluation.baselines.networks import resnet_stage
+from nuclick_qp.model.network import conv_bn_relu
 from nuclick_qp.model.network_settings import NetworkSettings
 from nuclick_qp.training.config import TrainingConfig
 from nuclick_qp.training.patches import Batch
 
-STAGES = (64, 128, 256, 512)  # channels of a ResNet-18 [5]_
+STAGES, RESNET_50 = (64, 128, 256, 512), (3, 4, 6, 3)  # inner channels, and number of bottlenecks, of a ResNet-50 [5]_
 PYRAMID = 256  # channels of the feature pyramid [4]_ and of the mask head [3]_
 ROI_SIDE = 14  # features that are cut out of a box, in each direction; the mask has twice as many pixels [3]_
 HEAD_GROUPS = 4
@@ -58,8 +60,8 @@ class InteractiveMaskRcnn:
 
     It differs from the original in this: boxes are given, as in [1]_, not extreme points, so no map of points goes to the
     head; the background is a region that has no box and the logit 0, where the original has boxes of all that there is,
-    the "stuff" as well; the backbone is a ResNet-18 with a feature pyramid, of which the finest level is used, in place of
-    a dilated ResNet-101; masks have 28 x 28 pixels, as in [3]_, not 33 x 33; the head has group norm [6]_, without which
+    the "stuff" as well; the backbone is the ResNet-50 with a feature pyramid of [3]_, whose finest level alone is used, in
+    place of a dilated ResNet-101; masks have 28 x 28 pixels, as in [3]_, not 33 x 33; the head has group norm [6]_, without which
     it is slow to learn from random weights, and all start from these in place of weights of ImageNet; there are no
     scribbles; and a patch is seen in place of the image: of what its border cuts, the box of the visible part is given.
 
@@ -98,21 +100,6 @@ class InteractiveMaskRcnn:
         return torch.softmax(canvas(net, batch, boxes_of(batch, self.most)), dim=1)[:, 1:2]
 
 
-class BasicBlock(nn.Module):
-    """Two 3 x 3 convolutions and a shortcut round them [5]_."""
-
-    def __init__(self, c_in: int, c_out: int, stride: int) -> None:
-        super().__init__()
-        self.first = _conv_bn(c_in, c_out, kernel=3, stride=stride)
-        self.second = _conv_bn(c_out, c_out, kernel=3, stride=1)
-        alike = c_in == c_out and stride == 1
-        self.shortcut = nn.Identity() if alike else _conv_bn(c_in, c_out, kernel=1, stride=stride)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (N, c_in, H, W) to (N, c_out, H / stride, W / stride)."""
-        return torch.relu(self.second(torch.relu(self.first(x))) + self.shortcut(x))
-
-
 class RegionNet(nn.Module):
     """Features of a patch, and logits of the regions in given boxes.
 
@@ -124,14 +111,11 @@ class RegionNet(nn.Module):
 
     def __init__(self, settings: NetworkSettings) -> None:
         super().__init__()
-        c = [settings.channels(full) for full in STAGES]
-        p = settings.channels(PYRAMID)
-        self.stem = nn.Sequential(_conv_bn(3, c[0], kernel=7, stride=2), nn.ReLU(), nn.MaxPool2d(3, stride=2, padding=1))
-        self.stages = nn.ModuleList(
-            nn.Sequential(BasicBlock(c_in, c_out, 1 if first else 2), BasicBlock(c_out, c_out, 1))
-            for first, c_in, c_out in zip((True, False, False, False), (c[0], *c[:-1]), c, strict=True)
-        )
-        self.lateral = nn.ModuleList(nn.Conv2d(c_out, p, 1) for c_out in c)
+        c, p = [settings.channels(full) for full in STAGES], settings.channels(PYRAMID)
+        self.stem = nn.Sequential(conv_bn_relu(3, c[0], kernel=7, stride=2), nn.MaxPool2d(3, stride=2, padding=1))
+        shapes = zip((c[0], *(4 * inner for inner in c[:-1])), c, RESNET_50, (1, 2, 2, 2), strict=True)
+        self.stages = nn.ModuleList(resnet_stage(start, inner, count=count, stride=stride) for start, inner, count, stride in shapes)
+        self.lateral = nn.ModuleList(nn.Conv2d(4 * inner, p, 1) for inner in c)
         self.smooth = nn.Conv2d(p, p, 3, padding=1)
         self.head = nn.Sequential(
             *(nn.Sequential(nn.Conv2d(p, p, 3, padding=1, bias=False), nn.GroupNorm(HEAD_GROUPS, p), nn.ReLU()) for _ in range(4)),
@@ -266,7 +250,3 @@ def _all_boxes(labels: Tensor) -> tuple[int, Tensor, Tensor]:
     left, right, top, bottom = edges
     number = torch.zeros_like(number).scatter_(1, which, number)
     return side, number, torch.stack([left, top, right, bottom], dim=-1).float()
-
-
-def _conv_bn(c_in: int, c_out: int, *, kernel: int, stride: int) -> nn.Sequential:
-    return nn.Sequential(nn.Conv2d(c_in, c_out, kernel, stride, kernel // 2, bias=False), nn.BatchNorm2d(c_out))

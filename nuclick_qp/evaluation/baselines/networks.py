@@ -175,7 +175,10 @@ class PyramidResNet(nn.Module):
         starts = [c(64), *(4 * channels for channels in inner[:-1])]
         shapes = zip(starts, inner, bottlenecks, (1, 2, 1, 1), (1, 1, 2, 4), strict=True)
         self.stages = nn.Sequential(
-            *(_stage(start, channels, count=count, stride=stride, dilation=dilation) for start, channels, count, stride, dilation in shapes)
+            *(
+                resnet_stage(start, channels, count=count, stride=stride, dilation=dilation)
+                for start, channels, count, stride, dilation in shapes
+            )
         )
         features = 4 * inner[-1]
         self.pyramid = nn.ModuleList(
@@ -209,8 +212,8 @@ class Bottleneck(nn.Module):
         return torch.relu(self.shortcut(x) + self.branch(x))
 
 
-def _stage(c_in: int, c_inner: int, *, count: int, stride: int, dilation: int) -> nn.Sequential:
-    """Give the bottlenecks of one stage of a ResNet; the first has its stride."""
+def resnet_stage(c_in: int, c_inner: int, *, count: int, stride: int, dilation: int = 1) -> nn.Sequential:
+    """Give the bottlenecks of one stage of a ResNet [6]_; the first has its stride."""
     first = Bottleneck(c_in, c_inner, stride=stride, dilation=dilation)
     return nn.Sequential(first, *(Bottleneck(4 * c_inner, c_inner, dilation=dilation) for _ in range(count - 1)))
 
