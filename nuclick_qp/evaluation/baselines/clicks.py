@@ -184,8 +184,8 @@ def relaxed_jaccard(drawn: Tensor, wanted: Tensor) -> Tensor:
 
     With a mask these are soft intersection and union.
     """
-    of_each = (part.flatten(0, 1)[:, None] for part in (drawn, wanted.expand_as(drawn)))
-    return overlap_loss(*of_each, "iou").view(drawn.shape[:2])
+    each, its_mask = (part.flatten(0, 1)[:, None] for part in (drawn, wanted.expand_as(drawn)))
+    return overlap_loss(each, its_mask, "iou").view(drawn.shape[:2])
 
 
 def hindsight(costs: Tensor) -> Tensor:
