@@ -37,6 +37,11 @@ def one_of(batch: Batch, row: int) -> Batch:
     return Batch(batch.inputs[one], batch.wanted[one], batch.others[one], batch.labels[one])
 
 
+def without_values(batch: Batch) -> Batch:
+    """Give a batch on a device that raises an error where it is asked for a value, as a GPU would have to be waited for."""
+    return Batch(*(tensor.to("meta") for tensor in (batch.inputs, batch.wanted, batch.others, batch.labels)))
+
+
 def teach(lesson: Lesson, net: nn.Module, batch: Batch, *, steps: int, rate: float) -> tuple[float, float]:
     """Learn from one prepared batch, and give the mean Dice on it before and after."""
     before = mean_dice(lesson, net, batch)

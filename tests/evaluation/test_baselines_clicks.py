@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from disc_batches import SIDE, batch_of, disc_batch, one_of, teach
+from disc_batches import SIDE, batch_of, disc_batch, one_of, teach, without_values
 from disc_training import disc_config
 from nuclick_qp.evaluation.baselines.clicks import (
     DiverseNet,
@@ -121,6 +121,17 @@ def test_a_batch_is_answered_as_its_patches_one_by_one(lesson: Lesson) -> None:
         assert torch.allclose(found, torch.cat([lesson.probability(net, one) for one in alone]), atol=1e-5)
     assert found.shape == (3, 1, SIDE, SIDE)
     assert found.dtype == torch.float32
+
+
+@pytest.mark.parametrize("lesson", LESSONS, ids=str)
+def test_no_value_is_asked_for(lesson: Lesson) -> None:
+    """Neither for prompts, nor for the loss, nor for the answer has a GPU to be waited for."""
+    net = lesson.network(disc_config()).to("meta")
+
+    prepared = lesson.prepare(without_values(disc_batch(2)), generator())
+
+    assert lesson.loss(net, prepared).shape == ()
+    assert lesson.probability(net, prepared).shape == (2, 1, SIDE, SIDE)
 
 
 def test_the_hindsight_loss_is_that_of_the_best_hypothesis() -> None:

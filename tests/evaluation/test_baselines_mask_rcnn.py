@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from disc_batches import SIDE, batch_of, disc_batch, one_of, teach
+from disc_batches import SIDE, batch_of, disc_batch, one_of, teach, without_values
 from disc_training import disc_config
 from nuclick_qp.evaluation.baselines.mask_rcnn import (
     Boxes,
@@ -237,6 +237,14 @@ def test_how_many_boxes_there_may_be_changes_no_answer() -> None:
         few, many = (InteractiveMaskRcnn(most=most).probability(net, batch) for most in (2, 16))
 
     assert torch.allclose(few, many, atol=1e-6)
+
+
+def test_no_value_is_asked_for() -> None:
+    """However many boxes there are: a GPU would have to be waited for."""
+    net, batch = LESSON.network(disc_config()).to("meta"), LESSON.prepare(without_values(disc_batch(2)), generator())
+
+    assert LESSON.loss(net, batch).shape == ()
+    assert LESSON.probability(net, batch).shape == (2, 1, SIDE, SIDE)
 
 
 def test_a_patch_that_wants_nothing_is_answered_with_nothing() -> None:
