@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from nuclick_qp.evaluation.metrics import Scores
 from nuclick_qp.evaluation.tables.rows import Row, RowKey, RowSettings
 
-NUCLICK = RowKey(2, "NuClick")
+NUCLICK = RowKey(2, "NuClick", "MoNuSeg")
 
 
 def scores_of(value: float) -> Scores:
@@ -16,8 +16,8 @@ def scores_of(value: float) -> Scores:
 
 def settings_of(key: RowKey = NUCLICK, images: Sequence[str] = ("a", "b", "c"), **more: object) -> RowSettings:
     """Give settings for a key; all else is the same for all unless it is named."""
-    given = {"data": "drawn", "seed": 0, "budget": "quick", "samples": 6400, "batch": 64, "width": 0.25, "mpp": 0.25}
-    which = {"table": key.table, "name": key.name, "part": key.part, "variant": key.variant, "images": tuple(images)}
+    given = {"training": "drawn", "seed": 0, "budget": "quick", "samples": 6400, "batch": 64, "width": 0.25, "mpp": 0.25}
+    which = {"table": key.table, "name": key.name, "data": key.data, "variant": key.variant, "images": tuple(images)}
     return RowSettings.model_validate(given | which | more)
 
 

@@ -29,23 +29,23 @@ DIFFERENCES: Mapping[int, str] = {
     "multi-scale block sits the paper does not say; here it is in the one stage of the decoder that has none.",
     2: f"{MONUSEG} The classic methods stand there twice: *paper* has the settings of section 4.5, with a common default where it states "
     "none; *fair* those that are best on training images.",
-    3: f"{CELLS} *Real* are test images of smears as they are, mostly of one cell each; the paper has no such row.",
+    3: f"{CELLS} The other two sets are test images as they are, mostly of one cell each: smears, "
+    "and plasma cells of bone marrow (SegPC); the paper has no such rows.",
     4: "Of the 80 test images of GlaS 20 are measured, 15 of A and 5 of B; all 85 official training images train. F1 and object Dice are "
     "those of the GlaS challenge: a prediction counts where it covers half of a true gland, and Dice is weighted by area. By section "
     "4.3 the paper's F1 asks for an IoU, and its object Dice is a plain mean. Haus. is a plain mean over true glands in both. GrabCut "
     "(*paper*) is given the box, one of the two prompts that section 4.5 states; *fair* may be given the squiggle as well.",
     5: "CPM is not at hand: TNBC and NuInsSeg, two other sets of nuclei in H&E, stand in its place, beside the same figures of the paper. "
-    "What is measured are the test images of Table 2, TNBC of patients 09 to 11, and four organs of NuInsSeg that no training image has. "
-    "CRAG is not at hand either, nor another set of whole glands, so that the rows of glands cannot be made.",
-    6: "The 42 fields of the paper were not published. Three public sets stand in their place, each beside the same figures: LBC, "
-    "down-scaled fields of liquid-based cytology; one grey field of ISBI 2015; single cells of Herlev. None states its pixel size; column "
-    "*µm/px* has what is assumed.",
+    "What is measured are the test images of Table 2, TNBC of patients 09 to 11, and four organs of NuInsSeg. CRAG is not at hand either, "
+    "nor another set of whole glands, so that the rows of glands cannot be made.",
+    6: "The 42 fields of the paper were not published. LBC, public fields of liquid-based cytology that were scaled down, stands in their "
+    "place; its pixel size is not stated, column *µm/px* has what is assumed.",
     7: "TNBC takes the place of CPM. How the paper makes objects, which SQ needs, of what an automatic network says of pixels is not told; "
     "here each connected part above 0.5 is one. Differences are to the same network that learned from the truth.",
-    8: "σ is the standard deviation of a normal draw in x and in y; whether the paper means that, or a step of this length, is open. "
-    "A click that would leave its object is drawn anew, as a user would look; the paper supposes that some of its clicks leave, at 10 px of "
-    "nuclei and 50 px of cells, and explains its fall there by them. σ = 0, the centroid, is what the others are compared with; beside it "
-    "stand the paper's figures of Tables 2 and 3. A pixel is not what it is in the paper, whose white blood cells are 80 px wide at "
-    "least; see column *µm/px*.",
-    9: f"{MONUSEG} Both networks are trained from scratch, the one without the map with four channels, as in the paper.",
+    8: "sigma is the standard deviation of a normal draw in x and in y; whether the paper means that, or a step of this length, is open. "
+    "A click that would leave its object is drawn anew, as a user would look; the paper supposes that some of its clicks leave, at 10 px "
+    "in nuclei and 50 px in cells, and explains its fall there by them. Differences are to the clicks on centroids of Tables 2 and 3. A "
+    "pixel is not what it is in the paper, whose white blood cells are 80 px wide at least; see column *µm/px*.",
+    9: f"{MONUSEG} *Trained without*: from scratch with four channels, as in the paper. *Left empty*: the network with the map, whose user "
+    "shows it no other click; the paper has no such row.",
 }

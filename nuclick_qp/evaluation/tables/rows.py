@@ -30,15 +30,15 @@ class RowKey:
 
     Attributes
     ----------
-    part
-        Block of the table: the test set, or what else it is divided by; empty where there is one.
+    data
+        Set that it is measured on.
     variant
         Which settings a method has, where it has several: ``paper`` or ``fair`` for those without a network.
     """
 
     table: int
     name: str
-    part: str = ""
+    data: str
     variant: str | None = None
 
     @property
@@ -56,10 +56,10 @@ class RowSettings(_Frozen):
 
     Attributes
     ----------
-    table, name, part, variant
+    table, name, data, variant
         As of `RowKey`.
-    data
-        What the method learned from and was measured on, to be read: ``MoNuSeg, official split``.
+    training
+        Set that it learned from, or that its settings were chosen on; empty where there is none.
     images
         Names of the images that it is measured on.
     samples
@@ -76,9 +76,9 @@ class RowSettings(_Frozen):
 
     table: int = Field(ge=FIRST, le=LAST)
     name: str = Field(min_length=1)
-    part: str = ""
+    data: str = Field(min_length=1)
     variant: str | None = None
-    data: str
+    training: str = ""
     images: tuple[str, ...] = Field(min_length=1)
     samples: int = Field(default=0, ge=0)
     batch: int = Field(default=0, ge=0)
@@ -97,7 +97,7 @@ class RowSettings(_Frozen):
     @property
     def key(self) -> RowKey:
         """Which row it is."""
-        return RowKey(self.table, self.name, self.part, self.variant)
+        return RowKey(self.table, self.name, self.data, self.variant)
 
     @property
     def fingerprint(self) -> str:
@@ -156,7 +156,7 @@ class Row(_Frozen):
 
 @dataclass(frozen=True, slots=True)
 class RowStore:
-    """Rows in a folder: ``OUT/rows/table-2-nuclick-0123456789ab.json`` and others.
+    """Rows in a folder: ``OUT/rows/table-2-monuseg-nuclick-0123456789ab.json`` and others.
 
     Attributes
     ----------
@@ -173,7 +173,7 @@ class RowStore:
 
     def path_of(self, settings: RowSettings) -> Path:
         """Give the place of the row with these settings."""
-        words = (f"table {settings.table}", settings.part, settings.name, settings.variant or "")
+        words = (f"table {settings.table}", settings.data, settings.name, settings.variant or "")
         slug = re.sub("[^a-z0-9]+", "-", " ".join(words).lower()).strip("-")[:80]
         return self.folder / f"{slug}-{settings.fingerprint}.json"
 

@@ -52,10 +52,10 @@ def test_panoptic_quality_is_the_product_of_its_factors() -> None:
 @pytest.mark.parametrize(
     "same",
     [
-        (PaperRow(1, "NuClick (3 blocks)"), PaperRow(2, "NuClick")),
+        (PaperRow(1, "NuClick, 3 MS"), PaperRow(2, "NuClick")),
         (PaperRow(9, "with exclusion map"), PaperRow(2, "NuClick")),
-        (PaperRow(8, "σ = 1", "nuclei"), PaperRow(2, "NuClick")),
-        (PaperRow(8, "σ = 1", "cells"), PaperRow(3, "NuClick")),
+        (PaperRow(8, "sigma 1", "nuclei"), PaperRow(2, "NuClick")),
+        (PaperRow(8, "sigma 1", "cells"), PaperRow(3, "NuClick")),
     ],
 )
 def test_one_experiment_has_one_figure(same: tuple[PaperRow, PaperRow]) -> None:
@@ -78,12 +78,12 @@ def test_differences_are_those_of_the_text() -> None:
     assert less(nuclick, PaperRow(2, "iFCN"), "aji", "dice", "pq") == [0.028, 0.034, 0.056]
     assert less(gland, PaperRow(4, "BIFSeg", "B"), "f1", "dice_obj", "hausdorff") == [0.079, 0.087, -17]
     assert less(gland, PaperRow(4, "GrabCut", "B"), "f1", "dice_obj") == [0.553, 0.539]
-    masks, truth = (PaperRow(7, f"FCN-8 from {teacher}", "MoNuSeg") for teacher in ("masks", "truth"))
+    masks, truth = (PaperRow(7, f"FCN-8, {teacher}", "MoNuSeg") for teacher in ("NuClick of CPM", "truth"))
     assert less(masks, truth, "dice", "sq") == [0.01, 0.006]
 
 
 def test_jitter_never_helps() -> None:
-    """Table 8 falls with σ, or stays."""
+    """Table 8 falls with sigma, or stays."""
     for part in ("nuclei", "cells"):
         for nearer, farther in pairwise(PAPER_TABLES[8].parts[part].rows.values()):
             assert all(later <= earlier for earlier, later in zip(nearer, farther, strict=True))

@@ -23,7 +23,7 @@ def test_a_kept_row_is_found_by_its_settings(tmp_path: Path) -> None:
     assert store.find(row.settings) == row
     assert store.rows() == [row]
     assert path.parent == tmp_path / "out" / "rows"
-    assert path.name.startswith("table-2-nuclick-")
+    assert path.name.startswith("table-2-monuseg-nuclick-")
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ def test_a_kept_row_is_found_by_its_settings(tmp_path: Path) -> None:
         {"batch": 32},
         {"width": 0.125},
         {"mpp": 0.5},
-        {"data": "others"},
+        {"training": "others"},
         {"more": {"iterations": 31}},
     ],
 )
@@ -52,10 +52,10 @@ def test_a_row_with_other_settings_is_another_row(tmp_path: Path, change: dict[s
     assert store.find(first.settings) == first
 
 
-def test_variants_and_parts_and_images_are_settings() -> None:
+def test_variants_and_data_and_images_are_settings() -> None:
     """No two of them share a file."""
-    keys = [NUCLICK, RowKey(2, "NuClick", "real"), RowKey(9, "NuClick")]
-    keys += [RowKey(2, "NuClick", variant=variant) for variant in ("fair", "paper")]
+    keys = [NUCLICK, RowKey(2, "NuClick", "TNBC"), RowKey(9, "NuClick", "MoNuSeg")]
+    keys += [RowKey(2, "NuClick", "MoNuSeg", variant) for variant in ("fair", "paper")]
     prints = [settings_of(key).fingerprint for key in keys] + [settings_of(images=["a", "b"]).fingerprint]
 
     assert len(set(prints)) == len(prints)
@@ -126,9 +126,9 @@ def test_all_rows_are_not_given_while_one_is_damaged(tmp_path: Path) -> None:
     """A table without it would say that it is not made."""
     store = RowStore(tmp_path)
     store.keep(row_of())
-    _truncate(store.keep(row_of(RowKey(9, "with exclusion map"))))
+    _truncate(store.keep(row_of(RowKey(9, "with exclusion map", "MoNuSeg"))))
 
-    with pytest.raises(RowError, match=r"table-9-with-exclusion-map-\w+\.json is damaged"):
+    with pytest.raises(RowError, match=r"table-9-monuseg-with-exclusion-map-\w+\.json is damaged"):
         store.rows()
 
 
