@@ -1,19 +1,17 @@
 """The paper's tables on open data: every row planned, made and written."""
 
-import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-from nuclick_qp.evaluation.metrics import score
 from nuclick_qp.evaluation.tables.budgets import BUDGETS
+from nuclick_qp.evaluation.tables.measuring import measure
 from nuclick_qp.evaluation.tables.row_making import OnRow, RowTask, TablesMade, make_rows
 from nuclick_qp.evaluation.tables.rows import Row, RowSettings
 from nuclick_qp.evaluation.tables.table_options import TableOptions
 from nuclick_qp.evaluation.tables.table_plan import PlannedRow, plan_rows
 from nuclick_qp.evaluation.tables.workshop import RECIPES, SEED, Workshop, config_for
 from nuclick_qp.model.devices import choose_device
-from nuclick_qp.training.finish import git_commit
 from nuclick_qp.training.loop import TrainingProgress
 
 OnTraining = Callable[[str, TrainingProgress], None]
@@ -46,7 +44,7 @@ def make_tables(
     """
     device = str(choose_device(options.device))
     workshop = Workshop(data, options.out, BUDGETS[options.budget], device=device, threads=options.threads, on_step=on_training)
-    return make_rows(list(_tasks(workshop, options)), options, on_row=on_row)
+    return make_rows(list(_tasks(workshop, options)), options, planned=[row.key for row in plan_rows()], on_row=on_row)
 
 
 def _tasks(workshop: Workshop, options: TableOptions) -> Iterator[RowTask]:
@@ -82,19 +80,11 @@ def _settings(planned: PlannedRow, workshop: Workshop) -> RowSettings:
 
 
 def _make(planned: PlannedRow, settings: RowSettings, workshop: Workshop) -> Row:
-    """Train what a row asks for, segment its images, and score them by the code of `evaluate`."""
+    """Train what a row asks for, and measure it."""
     measured = workshop.test_set(planned.data)
     method = planned.make(workshop)
-    trained = None if planned.training is None else workshop.trained(planned.training)
-    since = time.monotonic()
-    found = [method.segment(*pair) for pair in measured.pairs]
-    seconds = time.monotonic() - since
-    return Row(
-        settings=settings,
-        scores={name: score(truth, labels) for name, (_, truth), labels in zip(measured.names, measured.pairs, found, strict=True)},
-        device=workshop.device,
-        train_seconds=0.0 if trained is None else trained.seconds,
-        segment_seconds=seconds,
-        commit=git_commit(),
-        curve=None if trained is None else trained.curve.relative_to(workshop.out).as_posix(),
-    )
+    if planned.training is None:
+        return measure(method, settings, measured.pairs, device=workshop.device)
+    trained = workshop.trained(planned.training)
+    curve = trained.curve.relative_to(workshop.out).as_posix()
+    return measure(method, settings, measured.pairs, device=workshop.device, train_seconds=trained.seconds, curve=curve)

@@ -4,7 +4,8 @@ from collections import Counter
 
 import pytest
 
-from nuclick_qp.evaluation.tables.budgets import BUDGETS, BudgetName
+from nuclick_qp.evaluation.tables.budgets import BUDGETS
+from nuclick_qp.evaluation.tables.table_options import BudgetName
 from nuclick_qp.evaluation.tables.table_plan import plan_rows
 from nuclick_qp.evaluation.tables.workshop import RECIPES, TEACHERS, config_for
 

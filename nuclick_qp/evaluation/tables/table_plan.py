@@ -9,6 +9,7 @@ from nuclick_qp.evaluation.baselines.fair import ACTIVE_CONTOURS, GRAB_CUTS, REG
 from nuclick_qp.evaluation.baselines.method import Method
 from nuclick_qp.evaluation.baselines.nuclick_method import NuClick
 from nuclick_qp.evaluation.evaluation_options import EvaluationOptions
+from nuclick_qp.evaluation.tables.rows import RowKey
 from nuclick_qp.evaluation.tables.workshop import BACKBONES, CANVASES, NUCLICK, SEED, Workshop
 from nuclick_qp.segmentation.segment_options import SegmentOptions
 
@@ -48,6 +49,11 @@ class PlannedRow:
     settings: Settings | None = None
     chosen_on: str = ""
     options: str = ""
+
+    @property
+    def key(self) -> RowKey:
+        """Name it as rows are named."""
+        return RowKey(self.table, self.row, self.data, self.settings)
 
 
 def plan_rows(only: Sequence[int] = ()) -> list[PlannedRow]:

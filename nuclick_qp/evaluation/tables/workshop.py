@@ -168,7 +168,8 @@ class Workshop:
         return self._trained[key]
 
     def _train(self, key: str) -> Trained:
-        recipe, folder = RECIPES[key], self.out / "trainings" / key.replace("/", "-").replace(", ", "-").replace(" ", "_")
+        recipe, name = RECIPES[key], key.replace("/", "-").replace(", ", "-").replace(" ", "_")
+        folder = self.out / "trainings" / self.budget.name / name  # trainings of two budgets have other checkpoints
         learned_from = self.training_set(recipe.training)
         config = config_for(key, recipe, self.budget)
         run = TrainingRun(self.data, folder, device=self.device, threads=self.threads)

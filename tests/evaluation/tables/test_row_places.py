@@ -7,7 +7,7 @@ from nuclick_qp.evaluation.tables.row_places import IMPOSSIBLE, block_of, metric
 from nuclick_qp.evaluation.tables.rows import RowKey
 from nuclick_qp.evaluation.tables.table_plan import plan_rows
 
-PLANNED = [RowKey(row.table, row.row, row.data, row.settings) for row in plan_rows()]
+PLANNED = [row.key for row in plan_rows()]
 EVERY = [*PLANNED, *IMPOSSIBLE]
 
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
@@ -143,7 +144,7 @@ def test_scores_belong_to_the_images_of_the_settings() -> None:
 @pytest.mark.parametrize(
     "change", [{"table": 10}, {"table": 0}, {"images": ["a", "a"]}, {"images": []}, {"budget": "huge"}, {"unknown": 1}], ids=str
 )
-def test_settings_that_cannot_be_are_refused(change: dict[str, object]) -> None:
+def test_settings_that_cannot_be_are_refused(change: dict[str, Any]) -> None:
     """A table that the paper does not have, no image, one image twice, a budget or a field that nobody knows."""
     with pytest.raises(ValidationError):
         settings_of(**change)
