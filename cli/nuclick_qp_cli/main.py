@@ -13,7 +13,7 @@ from nuclick_qp import __version__
 from nuclick_qp.errors import NuClickError, OptionError
 from nuclick_qp.plain_text import printable
 from nuclick_qp.stopping import raise_on_all_stops
-from nuclick_qp_cli import batch, clear, doctor, evaluate, export, install_extension, models, restore, run, segment, serve, train
+from nuclick_qp_cli import batch, clear, doctor, evaluate, export, install_extension, models, restore, run, segment, serve, tables, train
 from nuclick_qp_cli.shared import OverwriteCommand
 from nuclick_qp_cli.terminal import LineFormatter, OutputLostError, complain, give_up_output, say
 
@@ -36,6 +36,7 @@ app.command("export")(export.export)
 app.command("doctor")(doctor.doctor)
 app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
+app.command("tables")(tables.tables)
 app.command("restore")(restore.restore)
 app.command("clear")(clear.clear)
 app.command("serve")(serve.serve)
