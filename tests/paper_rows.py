@@ -1,6 +1,7 @@
 """Rows of the paper's tables as tests make them: of drawn figures, for no method at all."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from nuclick_qp.evaluation.metrics import Scores
@@ -22,10 +23,13 @@ def settings_of(key: RowKey = NUCLICK, images: Sequence[str] = ("a", "b", "c"), 
     return RowSettings.model_validate(given | which | more)
 
 
-def row_of(key: RowKey = NUCLICK, values: Sequence[float] = (0.8, 0.7, 0.9), *, curve: str | None = None, **more: Any) -> Row:
+def row_of(
+    key: RowKey = NUCLICK, values: Sequence[float] = (0.8, 0.7, 0.9), *, curve: str | None = None, hour: int = 0, **more: Any
+) -> Row:
     """Give a row whose images, called a, b, c and so on, have these figures."""
     images = [chr(ord("a") + number) for number in range(len(values))]
     scores = {image: scores_of(value) for image, value in zip(images, values, strict=True)}
     commit = "0123456789abcdef0123456789abcdef01234567"
     settings = settings_of(key, images, **more)
-    return Row(settings=settings, scores=scores, device="cpu", train_seconds=60, segment_seconds=1.5, commit=commit, curve=curve)
+    took: dict[str, Any] = {"device": "cpu", "train_seconds": 60, "segment_seconds": 1.5, "commit": commit, "curve": curve}
+    return Row(settings=settings, scores=scores, made_at=datetime(2026, 11, 27, hour, tzinfo=UTC), **took)

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 from nuclick_qp.evaluation.baselines.method import Method, Pair
 from nuclick_qp.evaluation.metrics import score
@@ -45,5 +46,6 @@ def measure(
         train_seconds=train_seconds,
         segment_seconds=seconds,
         commit=git_commit(),
+        made_at=datetime.now(UTC),
         curve=curve,
     )

@@ -128,7 +128,8 @@ def write_tables(out: Path, budget: BudgetName, planned: Sequence[RowKey]) -> Pa
     WriteRefusedError
         If a file cannot be written.
     """
-    tables = sections(RowStore(out).rows(), budget, planned)
+    rows = RowStore(out).rows()
+    tables = sections(rows, budget, planned)
     files: dict[str, bytes] = {"tables.csv": csv_of(tables)}
     if importlib.util.find_spec("matplotlib") is None:
         logger.warning("%s gets no plots: matplotlib is missing; pip install 'nuclick-qp[tables]' brings it", out)
@@ -136,7 +137,7 @@ def write_tables(out: Path, budget: BudgetName, planned: Sequence[RowKey]) -> Pa
         drawn = [(figure_name(one.number), figure_of(one)) for one in tables]
         drawn += [(curves_name(one.number), curves_of(one, out)) for one in tables]
         files |= {name: picture for name, picture in drawn if picture is not None}
-    files["tables.md"] = page(tables, budget, plots=tuple(files)).encode()
+    files["tables.md"] = page(tables, budget, plots=tuple(files), kept=len(rows)).encode()
     for name, data in files.items():
         _write(out / name, data)
     return out / "tables.md"

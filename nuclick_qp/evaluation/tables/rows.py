@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from nuclick_qp.errors import RowError, WriteRefusedError
 from nuclick_qp.evaluation.metrics import Scores
@@ -119,6 +119,8 @@ class Row(_Frozen):
         What training and what all test images took; trainings that serve several rows count in each.
     commit
         Of this software.
+    made_at
+        When it was finished. Of two rows with one key, seed and budget the pages show the later.
     curve
         The log.csv of its training, relative to the folder of the tables; None where nothing was trained.
     """
@@ -129,6 +131,7 @@ class Row(_Frozen):
     train_seconds: float = Field(default=0.0, ge=0)
     segment_seconds: float = Field(ge=0)
     commit: str
+    made_at: AwareDatetime
     curve: str | None = None
 
     @model_validator(mode="after")

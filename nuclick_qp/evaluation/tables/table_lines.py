@@ -95,17 +95,17 @@ class Section:
 def sections(rows: Sequence[Row], budget: BudgetName, planned: Iterable[RowKey]) -> list[Section]:
     """Give all nine tables, filled with the rows of one budget.
 
-    Several rows with one key, as of two seeds, are a line each.
+    Rows of several seeds are a line each; of those that differ in other settings the last one counts.
 
     Parameters
     ----------
     planned
         Rows that there are to be; those that nobody can make are added.
     """
+    last = {(row.key, row.settings.seed): row for row in sorted(rows, key=lambda row: row.made_at) if row.settings.budget == budget}
     made: dict[RowKey, list[Row]] = {}
-    for row in sorted(rows, key=lambda row: (row.settings.seed, row.settings.fingerprint)):
-        if row.settings.budget == budget:
-            made.setdefault(row.key, []).append(row)
+    for (key, _), row in sorted(last.items(), key=lambda item: item[0][1]):
+        made.setdefault(key, []).append(row)
     keys = list(dict.fromkeys([*planned, *IMPOSSIBLE, *made]))
     return [Section(number, table, _blocks([key for key in keys if key.table == number], made)) for number, table in PAPER_TABLES.items()]
 

@@ -35,23 +35,26 @@ COLUMNS = (
     *("table", "data", "row", "variant", "status", "metric", "value", "low", "high", "paper"),
     *("difference", "difference_low", "difference_high", "against"),
     *("learned_from", "images", "mpp", "samples", "batch", "width"),
-    *("train_seconds", "segment_seconds", "seed", "budget", "device", "commit"),
+    *("train_seconds", "segment_seconds", "seed", "budget", "device", "commit", "made_at"),
 )
 
 
-def page(tables: Sequence[Section], budget: BudgetName, *, plots: Sequence[str] = ()) -> str:
+def page(tables: Sequence[Section], budget: BudgetName, *, plots: Sequence[str] = (), kept: int = 0) -> str:
     """Give the page of all tables.
 
     Parameters
     ----------
     plots
         Names of the picture files that lie beside the page; a table shows those that there are for it.
+    kept
+        How many rows there are, with those that are not shown: of the other budget, or with settings of before.
     """
     lines = [line for section in tables for block in section.blocks for line in block.lines]
     made, impossible = sum(line.row is not None for line in lines), sum(line.row is None and line.key in IMPOSSIBLE for line in lines)
     left = len(lines) - made - impossible
     missing = [f"{left} are not made yet"] if left else []
     missing += [f"{impossible} cannot be made"] if impossible else []
+    missing += [f"{kept - made} kept rows, of the other budget or with settings of before, are not shown"] if kept > made else []
     said = "".join(f"; {words}" for words in missing)
     head = HEAD.format(budget=budget, made=made, wanted=len(lines), missing=said, shared=SHARED)
     return "\n".join([head, *(text for section in tables for text in _section(section, plots)), *_readings()])
@@ -163,11 +166,11 @@ def _made_with(line: Line) -> tuple[object, ...]:
 
 def _records(section: Section, line: Line) -> Iterator[tuple[object, ...]]:
     key, row = line.key, line.row
-    made: tuple[object, ...] = ("",) * 12
+    made: tuple[object, ...] = ("",) * 13
     if row is not None:
         one = row.settings
         made = (one.training, len(one.images), one.mpp, one.samples, one.batch, one.width, row.train_seconds, row.segment_seconds, one.seed,
-                one.budget, row.device, row.short_commit)  # fmt: skip
+                one.budget, row.device, row.short_commit, row.made_at.isoformat(timespec="seconds"))  # fmt: skip
     for metric, cell in line.cells.items():
         named = _against(key) if cell.difference else ""
         yield (

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,7 @@ def test_what_a_row_took_and_where_it_was_made_is_no_setting(tmp_path: Path) -> 
     """A row from a GPU, of another commit, in other seconds, stands for the one that would be made here."""
     store, row = RowStore(tmp_path), row_of()
     took = {"device": "NVIDIA H100", "commit": "f" * 40, "train_seconds": 1.0, "segment_seconds": 0.1, "curve": "log.csv"}
+    took |= {"made_at": row.made_at + timedelta(days=1)}
     elsewhere = row.model_copy(update=took)
 
     store.keep(elsewhere)

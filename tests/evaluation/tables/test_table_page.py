@@ -121,6 +121,19 @@ def test_each_seed_has_its_line_and_is_compared_within_it() -> None:
     assert len([line for line in lines_of(text, 2) if line.startswith("| NuClick | **")]) == 2
 
 
+def test_of_rows_that_differ_in_settings_the_last_counts() -> None:
+    """The page says how many are not shown; none of them is lost."""
+    rows = [row_of(NUCLICK, [0.5, 0.5, 0.5], hour=2, batch=32), *ROWS, row_of(NUCLICK, [0.6, 0.6, 0.6], hour=1, batch=16)]
+
+    text = page(tables(rows), "quick", kept=len(rows))
+
+    assert [line for line in lines_of(text, 2) if line.startswith("| NuClick | **")] == [
+        line for line in lines_of(text, 2) if line.startswith("| NuClick | **0.500**")
+    ]
+    assert "2 kept rows, of the other budget or with settings of before, are not shown" in text
+    assert "not shown" not in page(tables(), "quick", kept=len(ROWS))
+
+
 def test_a_method_of_somebodys_own_joins_its_table() -> None:
     """After the planned rows, compared with NuClick, and its name stays text."""
     text = page(tables([*ROWS, row_of(RowKey(2, "a|b\n<i>", "MoNuSeg"), [0.1, 0.2, 0.3])]), "quick")
@@ -169,5 +182,6 @@ def test_csv_has_a_line_for_each_row_and_metric() -> None:
     assert (ifcn["status"], ifcn["paper"], ifcn["against"], ifcn["commit"]) == ("made", "0.806", "NuClick", "0123456789")
     assert (ifcn["images"], ifcn["samples"], ifcn["budget"], ifcn["data"]) == ("3", "6400", "quick", "MoNuSeg")
     assert float(ifcn["difference_low"]) > 0
+    assert ifcn["made_at"] == "2026-11-27T00:00:00+00:00"
     [missing] = [one for one in records if (one["row"], one["metric"]) == ("GrabCut", "f1")]
     assert (missing["status"], missing["variant"], missing["value"], missing["paper"]) == ("not made yet", "fair", "", "0.462")
