@@ -80,7 +80,7 @@ def _section(section: Section, plots: Sequence[str]) -> Iterator[str]:
 
 def _block(block: Block, order: Sequence[str]) -> Iterator[str]:
     if order:
-        yield f"{_cell_text(' '.join(order))}\n"
+        yield "\n".join(f"- {_cell_text(sentence)}" for sentence in order) + "\n"
     metrics = block.metrics
     titles = [TITLES[metric] for metric in metrics]
     yield _table(("", *titles), [(_name(line), *(_value(metric, line.cells[metric]) for metric in metrics)) for line in block.lines])

@@ -46,7 +46,7 @@ def _draw_blocks(section: Section, blocks: Sequence[Block]) -> "Figure":
             else:
                 axes.set_axis_off()
     handles, labels = grid[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper right", ncols=3, frameon=False)
+    figure.legend(handles, labels, loc="outside lower right", ncols=2, frameon=False)
     figure.suptitle(f"Table {section.number}: {section.paper.title}", x=0.01, ha="left", fontsize=9)
     return figure
 
@@ -61,8 +61,8 @@ def _draw_column(axes: "Axes", block: Block, metric: str, *, is_first: bool) -> 
     axes.set_yticks(range(len(block.lines)), [_label(line) for line in block.lines] if is_first else [""] * len(block.lines))
     if metric in IN_PX:
         axes.set_xscale("symlog", linthresh=1)  # from 4 px to 300, and 0 for those that are perfect
-        axes.set_xlim(0, 1.5 * max(axes.dataLim.xmax, 1))
         axes.set_xticks(TICKS_PX, [f"{tick}" for tick in TICKS_PX])
+        axes.set_xlim(0, 1.5 * max(axes.dataLim.xmax, 1))  # after the ticks, which would widen it
     axes.set_xlabel(f"{TITLES[metric]}{', less is better' if metric in IN_PX else ''}")
     if is_first and block.title:
         axes.set_title(block.title, loc="left", fontsize=9)

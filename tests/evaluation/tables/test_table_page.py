@@ -60,7 +60,7 @@ def test_the_order_is_told_as_found() -> None:
 
     assert "By AJI, ours: iFCN > NuClick ~ LD." in text
     assert "Paper: NuClick > LD > iFCN." in text
-    assert "Above *NuClick*: iFCN. Level with *NuClick*: LD." in text
+    assert "- Above *NuClick*: iFCN.\n- Level with *NuClick*: LD.\n" in text
     assert "Below *NuClick*" not in text
 
 
