@@ -80,7 +80,7 @@ READINGS = (
     ),
     Reading(
         "Section 4.5, GrabCut: “bounding box”, and “the same” markers “as … for NuClick”",
-        "Two prompts for one method. The figures (290 px in Haus.) are those of neither at its best.",
+        "Two prompts for one method. Outside of a box nothing is found, so that 290 px in Haus. are hard to reach from one.",
         "The box in column *paper*; *fair* tries the box with and without the squiggle.",
     ),
     Reading(
@@ -106,7 +106,7 @@ READINGS = (
     ),
     Reading(
         "Section 5.4, “adding value of σ”",
-        "A step of length σ, of σ in x and y, or a normal draw. At 10 px clicks leave their nuclei, by the paper's own words.",
+        "A step of length σ, of σ in x and y, or a normal draw. At 10 px some clicks may leave their nuclei, the paper says.",
         "A normal draw of standard deviation σ in x and in y.",
     ),
     Reading(

@@ -5,6 +5,7 @@ with other settings (another seed, another budget, another test image) lies besi
 """
 
 import hashlib
+import json
 import math
 import re
 import string
@@ -101,9 +102,9 @@ class RowSettings(_Frozen):
 
     @property
     def fingerprint(self) -> str:
-        """Hash of all settings, in 12 hex digits; the order of `more` means nothing."""
-        ordered = self.model_copy(update={"more": dict(sorted(self.more.items()))})
-        return hashlib.sha256(ordered.model_dump_json().encode()).hexdigest()[:FINGERPRINT_DIGITS]
+        """Hash of all settings, in 12 hex digits; their order means nothing, and a field that is added later, with a default, neither."""
+        said = json.dumps(self.model_dump(mode="json", exclude_defaults=True), sort_keys=True)
+        return hashlib.sha256(said.encode()).hexdigest()[:FINGERPRINT_DIGITS]
 
 
 class Row(_Frozen):

@@ -10,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from nuclick_qp.errors import RowError, WriteRefusedError
-from nuclick_qp.evaluation.tables.rows import Row, RowKey, RowStore
+from nuclick_qp.evaluation.tables.rows import Row, RowKey, RowSettings, RowStore
 from paper_rows import NUCLICK, row_of, scores_of, settings_of
 
 
@@ -167,3 +167,12 @@ def test_a_folder_that_cannot_hold_rows_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(WriteRefusedError, match="--out"):
         RowStore(tmp_path).keep(row_of())
+
+
+def test_a_setting_that_is_not_used_does_not_show() -> None:
+    """A field that settings get later, with a default, leaves rows of before valid; any other value makes another row."""
+    plain = settings_of(more={})
+    with_default = RowSettings.model_validate_json(plain.model_dump_json(exclude_defaults=True))
+
+    assert with_default.fingerprint == plain.fingerprint
+    assert settings_of(more={"new": None}).fingerprint != plain.fingerprint
