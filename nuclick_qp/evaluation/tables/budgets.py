@@ -14,8 +14,9 @@ class Budget:
     ----------
     width
         Factor on the channel counts of every network; 1 is as published.
-    patches
-        Samples that each training sees; those of glands, whose patches have four times the pixels, a quarter of it.
+    patches, batch
+        Samples that each training sees, and in each step. Trainings on glands, whose patches have four times the pixels, see a
+        third of them; a quarter of them in each step, but 8 at least.
     training, test
         What is taken of each folder.
     canvases
@@ -27,6 +28,7 @@ class Budget:
     name: BudgetName
     width: float
     patches: int
+    batch: int
     training: Size
     test: Size
     canvases: tuple[int, int]
@@ -34,6 +36,6 @@ class Budget:
 
 
 BUDGETS: dict[BudgetName, Budget] = {
-    "quick": Budget("quick", 0.125, 640, Size(8, 384), Size(4, 224), (12, 3), Size(2, 160)),
-    "full": Budget("full", 0.25, 25_600, Size(), Size(), (200, 40), Size(5, 400)),
+    "quick": Budget("quick", 0.125, 960, 16, Size(8, 384), Size(4, 224), (12, 4), Size(2, 160)),
+    "full": Budget("full", 0.25, 25_600, 32, Size(), Size(), (200, 40), Size(5, 400)),
 }

@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from nuclick_qp.errors import LabelsError
 from nuclick_qp.evaluation.baselines.method import Pair
 from nuclick_qp.storage.labels import find_pairs, read_pair
 from nuclick_qp.training.config import TouchingCells
@@ -17,6 +18,7 @@ from nuclick_qp.training.touching import touching_cells
 
 CANVAS_STREAM = 16  # keeps the random numbers of the canvases of the tables apart from others
 Part = Literal["train", "test"]
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,11 @@ class LabelledSet:
     names: tuple[str, ...]
     pairs: tuple[Pair, ...]
 
+    def taken(self, size: Size) -> "LabelledSet":
+        """Give what a size takes of it."""
+        names, pairs = zip(*_evenly(list(zip(self.names, self.pairs, strict=True)), size.images), strict=True)
+        return replace(self, names=names, pairs=tuple(_cropped(pixels, truth, size.crop_px) for pixels, truth in pairs))
+
     def with_truth(self, name: str, truths: Sequence[NDArray[np.int32]]) -> "LabelledSet":
         """Give the same images with other masks."""
         return replace(self, name=name, pairs=tuple((pixels, truth) for (pixels, _), truth in zip(self.pairs, truths, strict=True)))
@@ -89,7 +96,7 @@ def read_set(name: str, folders: Sequence[Folder], data: Path, *, mpp: float, si
     Raises
     ------
     LabelsError
-        If a folder or its labels are missing, or cannot be read; the message names the file.
+        If a folder or its labels are missing, or cannot be read; the message names the file. If nothing is left of any object.
     """
     names, pairs = [], []
     for folder in folders:
@@ -99,6 +106,8 @@ def read_set(name: str, folders: Sequence[Folder], data: Path, *, mpp: float, si
             if truth.any():
                 names.append(image.name)
                 pairs.append((pixels, truth))
+    if not pairs:
+        raise LabelsError(f"{name}: no image shows an object in the {size.crop_px} px in its middle; take a larger square")
     return LabelledSet(name, mpp, tuple(names), tuple(pairs))
 
 
@@ -117,7 +126,7 @@ def joined(name: str, sets: Sequence[LabelledSet]) -> LabelledSet:
     return LabelledSet(name, mpp, tuple(n for one in sets for n in one.names), tuple(p for one in sets for p in one.pairs))
 
 
-def _evenly(found: list[tuple[Path, Path]], most: int | None) -> list[tuple[Path, Path]]:
+def _evenly(found: list[Item], most: int | None) -> list[Item]:
     if most is None or most >= len(found):
         return found
     return [found[index] for index in np.linspace(0, len(found) - 1, most).round().astype(int).tolist()]

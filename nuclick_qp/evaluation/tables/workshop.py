@@ -144,22 +144,29 @@ class Workshop:
     device: str = "auto"
     threads: int | None = None
     on_step: Callable[[str, Any], None] = lambda name, progress: None
-    _sets: dict[tuple[str, Part, Size], LabelledSet] = field(default_factory=dict)
+    _sets: dict[tuple[str, str], LabelledSet] = field(default_factory=dict)
     _trained: dict[str, Trained] = field(default_factory=dict)
 
     def test_set(self, name: str) -> LabelledSet:
         """Give what is measured on."""
         if name == CANVASES:
-            return self._canvases("test", self.budget.canvases[1])
-        return self._read(name, "test", self.budget.test)
+            return self._once(("test", name), lambda: self._canvases("test", self.budget.canvases[1]))
+        return self._once(("test", name), lambda: self._read(name, "test", self.budget.test))
 
     def settings_set(self, name: str) -> LabelledSet:
         """Give the training images that classic methods choose their settings on."""
         if name == CANVASES:
-            few = self._canvases("train", self.budget.canvases[0])
-            count = self.budget.settings.images
-            return LabelledSet(few.name, few.mpp, few.names[:count], few.pairs[:count])
-        return self._read(name, "train", self.budget.settings)
+            return self.training_set(name).taken(self.budget.settings)
+        return self._once(("settings", name), lambda: self._read(name, "train", self.budget.settings))
+
+    def training_set(self, name: str) -> LabelledSet:
+        """Give what is trained on."""
+        of, _, teacher = name.removesuffix(")").partition(", masks by NuClick (")
+        if name == CANVASES:
+            return self._once(("train", name), lambda: self._canvases("train", self.budget.canvases[0]))
+        if teacher:
+            return self._once(("train", name), lambda: self._outlined(name, self.training_set(of), TEACHERS[teacher]))
+        return self._once(("train", name), lambda: self._read(name, "train", self.budget.training))
 
     def trained(self, key: str) -> Trained:
         """Give a trained method of `RECIPES`; what it learns from is read or made first."""
@@ -178,39 +185,34 @@ class Workshop:
         method.fit(learned_from.pairs)
         return Trained(method, config, config.steps * config.batch_size, _seconds_of(folder / "log.csv"), folder / "log.csv")
 
-    def training_set(self, name: str) -> LabelledSet:
-        """Give what is trained on."""
-        of, _, teacher = name.removesuffix(")").partition(", masks by NuClick (")
-        if name == CANVASES:
-            return self._canvases("train", self.budget.canvases[0])
-        images = self._read(of, "train", self.budget.training)
-        if not teacher:
-            return images
-        method = self.trained(TEACHERS[teacher]).method
+    def _outlined(self, name: str, images: LabelledSet, key: str) -> LabelledSet:
+        """Give images with the masks that a trained method draws, from a prompt for each true object."""
+        method = self.trained(key).method
         return images.with_truth(name, [method.segment(*pair) for pair in images.pairs])
 
     def _canvases(self, part: Part, count: int) -> LabelledSet:
         """Make images of touching cells, of each source its share: their colours go together."""
-        taken = self.budget.training if part == "train" else self.budget.test
         made = []
         for number, folder in enumerate(FOLDERS["BCCD and set 1"]):
-            single = read_set(folder.pattern.partition("_")[0], [_in(folder, part)], self.data, mpp=CELLS_MPP, size=Size(taken.images))
+            single = read_set(folder.pattern.partition("_")[0], [_in(folder, part)], self.data, mpp=CELLS_MPP, size=Size())
             seed = SEED + 10 * number + (part == "test")
             made.append(touching_set(CANVASES, single, images=(count + 1 - number) // 2, canvas_px=CANVAS_PX, cells=CELLS, seed=seed))
         return joined(CANVASES, made)
 
     def _read(self, name: str, part: Part, size: Size) -> LabelledSet:
-        if (name, part, size) not in self._sets:
-            folders = [_in(folder, part) for folder in FOLDERS[name]]
-            self._sets[name, part, size] = read_set(name, folders, self.data, mpp=MPP.get(name, NUCLEI_MPP), size=size)
-        return self._sets[name, part, size]
+        return read_set(name, [_in(folder, part) for folder in FOLDERS[name]], self.data, mpp=MPP.get(name, NUCLEI_MPP), size=size)
+
+    def _once(self, key: tuple[str, str], make: Callable[[], LabelledSet]) -> LabelledSet:
+        if key not in self._sets:
+            self._sets[key] = make()
+        return self._sets[key]
 
 
 def config_for(key: str, recipe: Recipe, budget: Budget) -> TrainingConfig:
     """Give the configuration of a training; all methods of one kind have the same data, budget and augmentation."""
     large = recipe.kind in ("squiggles", "boxes")
-    batch = 8 if large else 32
-    steps = budget.patches // (4 * batch) if large else budget.patches // batch
+    batch = max(budget.batch // 4, 8) if large else budget.batch
+    steps = budget.patches // 3 // batch if large else budget.patches // batch
     mpp = {"nuclei": NUCLEI_MPP, "cells": CELLS_MPP, "squiggles": SQUIGGLE_MPP, "boxes": GLANDS_MPP}[recipe.kind]
     base, _, _ = recipe.training.partition(",")
     folders = FOLDERS["BCCD and set 1" if base == CANVASES else base]
@@ -231,7 +233,7 @@ def config_for(key: str, recipe: Recipe, budget: Budget) -> TrainingConfig:
             "batch_size": batch,
             "warmup_steps": min(100, steps // 10),
             "ema_decay": 0.998 if steps > 400 else 0.9,
-            "validate_every": max(1, steps // VALIDATIONS),
+            "validate_every": max(1, steps // (VALIDATIONS if steps > 400 else VALIDATIONS // 2)),
             "augmentation": {"off_centre_px": 30 if recipe.kind == "squiggles" else 8, "restain": 0.0, "hue": 10, "saturation": 0.2},
         }
     )

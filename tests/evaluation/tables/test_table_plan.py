@@ -40,6 +40,7 @@ def test_all_methods_of_a_kind_are_trained_alike(budget: BudgetName) -> None:
         free = {"name", "description", "sources", "ms_blocks"} | ({"mpp", "augmentation"} if config.prompt == "line" else set())
         alike.setdefault((config.prompt, "cells" if "cells" in key else ""), set()).add(config.model_dump_json(exclude=free))
         assert config.width == BUDGETS[budget].width
-        assert config.steps * config.batch_size in (BUDGETS[budget].patches, BUDGETS[budget].patches // 4)
+        seen = config.steps * config.batch_size
+        assert seen == BUDGETS[budget].patches if config.prompt == "point" else abs(3 * seen - BUDGETS[budget].patches) < 24
 
     assert {kind: len(configs) for kind, configs in alike.items()} == {("point", ""): 1, ("point", "cells"): 1, ("line", ""): 1}

@@ -70,6 +70,12 @@ def test_other_masks_go_with_the_same_images_and_sets_go_together(data: Path) ->
     assert (both.name, both.names, len(both.pairs)) == ("both", given.names * 2, 4)
 
 
+def test_a_square_that_shows_nothing_is_told(data: Path) -> None:
+    """In one line, before anything is trained."""
+    with pytest.raises(LabelsError, match="no image shows an object in the 4 px"):
+        read_set("discs", [Folder("discs", "*", 0.5)], data, mpp=0.5, size=Size(crop_px=4))
+
+
 def test_a_folder_that_is_not_there_is_named(data: Path) -> None:
     """With what to give."""
     with pytest.raises(LabelsError, match="nowhere does not exist"):
