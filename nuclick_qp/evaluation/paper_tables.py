@@ -27,7 +27,7 @@ def make_tables(
     Parameters
     ----------
     data
-        Folder of the data sets, as docs/data.md lays them out.
+        Folder of the data sets, as docs/paper.md lays them out.
     on_row
         Is told of each row.
     on_training

@@ -144,7 +144,7 @@ def test_nothing_is_segmented_before_training_or_learned_from_one_image(tmp_path
     with pytest.raises(OptionError, match="fit the method"):
         method.segment(*draw())
     with pytest.raises(TrainingDataError, match="one of which validates"):
-        method.fit([draw()])
+        method.fit([draw(), (draw()[0], np.zeros_like(draw()[1]))])
 
 
 def test_an_image_without_objects_has_none(tmp_path: Path) -> None:

@@ -56,11 +56,14 @@ class Course:
         Raises
         ------
         TrainingDataError
-            If there are fewer than two images, or none with an object.
+            If there are fewer than two images with an object.
         """
-        if len(images) < 2:
-            raise TrainingDataError(f"{len(images)} labelled images to train on; give two or more, one of which validates")
-        ready = [self.labelled(*pair, number=number) for number, pair in enumerate(images) if pair[1].any()]
+        labelled = [pair for pair in images if pair[1].any()]
+        if len(labelled) < 2:
+            raise TrainingDataError(
+                f"{len(labelled)} of {len(images)} images have an object to learn from; give two or more, one of which validates"
+            )
+        ready = [self.labelled(*pair, number=number) for number, pair in enumerate(labelled)]
         training = [image for number, image in enumerate(ready) if number % VALIDATION_EVERY]
         return learn(
             lesson,

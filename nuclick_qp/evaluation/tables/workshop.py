@@ -131,7 +131,7 @@ class Workshop:
     Attributes
     ----------
     data
-        Folder of the data sets, as laid out in docs/data.md.
+        Folder of the data sets, as laid out in docs/paper.md.
     out
         Each training has a folder in it, and goes on where it was stopped.
     on_step
