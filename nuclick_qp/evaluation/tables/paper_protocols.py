@@ -39,7 +39,8 @@ DIFFERENCES: Mapping[int, str] = {
     "What is measured are the test images of Table 2, TNBC of patients 09 to 11, and four organs of NuInsSeg. CRAG is not at hand either, "
     "nor another set of whole glands, so that the rows of glands cannot be made.",
     6: "The 42 fields of the paper were not published. LBC, public fields of liquid-based cytology that were scaled down, stands in their "
-    "place; its pixel size is not stated, column *µm/px* has what is assumed.",
+    "place; its pixel size is not stated, column *µm/px* has what is assumed. Of other public Pap smears (Herlev, ISBI 2015) the pixel "
+    "size after rescaling is not known; they were left out.",
     7: "TNBC takes the place of CPM. How the paper makes objects, which SQ needs, of what an automatic network says of pixels is not told; "
     "here each connected part above 0.5 is one. Differences are to the same network that learned from the truth.",
     8: "sigma is the standard deviation of a normal draw in x and in y; whether the paper means that, or a step of this length, is open. "
