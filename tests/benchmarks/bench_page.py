@@ -19,7 +19,7 @@ def page(figures: Figures) -> str:
     return PAGE.read_text("utf-8").format(
         source=_source(figures),
         runs=_runs_table(figures),
-        exponents=_exponents(figures),
+        exponents="\n\n".join(filter(None, (_exponents(figures), figures.remark))),
         slide_seconds=figures.slide_seconds,
         side=SIDE,
         dense=DENSE_PER_MM2,

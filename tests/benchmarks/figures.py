@@ -92,6 +92,8 @@ class Figures(BaseModel):
         With the shipped network, and with discs for its answers.
     peers
         On dense clicks.
+    remark
+        What a reader has to know of these figures, written into the file by hand.
     """
 
     source: Source
@@ -103,6 +105,7 @@ class Figures(BaseModel):
     training: TrainingSteps | None = None
     runs: list[Runs] = []
     peers: Compared | None = None
+    remark: str = ""
 
     @classmethod
     def begun(cls, earlier: Path) -> Self:

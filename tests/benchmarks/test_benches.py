@@ -89,7 +89,7 @@ def test_the_benchmark_writes_its_page_and_goes_on_with_figures_of_the_same_comm
         Bench(plan, folder, docs).run()
 
     figures = Figures.model_validate_json((docs / "benchmarks.json").read_text("utf-8"))
-    write_pages(figures, docs)
+    write_pages(figures.model_copy(update={"remark": "Measured beside a choir."}), docs)
 
     kinds = [("dense", NETWORK, False), ("dense", NETWORK, True), ("sparse", DISCS, False)]
     assert [(runs.kind, runs.median.clicks) for (runs,) in figures.kinds()] == list(zip(kinds, (6, 6, 12), strict=True))
@@ -99,6 +99,7 @@ def test_the_benchmark_writes_its_page_and_goes_on_with_figures_of_the_same_comm
     text = (docs / "benchmarks.md").read_text("utf-8")
     assert figures.source.commit in text
     assert "| sparse, without the network | 12 | 12 |" in text
+    assert "\n\nMeasured beside a choir.\n\n" in text
     assert (docs / "images" / "benchmarks.svg").exists()
 
 
