@@ -206,6 +206,8 @@ class TrainingConfig(_Strict):
         in crowded patches outlines grow then, see `LossTerms`.
     teacher
         A model, mostly a larger one, to learn from beside the labels: distillation.
+    validate_every, validation_patches
+        Steps between two validations, and about how many patches each looks at.
     keep_statistics
         Batch norm keeps the statistics of the model that the run starts from, for few images and few
         steps; else it learns those of this run.
@@ -245,6 +247,7 @@ class TrainingConfig(_Strict):
     loss: Loss = Loss()
     teacher: TeacherSettings | None = None
     validate_every: int = Field(default=250, gt=0)
+    validation_patches: int = Field(default=256, gt=0)
     checkpoint_minutes: float = Field(default=3.0, gt=0)
     augmentation: Augmentation = Augmentation()
 

@@ -36,7 +36,6 @@ from nuclick_qp.training.training_run import TrainingRun
 
 logger = logging.getLogger(__name__)
 
-VALIDATION_PATCHES = 256
 VALIDATION_SEED = 1_000_003
 
 
@@ -211,7 +210,7 @@ def _validation_batches(images: Sequence[LabelledImage], state: TrainingState) -
     """Draw the same patches at every start, in plain colours."""
     only_objects = state.config.model_copy(update={"background_share": 0.0})  # the Dice of nothing says nothing
     held_out = BatchMaker.of(images, only_objects, state.device, seed=VALIDATION_SEED, augment=False, lesson=state.lesson)
-    return [held_out[i] for i in range(max(1, VALIDATION_PATCHES // state.config.batch_size))]
+    return [held_out[i] for i in range(max(1, state.config.validation_patches // state.config.batch_size))]
 
 
 @torch.no_grad()

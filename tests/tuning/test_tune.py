@@ -14,7 +14,6 @@ from nuclick_qp.annotations.objects import Changes
 from nuclick_qp.errors import OptionError, TrainingDataError, WriteRefusedError
 from nuclick_qp.model.cards import find_card
 from nuclick_qp.qupath.open_project import open_project
-from nuclick_qp.training import loop
 from nuclick_qp.training.config import Augmentation, TrainingConfig
 from nuclick_qp.training.images import LabelledImage
 from nuclick_qp.tuning import recipe
@@ -42,9 +41,8 @@ def start(tmp_path: Path) -> Path:
 @pytest.fixture
 def run_tuning(project: Path, start: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tune:
     """Give a function that tunes the small model in a few large steps: it knows nothing yet."""
-    monkeypatch.setattr(loop, "VALIDATION_PATCHES", 8)
     calm = Augmentation(zoom=1.0, stain=0.0, restain=0.0, noise=0.0, shuffle=0.0, blur=0.0)
-    learning = {"batch_size": 8, "learning_rate": 1e-2, "keep_statistics": False, "augmentation": calm}
+    learning = {"batch_size": 8, "learning_rate": 1e-2, "keep_statistics": False, "validation_patches": 8, "augmentation": calm}
 
     def config_for(*given: Any, **more: Any) -> TrainingConfig:
         return recipe.config_for(*given, **more).model_copy(update=learning)

@@ -36,6 +36,6 @@ class Budget:
 
 
 BUDGETS: dict[BudgetName, Budget] = {
-    "quick": Budget("quick", 0.125, 960, 16, Size(8, 384), Size(4, 224), (12, 4), Size(2, 160)),
+    "quick": Budget("quick", 0.125, 640, 16, Size(8, 384), Size(4, 224), (12, 4), Size(2, 160)),
     "full": Budget("full", 0.25, 25_600, 32, Size(), Size(), (200, 40), Size(5, 400)),
 }
