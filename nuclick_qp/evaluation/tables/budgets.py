@@ -37,5 +37,5 @@ class Budget:
 
 BUDGETS: dict[BudgetName, Budget] = {
     "quick": Budget("quick", 0.125, 640, 16, Size(8, 384), Size(4, 224), (12, 4), Size(2, 160)),
-    "full": Budget("full", 0.25, 25_600, 32, Size(), Size(), (200, 40), Size(5, 400)),
+    "full": Budget("full", 0.25, 12_800, 32, Size(), Size(), (200, 40), Size(5, 400)),
 }

@@ -232,8 +232,8 @@ def config_for(key: str, recipe: Recipe, budget: Budget) -> TrainingConfig:
             "steps": steps,
             "batch_size": batch,
             "warmup_steps": min(100, steps // 10),
-            "ema_decay": 0.998 if steps > 400 else 0.9,
-            "validate_every": max(1, steps // (VALIDATIONS if steps > 400 else VALIDATIONS // 2)),
+            "ema_decay": 0.998 if steps > 200 else 0.9,
+            "validate_every": max(1, steps // (VALIDATIONS if steps > 200 else VALIDATIONS // 2)),
             "validation_patches": min(256, budget.patches // 10),
             "augmentation": {"off_centre_px": 30 if recipe.kind == "squiggles" else 8, "restain": 0.0, "hue": 10, "saturation": 0.2},
         }
