@@ -14,8 +14,8 @@ help: ## list the targets
 demo: $(INSTALLED) ## outline the nuclei and glands of an example project, results in demo-out
 	$(BIN)/python examples/demo.py --out demo-out
 
-test: $(INSTALLED) ## run the tests and the examples in docstrings
-	$(BIN)/pytest
+test: $(INSTALLED) ## run the tests and the examples in docstrings, on all cores
+	$(BIN)/pytest -n auto --benchmark-disable
 
 check: $(INSTALLED) docs ## lint, types, import layers, documentation
 	$(BIN)/ruff check

@@ -70,10 +70,12 @@ def test_other_masks_go_with_the_same_images_and_sets_go_together(data: Path) ->
     assert (both.name, both.names, len(both.pairs)) == ("both", given.names * 2, 4)
 
 
-def test_a_square_that_shows_nothing_is_told(data: Path) -> None:
+def test_a_square_that_shows_nothing_is_told(tmp_path: Path, draw_pair: Callable[..., Path]) -> None:
     """In one line, before anything is trained."""
-    with pytest.raises(LabelsError, match="no image shows an object in the 4 px"):
-        read_set("discs", [Folder("discs", "*", 0.5)], data, mpp=0.5, size=Size(crop_px=4))
+    draw_pair("apart/image", DISCS[:2])
+
+    with pytest.raises(LabelsError, match="no image shows an object in the 40 px"):
+        read_set("apart", [Folder("apart", "*", 0.25)], tmp_path, mpp=0.25, size=Size(crop_px=40))
 
 
 def test_a_folder_that_is_not_there_is_named(data: Path) -> None:
