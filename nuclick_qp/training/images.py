@@ -69,7 +69,7 @@ def labelled_image(
         If no object has 10 px or more, at the resolution of the network when it is the coarser one.
     """
     if zoom < 1:
-        pixels, labels = _shrink(pixels, labels, zoom)
+        pixels, labels = resized(pixels, labels, zoom)
         zoom = 1.0
     areas = np.bincount(labels.ravel(), minlength=2)[1:]
     centroids = label_centroids(labels)
@@ -131,8 +131,8 @@ def _zoom(source: Source, labels: NDArray[np.int32], mpp: float) -> float:
     return float(np.clip(zoom, 1 / LARGEST_RESCALE, LARGEST_RESCALE))
 
 
-def _shrink(pixels: NDArray[np.uint8], labels: NDArray[np.int32], zoom: float) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
-    """Bring an image to the resolution of the network, with the kernel that slides are read with."""
+def resized(pixels: NDArray[np.uint8], labels: NDArray[np.int32], zoom: float) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
+    """Bring an image and its labels to another resolution, with the kernel that slides are read with."""
     rows, cols = (max(1, round(side * zoom)) for side in labels.shape)
     smaller = np.asarray(Image.fromarray(pixels).resize((cols, rows), Image.Resampling.BILINEAR))
     numbers = np.asarray(Image.fromarray(labels).resize((cols, rows), Image.Resampling.NEAREST))

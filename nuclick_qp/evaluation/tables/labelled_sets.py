@@ -7,13 +7,12 @@ from typing import Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from nuclick_qp.errors import LabelsError
 from nuclick_qp.evaluation.baselines.method import Pair
 from nuclick_qp.storage.labels import find_pairs, read_pair
 from nuclick_qp.training.config import TouchingCells
-from nuclick_qp.training.images import SMALLEST_OBJECT_PX, labelled_image
+from nuclick_qp.training.images import SMALLEST_OBJECT_PX, labelled_image, resized
 from nuclick_qp.training.touching import touching_cells
 
 CANVAS_STREAM = 16  # keeps the random numbers of the canvases of the tables apart from others
@@ -133,13 +132,10 @@ def _evenly(found: list[Item], most: int | None) -> list[Item]:
 
 
 def _resampled(pixels: NDArray[np.uint8], truth: NDArray[np.int32], zoom: float) -> Pair:
-    """Bring an image and its labels to another resolution, with the kernels that training images are shrunk by."""
     if abs(zoom - 1) < 0.01:
         return pixels, truth
-    rows, cols = (max(1, round(side * zoom)) for side in truth.shape)
-    smaller = np.asarray(Image.fromarray(pixels).resize((cols, rows), Image.Resampling.BILINEAR))
-    numbers = np.asarray(Image.fromarray(truth).resize((cols, rows), Image.Resampling.NEAREST))
-    return smaller, _without_specks(numbers.astype(np.int32))
+    other, numbers = resized(pixels, truth, zoom)
+    return other, _without_specks(numbers)
 
 
 def _cropped(pixels: NDArray[np.uint8], truth: NDArray[np.int32], side: int | None) -> Pair:
