@@ -25,6 +25,18 @@ LESSON = InteractiveMaskRcnn(most=4)
 WHOLE = [0.0, 0.0, 1.0, 1.0]
 
 
+class Told(torch.nn.Module):
+    """A network whose (N, K, R, R) logits are given."""
+
+    def __init__(self, logits: Tensor) -> None:
+        super().__init__()
+        self.logits = logits
+
+    def forward(self, x: Tensor, edges: Tensor) -> Tensor:
+        """Give them, whatever is seen."""
+        return self.logits
+
+
 def generator() -> torch.Generator:
     """Give a seeded generator."""
     return torch.Generator().manual_seed(0)
@@ -147,14 +159,26 @@ def test_regions_and_background_compete_for_each_pixel() -> None:
     assert (shares[:, 1:][~inside] == 0).all()
     assert (shares[:, 1:][inside] > 0).all()
     assert (shares[:, 0][~inside.any(dim=1)] == 1).all()
+
+
+def test_the_wanted_region_claims_what_it_has_the_greatest_share_of() -> None:
+    """Of three shares the greatest may be below a half; the probability is 0.5 or more there all the same, and nowhere else."""
+    batch = labelled((2, 4, 0, 32, 24), (1, 0, 4, 24, 32), wanted=1)
+    boxes = boxes_of(batch, LESSON.most)
+    net = Told(torch.randn(1, 4, 28, 28, generator=generator()) / 4)
+
     with torch.no_grad():
-        assert torch.equal(LESSON.probability(net, prepared), shares[:, 1:2])
+        shares = torch.softmax(canvas(net, batch, boxes), dim=1)
+        claimed = LESSON.probability(net, batch)[:, 0] >= 0.5
+
+    assert torch.equal(claimed, shares.argmax(dim=1) == 1)
+    assert (claimed & (shares[:, 1] < 0.5)).any()
 
 
 def test_a_rival_box_takes_probability_away() -> None:
     """Where the box of another object overlaps that of the wanted one, and only there."""
     alone, both = labelled((1, 8, 8, 20, 20), wanted=1), labelled((2, 14, 0, 30, 16), (1, 8, 8, 20, 20), wanted=1)
-    net = LESSON.network(disc_config()).eval()
+    net = Told(torch.ones(1, 4, 28, 28))
 
     with torch.no_grad():
         before, after = (LESSON.probability(net, LESSON.prepare(batch, generator()))[0, 0] for batch in (alone, both))
@@ -171,13 +195,10 @@ def test_the_loss_asks_for_the_region_of_each_pixel_and_counts_each_box_the_same
     boxes = boxes_of(batch, LESSON.most)
     assert torch.equal(regions(boxes, batch.labels)[0], torch.where(batch.labels[0, 0] == 1, 1, torch.where(batch.labels[0, 0] == 2, 2, 0)))
 
-    class Sure(torch.nn.Module):
-        def forward(self, x: Tensor, edges: Tensor) -> Tensor:
-            logits = torch.zeros(1, 4, 28, 28)
-            logits[:, 0] = torch.tensor(3.0).log()  # the wanted one has 3 / 4 of its box, the other one half
-            return logits
+    logits = torch.zeros(1, 4, 28, 28)
+    logits[:, 0] = torch.tensor(3.0).log()  # the wanted one has 3 / 4 of its box, the other one half
 
-    loss = float(LESSON.loss(Sure(), batch))
+    loss = float(LESSON.loss(Told(logits), batch))
 
     assert loss == pytest.approx(float((torch.tensor(4 / 3).log() + torch.tensor(2.0).log()) / 2))
 

@@ -96,8 +96,10 @@ class InteractiveMaskRcnn:
         return ((weight * cost).sum((1, 2)) / weight.sum((1, 2)).clamp(min=1)).mean()
 
     def probability(self, net: nn.Module, batch: Batch) -> Tensor:
-        """Give the (N, 1, P, P) probability of the wanted region."""
-        return torch.softmax(canvas(net, batch, boxes_of(batch, self.most)), dim=1)[:, 1:2]
+        """Give the (N, 1, P, P) probability of the wanted region against the best of all others: 0.5 or more where it wins."""
+        background, wanted, *others = canvas(net, batch, boxes_of(batch, self.most)).unbind(dim=1)
+        best = torch.stack([background, *others]).amax(dim=0)
+        return torch.sigmoid(wanted - best)[:, None]
 
 
 class RegionNet(nn.Module):

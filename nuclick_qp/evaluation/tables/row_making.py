@@ -5,9 +5,9 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 
 from nuclick_qp.errors import WriteRefusedError
-from nuclick_qp.evaluation.tables.intervals import mean_interval
 from nuclick_qp.evaluation.tables.paper_figures import PAPER_TABLES, TITLES
 from nuclick_qp.evaluation.tables.rows import Row, RowKey, RowSettings, RowStore
 from nuclick_qp.evaluation.tables.table_lines import sections
@@ -56,7 +56,7 @@ class RowDone:
     def leading(self) -> str:
         """Say the figure that the methods of its table are ordered by."""
         metric = PAPER_TABLES[self.row.key.table].leading
-        return f"{TITLES[metric]} {mean_interval(self.row.values(metric)).mean:.3f}"
+        return f"{TITLES[metric]} {fmean(self.row.values(metric)):.3f}"
 
 
 @dataclass(frozen=True, slots=True)

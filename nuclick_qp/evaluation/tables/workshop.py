@@ -60,16 +60,20 @@ class Recipe:
         Makes the method from its course.
     ms_blocks
         Of NuClick's network.
+    lesson
+        What a rival teaches. Its settings stand in the configuration, so that a row or a training made with others is not taken for
+        one of these.
     """
 
     kind: Kind
     training: str
     make: Callable[[Course], Method]
     ms_blocks: int = 3
+    lesson: Lesson | None = None
 
 
-def _rival(lesson: Lesson) -> Callable[[Course], Method]:
-    return partial(Deep, lesson)
+def _rival(kind: Kind, training: str, lesson: Lesson) -> Recipe:
+    return Recipe(kind, training, partial(Deep, lesson), lesson=lesson)
 
 
 def _backbone(make: Callable[[int, float], nn.Module], settings: NetworkSettings) -> nn.Module:
@@ -84,16 +88,16 @@ RECIPES: dict[str, Recipe] = {
     "nuclei/NuClick": Recipe("nuclei", "MoNuSeg", NuClick),
     "nuclei/NuClick, 4 channels": Recipe("nuclei", "MoNuSeg", partial(NuClick, in_channels=4)),
     "nuclei/NuClick of TNBC": Recipe("nuclei", "TNBC", NuClick),
-    "nuclei/iFCN": Recipe("nuclei", "MoNuSeg", _rival(Ifcn())),
-    "nuclei/LD": Recipe("nuclei", "MoNuSeg", _rival(LatentDiversity())),
+    "nuclei/iFCN": _rival("nuclei", "MoNuSeg", Ifcn()),
+    "nuclei/LD": _rival("nuclei", "MoNuSeg", LatentDiversity()),
     "cells/NuClick": Recipe("cells", CANVASES, NuClick),
-    "cells/iFCN": Recipe("cells", CANVASES, _rival(Ifcn())),
-    "cells/LD": Recipe("cells", CANVASES, _rival(LatentDiversity())),
+    "cells/iFCN": _rival("cells", CANVASES, Ifcn()),
+    "cells/LD": _rival("cells", CANVASES, LatentDiversity()),
     "glands/NuClick": Recipe("squiggles", "GlaS", NuClick),
-    "glands/Deep GrabCut": Recipe("boxes", "GlaS", _rival(DeepGrabCut())),
-    "glands/DEXTR": Recipe("boxes", "GlaS", _rival(Dextr())),
-    "glands/Mask R-CNN": Recipe("boxes", "GlaS", _rival(InteractiveMaskRcnn())),
-    "glands/BIFSeg": Recipe("boxes", "GlaS", _rival(BifSeg())),
+    "glands/Deep GrabCut": _rival("boxes", "GlaS", DeepGrabCut()),
+    "glands/DEXTR": _rival("boxes", "GlaS", Dextr()),
+    "glands/Mask R-CNN": _rival("boxes", "GlaS", InteractiveMaskRcnn()),
+    "glands/BIFSeg": _rival("boxes", "GlaS", BifSeg()),
     **{
         f"students/{name}, {training}": Recipe("nuclei", training, partial(Student, AllObjects(make)))
         for name, make in BACKBONES.items()
@@ -220,7 +224,7 @@ def config_for(key: str, recipe: Recipe, budget: Budget) -> TrainingConfig:
         {
             "name": "".join(letter if letter.isalnum() else "-" for letter in key),
             "prompt": "line" if large else "point",
-            "description": f"{key} of the paper's tables, budget {budget.name}",
+            "description": f"{key} of the paper's tables, budget {budget.name}" + (f": {recipe.lesson}" if recipe.lesson else ""),
             "licence": "as the data",
             "sources": [{"folder": folder.path.format(part="train"), "pattern": folder.pattern, "mpp": folder.mpp} for folder in folders],
             "seed": SEED,

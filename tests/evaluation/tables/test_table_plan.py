@@ -1,9 +1,11 @@
 """Tests of `nuclick_qp.evaluation.tables.table_plan` and of the trainings that its rows ask for."""
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
+from nuclick_qp.evaluation.baselines.boxes import Dextr
 from nuclick_qp.evaluation.tables.budgets import BUDGETS
 from nuclick_qp.evaluation.tables.table_options import BudgetName
 from nuclick_qp.evaluation.tables.table_plan import plan_rows
@@ -44,3 +46,11 @@ def test_all_methods_of_a_kind_are_trained_alike(budget: BudgetName) -> None:
         assert seen == BUDGETS[budget].patches if config.prompt == "point" else abs(3 * seen - BUDGETS[budget].patches) < 24
 
     assert {kind: len(configs) for kind, configs in alike.items()} == {("point", ""): 1, ("point", "cells"): 1, ("line", ""): 1}
+
+
+def test_the_settings_of_a_rival_decide_its_configuration() -> None:
+    """So that neither a training nor a row made with others is taken for this one."""
+    recipe = RECIPES["glands/DEXTR"]
+    wider = replace(recipe, lesson=Dextr(spot_px=20))
+
+    assert config_for("glands/DEXTR", recipe, BUDGETS["quick"]) != config_for("glands/DEXTR", wider, BUDGETS["quick"])
