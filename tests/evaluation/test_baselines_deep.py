@@ -1,6 +1,7 @@
 """Tests of `nuclick_qp.evaluation.baselines.deep`: training and patches of methods with a network, on drawn discs."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from disc_training import disc_config
 from nuclick_qp.errors import OptionError, TrainingDataError
 from nuclick_qp.evaluation.baselines.deep import Course, Deep
 from nuclick_qp.evaluation.baselines.method import Pair
+from nuclick_qp.evaluation.baselines.students import AllObjects
 from nuclick_qp.evaluation.metrics import score
 from nuclick_qp.training.config import TrainingConfig
 from nuclick_qp.training.losses import LossTerms, hybrid_loss
@@ -43,23 +45,15 @@ class Told:
 
 
 @dataclass(frozen=True)
-class Dark:
+class Dark(AllObjects):
     """A lesson that can be learned from one pixel: dark is wanted."""
 
-    fill: float | None = None
+    make: Callable[[int, float], nn.Module] = field(default=lambda in_channels, width: nn.Conv2d(in_channels, 1, 1))
+    share: float | None = None
 
-    def network(self, config: TrainingConfig) -> nn.Module:
-        return nn.Conv2d(3, 1, 1)
-
-    def prepare(self, batch: Batch, generator: torch.Generator) -> Batch:
-        both = batch.wanted + batch.others
-        return replace(batch, inputs=batch.inputs[:, :3], wanted=both, others=torch.zeros_like(both))
-
-    def loss(self, net: nn.Module, batch: Batch) -> Tensor:
-        return hybrid_loss(net(batch.inputs), batch.wanted, batch.others, terms=LossTerms(weighted=False))
-
-    def probability(self, net: nn.Module, batch: Batch) -> Tensor:
-        return torch.sigmoid(net(batch.inputs).float())
+    @property
+    def fill(self) -> float | None:
+        return self.share
 
 
 def course(out: Path, *, mpp: float = 0.25, **changes: Any) -> Course:
@@ -125,10 +119,10 @@ def test_a_lesson_is_learned_and_goes_on_where_it_was_stopped(tmp_path: Path, fi
         course(tmp_path, prompt="point" if fill is None else "line", steps=80, validate_every=40, learning_rate=0.3, ema_decay=0.8),
         on_step=lambda progress: steps.append(progress.step),
     )
-    method = fitted(Deep(Dark(fill), taught))
+    method = fitted(Deep(Dark(share=fill), taught))
     found = method.segment(image, truth)
 
-    again = fitted(Deep(Dark(fill), taught)).segment(image, truth)
+    again = fitted(Deep(Dark(share=fill), taught)).segment(image, truth)
 
     apart = np.isin(truth, (0, 6, 9))  # dark is all that it knows of the two that touch
     assert score(np.where(apart, truth, 0), np.where(apart, found, 0)).aji > 0.8
