@@ -17,5 +17,10 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     return files
 
 
+def on_page_markdown(markdown: str, **_: object) -> str:
+    """Point links to the notebook, which are right on GitHub, to the page made from it."""
+    return markdown.replace(f"]({NOTEBOOK})", "](tutorial.md)")
+
+
 def _to_markdown(kind: str, source: str) -> str:
     return source if kind == "markdown" else f"```python\n{source}\n```"

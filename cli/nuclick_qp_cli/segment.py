@@ -47,7 +47,7 @@ def segment(
     points: PointsOption = DEFAULT_MODEL,
     lines: LinesOption = DEFAULT_MODEL,
     kind: KindOption = None,
-    mpp: Annotated[float | None, typer.Option(help="um per pixel, where the file does not say it.", min=1e-3)] = DEFAULTS.mpp,
+    mpp: Annotated[float | None, typer.Option(help="um per pixel, where the file does not say it.", min=0.05, max=50)] = DEFAULTS.mpp,
     scale: ScaleOption = ScaleChoice.AUTO,
     force: ForceOption = DEFAULTS.force,
     device: DeviceOption = "auto",

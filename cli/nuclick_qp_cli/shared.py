@@ -67,11 +67,14 @@ DEFAULT_CLASSES = ",".join(DEFAULTS.classes)
 ProjectArgument = Annotated[Path, typer.Argument(help="The project.qpproj file, or its folder.", show_default=False)]
 ImagesOption = Annotated[str, typer.Option(help="Only images whose name matches this glob.")]
 PromptClassesOption = Annotated[str, typer.Option(help="Only prompts of these classes, separated by commas.")]
-PointsOption = Annotated[str, typer.Option(help="Model for points: name, or path of its card, weights or folder; 'none' leaves them out.")]
-LinesOption = Annotated[str, typer.Option(help="Model for lines, named as for points; 'none' leaves them out.")]
+PointsOption = Annotated[
+    str,
+    typer.Option(help="Model for points: name, or path of its card, weights or folder; 'none' leaves them out.", show_default="nuclei"),
+]
+LinesOption = Annotated[str, typer.Option(help="Model for lines, named as for points; 'none' leaves them out.", show_default="glands")]
 EngineOption = Annotated[Engine, typer.Option(help="What reads and writes the project.")]
 ImageRootOption = Annotated[Path | None, typer.Option(help="Folder to search for slides that have moved.")]
-MppOption = Annotated[float | None, typer.Option(help="um per pixel where neither project nor slide say it.", min=1e-3)]
+MppOption = Annotated[float | None, typer.Option(help="um per pixel where neither project nor slide say it.", min=0.05, max=50)]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
 BatchSizeOption = Annotated[int, typer.Option(help="Clicks that go through the network at once.", min=1)]
 OverwriteOption = Annotated[
@@ -79,7 +82,7 @@ OverwriteOption = Annotated[
     typer.Option(
         metavar="[=edited]",
         show_default=False,
-        help="Also segment prompts that have an outline, but for outlines that you edited; with =edited these, too.",
+        help="Also segment prompts that have an outline, except those whose outline you edited; with =edited these, too.",
     ),
 ]
 PruneOption = Annotated[bool, typer.Option("--prune", help="Remove outlines of earlier runs whose point or line is gone.")]

@@ -95,7 +95,7 @@ class Service {
         if (set.executable && found != set.executable)
             throw new IllegalStateException("${set.executable} is no program. Choose nuclick-qp in Extensions > NuClick > Settings.")
         if (!found)
-            throw new IllegalStateException("The program nuclick-qp was not found. Install it with 'pipx install nuclick-qp', or choose it in Extensions > NuClick > Settings.")
+            throw new IllegalStateException("The program nuclick-qp was not found. Install nuclick-qp (see the page Install of its documentation), or choose it in Extensions > NuClick > Settings.")
         found
     }
 }

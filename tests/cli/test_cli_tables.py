@@ -102,7 +102,7 @@ def test_rows_that_are_missing_make_it_incomplete(command_line: CommandLine, mak
 
     assert command_line("tables", "data", "--out", tmp_path) == 1
 
-    assert capsys.readouterr().out.splitlines()[1:] == ["  not made: Table 4, GrabCut (fair), GlaS A"]
+    assert capsys.readouterr().out.splitlines()[1:] == ["  not made: Table 4, GrabCut (fair settings), GlaS A"]
 
 
 @pytest.mark.parametrize("only", ["12", "0", "2,x", "", "2,,3", "-1", "²"])

@@ -32,7 +32,7 @@ class Grown:
     [(WATERSHEDS, Watershed()), (REGION_GROWINGS, RegionGrowing()), (ACTIVE_CONTOURS, ActiveContour()), (GRAB_CUTS, GrabCut())],
 )
 def test_lists_begin_with_the_settings_of_the_paper_and_try_nothing_twice(candidates: Sequence[Method], of_the_paper: Method) -> None:
-    """The fair column is never worse on the training images than the paper's settings are there."""
+    """Fair settings are never worse on the training images than the paper's are there."""
     assert candidates[0] == of_the_paper
     assert len(set(candidates)) == len(candidates)
 

@@ -158,7 +158,7 @@ class ActiveContour:
     smoothing
         Smoothing steps in each iteration, the inner force; 1 is the default of scikit-image.
     window_px
-        Side of the window round the click in which the contour may move: that of NuClick's patch of nuclei (cells: 256).
+        Side of the window round the click in which the contour may move: that of NuClick's patch of nuclei.
     channel, smoothing_px
         As of `Watershed`.
     """

@@ -1,4 +1,4 @@
-"""The fair column: a method with the settings that are best on training images, in place of those of the paper."""
+"""Fair settings: those that are best on training images, in place of those of the paper."""
 
 from collections.abc import Sequence
 from itertools import product

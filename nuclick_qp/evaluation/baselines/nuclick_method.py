@@ -39,11 +39,10 @@ class Prompted:
 
     def segment(self, image: NDArray[np.uint8], truth: NDArray[np.int32]) -> NDArray[np.int32]:
         """Click on the centroid of every object, or draw its skeleton, and paint the outlines."""
-        numbers = np.unique(truth)  # with 0
+        numbers = np.concatenate([[0], np.unique(truth[truth > 0])]).astype(np.int32)
         with open_array(image) as slide:
             outlined = outline_objects(slide, truth, predictor=self.predictor, options=self.options)
-        ranked = np.concatenate([[0], numbers[numbers > 0]]).astype(np.int32)
-        return np.asarray(ranked[outlined.labels])
+        return np.asarray(numbers[outlined.labels])
 
 
 class NuClick:

@@ -22,7 +22,7 @@ class Budget:
     canvases
         Synthesised images of touching cells, to train on and to test on.
     settings
-        What the fair column of the classic methods chooses its settings on, of the training images.
+        What fair settings of the classic methods are chosen on, of the training images.
     """
 
     name: BudgetName

@@ -71,9 +71,15 @@ class LabelledSet:
     pairs: tuple[Pair, ...]
 
     def taken(self, size: Size) -> "LabelledSet":
-        """Give what a size takes of it."""
-        names, pairs = zip(*_evenly(list(zip(self.names, self.pairs, strict=True)), size.images), strict=True)
-        return replace(self, names=names, pairs=tuple(_cropped(pixels, truth, size.crop_px) for pixels, truth in pairs))
+        """Give what a size takes of it, but for images that then show no object.
+
+        Raises
+        ------
+        LabelsError
+            If none shows one.
+        """
+        taken = _evenly(list(zip(self.names, self.pairs, strict=True)), size.images)
+        return _set_of(self.name, self.mpp, [(name, _cropped(*pair, size.crop_px)) for name, pair in taken], size)
 
     def with_truth(self, name: str, truths: Sequence[NDArray[np.int32]]) -> "LabelledSet":
         """Give the same images with other masks."""
@@ -97,17 +103,11 @@ def read_set(name: str, folders: Sequence[Folder], data: Path, *, mpp: float, si
     LabelsError
         If a folder or its labels are missing, or cannot be read; the message names the file. If nothing is left of any object.
     """
-    names, pairs = [], []
+    found = []
     for folder in folders:
-        found = find_pairs(data / folder.path, folder.pattern)
-        for image, labels in _evenly(found, size.images):
-            pixels, truth = _cropped(*_resampled(*read_pair(image, labels), folder.mpp / mpp), size.crop_px)
-            if truth.any():
-                names.append(image.name)
-                pairs.append((pixels, truth))
-    if not pairs:
-        raise LabelsError(f"{name}: no image shows an object in the {size.crop_px} px in its middle; take a larger square")
-    return LabelledSet(name, mpp, tuple(names), tuple(pairs))
+        for image, labels in _evenly(find_pairs(data / folder.path, folder.pattern), size.images):
+            found.append((image.name, _cropped(*_resampled(*read_pair(image, labels), folder.mpp / mpp), size.crop_px)))
+    return _set_of(name, mpp, found, size)
 
 
 def touching_set(name: str, single: LabelledSet, *, images: int, canvas_px: int, cells: tuple[int, int], seed: int) -> LabelledSet:
@@ -123,6 +123,15 @@ def joined(name: str, sets: Sequence[LabelledSet]) -> LabelledSet:
     """Put sets of one resolution together."""
     (mpp,) = {one.mpp for one in sets}
     return LabelledSet(name, mpp, tuple(n for one in sets for n in one.names), tuple(p for one in sets for p in one.pairs))
+
+
+def _set_of(name: str, mpp: float, found: Sequence[tuple[str, Pair]], size: Size) -> LabelledSet:
+    """Give a set of the images that show an object."""
+    shown = [(image, pair) for image, pair in found if pair[1].any()]
+    if not shown:
+        raise LabelsError(f"{name}: no image shows an object in the {size.crop_px} px in its middle; take a larger square")
+    names, pairs = zip(*shown, strict=True)
+    return LabelledSet(name, mpp, names, pairs)
 
 
 def _evenly(found: list[Item], most: int | None) -> list[Item]:

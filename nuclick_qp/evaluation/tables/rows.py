@@ -23,6 +23,7 @@ from nuclick_qp.storage.plain_files import LARGEST_SMALL_FILE, is_folder, is_the
 
 FINGERPRINT_DIGITS = 12
 COMMIT_DIGITS = 10
+VARIANTS = {"paper": "paper's settings", "fair": "fair settings"}  # as they are printed; others as they are
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ class RowKey:
     @property
     def label(self) -> str:
         """Name and variant, as they are printed."""
-        return self.name if self.variant is None else f"{self.name} ({self.variant})"
+        return self.name if self.variant is None else f"{self.name} ({VARIANTS.get(self.variant, self.variant)})"
 
 
 class _Frozen(BaseModel):

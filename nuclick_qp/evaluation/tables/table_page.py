@@ -47,14 +47,14 @@ def page(tables: Sequence[Section], budget: BudgetName, *, plots: Sequence[str] 
     plots
         Names of the picture files that lie beside the page; a table shows those that there are for it.
     kept
-        How many rows there are, with those that are not shown: of the other budget, or with settings of before.
+        How many rows there are, with those that are not shown: of the other budget, or with earlier settings.
     """
     lines = [line for section in tables for block in section.blocks for line in block.lines]
     made, impossible = sum(line.row is not None for line in lines), sum(line.row is None and line.key in IMPOSSIBLE for line in lines)
     left = len(lines) - made - impossible
     missing = [f"{left} are not made yet"] if left else []
     missing += [f"{impossible} cannot be made"] if impossible else []
-    missing += [f"{kept - made} kept rows, of the other budget or with settings of before, are not shown"] if kept > made else []
+    missing += [f"{kept - made} kept rows, of the other budget or with earlier settings, are not shown"] if kept > made else []
     said = "".join(f"; {words}" for words in missing)
     head = HEAD.format(budget=budget, made=made, wanted=len(lines), missing=said, shared=SHARED)
     return "\n".join([head, *(text for section in tables for text in _section(section, plots)), *_readings()])

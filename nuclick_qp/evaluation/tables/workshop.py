@@ -1,5 +1,6 @@
 """The trained methods of the tables: each is trained once, by one budget, and stands in every table that asks for it."""
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -99,7 +100,7 @@ RECIPES: dict[str, Recipe] = {
     "glands/Mask R-CNN": _rival("boxes", "GlaS", InteractiveMaskRcnn()),
     "glands/BIFSeg": _rival("boxes", "GlaS", BifSeg()),
     **{
-        f"students/{name}, {training}": Recipe("nuclei", training, partial(Student, AllObjects(make)))
+        f"students/{name}, {training}": Recipe("nuclei", training, partial(Student, AllObjects(make)), lesson=AllObjects(make))
         for name, make in BACKBONES.items()
         for training in ("MoNuSeg", "TNBC", "MoNuSeg, masks by NuClick (TNBC)", "TNBC, masks by NuClick (MoNuSeg)")
     },
@@ -113,8 +114,6 @@ class Trained:
 
     Attributes
     ----------
-    patches
-        Samples seen in training.
     seconds
         Taken by its steps, all sittings together.
     curve
@@ -122,8 +121,6 @@ class Trained:
     """
 
     method: Method
-    config: TrainingConfig
-    patches: int
     seconds: float
     curve: Path
 
@@ -165,11 +162,11 @@ class Workshop:
 
     def training_set(self, name: str) -> LabelledSet:
         """Give what is trained on."""
-        of, _, teacher = name.removesuffix(")").partition(", masks by NuClick (")
+        of, teacher = _of_teacher(name)
         if name == CANVASES:
             return self._once(("train", name), lambda: self._canvases("train", self.budget.canvases[0]))
-        if teacher:
-            return self._once(("train", name), lambda: self._outlined(name, self.training_set(of), TEACHERS[teacher]))
+        if teacher is not None:
+            return self._once(("train", name), lambda: self._outlined(name, self.training_set(of), teacher))
         return self._once(("train", name), lambda: self._read(name, "train", self.budget.training))
 
     def trained(self, key: str) -> Trained:
@@ -187,7 +184,7 @@ class Workshop:
         course = Course(config, run, learned_from.mpp, on_step=partial(self.on_step, key))
         method = recipe.make(course)
         method.fit(learned_from.pairs)
-        return Trained(method, config, config.steps * config.batch_size, _seconds_of(folder / "log.csv"), folder / "log.csv")
+        return Trained(method, _seconds_of(folder / "log.csv"), folder / "log.csv")
 
     def _outlined(self, name: str, images: LabelledSet, key: str) -> LabelledSet:
         """Give images with the masks that a trained method draws, from a prompt for each true object."""
@@ -218,13 +215,13 @@ def config_for(key: str, recipe: Recipe, budget: Budget) -> TrainingConfig:
     batch = max(budget.batch // 4, 8) if large else budget.batch
     steps = budget.patches // 3 // batch if large else budget.patches // batch
     mpp = {"nuclei": NUCLEI_MPP, "cells": CELLS_MPP, "squiggles": SQUIGGLE_MPP, "boxes": GLANDS_MPP}[recipe.kind]
-    base, _, _ = recipe.training.partition(",")
+    base, _ = _of_teacher(recipe.training)
     folders = FOLDERS["BCCD and set 1" if base == CANVASES else base]
     return TrainingConfig.model_validate(
         {
             "name": "".join(letter if letter.isalnum() else "-" for letter in key),
             "prompt": "line" if large else "point",
-            "description": f"{key} of the paper's tables, budget {budget.name}" + (f": {recipe.lesson}" if recipe.lesson else ""),
+            "description": f"{key} of the paper's tables, budget {budget.name}{_more_settings(recipe, budget)}",
             "licence": "as the data",
             "sources": [{"folder": folder.path.format(part="train"), "pattern": folder.pattern, "mpp": folder.mpp} for folder in folders],
             "seed": SEED,
@@ -242,6 +239,22 @@ def config_for(key: str, recipe: Recipe, budget: Budget) -> TrainingConfig:
             "augmentation": {"off_centre_px": 30 if recipe.kind == "squiggles" else 8, "restain": 0.0, "hue": 10, "saturation": 0.2},
         }
     )
+
+
+def _more_settings(recipe: Recipe, budget: Budget) -> str:
+    """Say what of a recipe no other key of the configuration has: the settings of a lesson, and how a teacher was made."""
+    _, teacher = _of_teacher(recipe.training)
+    lesson = "" if recipe.lesson is None else f": {recipe.lesson}"
+    if teacher is None:
+        return lesson
+    taught = config_for(teacher, RECIPES[teacher], budget).model_dump_json().encode()
+    return f"{lesson}; the teacher is {teacher} of configuration {hashlib.sha256(taught).hexdigest()[:12]}"
+
+
+def _of_teacher(training: str) -> tuple[str, str | None]:
+    """Split the name of what is trained on into that of its images, and the key of the training that made its masks, if one did."""
+    images, _, teacher = training.removesuffix(")").partition(", masks by NuClick (")
+    return images, TEACHERS[teacher] if teacher else None
 
 
 def _in(folder: Folder, part: Part) -> Folder:

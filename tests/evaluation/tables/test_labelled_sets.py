@@ -42,6 +42,17 @@ def test_a_small_budget_takes_images_from_all_over_and_their_middles(data: Path)
         assert set(np.unique(truth).tolist()) == {0, 3}
 
 
+def test_images_that_then_show_no_object_are_left_out(data: Path, draw_pair: Callable[..., Path]) -> None:
+    """Settings would be chosen on nothing; where none shows one, that is said."""
+    draw_pair("corners/image_0", [(20, 20, 9)])
+    draw_pair("corners/image_1", DISCS)
+    whole = read_set("corners", [Folder("corners", "*", 0.25)], data, mpp=0.25, size=Size())
+
+    assert whole.taken(Size(2, 44)).names == ("image_1.png",)
+    with pytest.raises(LabelsError, match="corners: no image shows an object in the 44 px in its middle"):
+        whole.taken(Size(1, 44))
+
+
 def test_cells_of_single_images_come_to_touch(data: Path) -> None:
     """The same canvases for the same seed, others for another."""
     single = read_set("discs", [Folder("discs", "*", 0.25)], data, mpp=0.25, size=Size())

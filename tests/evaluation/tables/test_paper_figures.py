@@ -106,6 +106,8 @@ def test_readings_count_the_rows_that_cannot_be() -> None:
     assert (len(above), {row.table for row in above}) == (11, {1, 2, 6, 8, 9})
     assert "Eleven rows" in on_aji.problem
     assert "Tables 1, 2, 6, 8 and 9" in on_aji.source
+    most = max(above, key=lambda row: FIGURES[row]["aji"] - FIGURES[row]["dice"] / (2 - FIGURES[row]["dice"]))
+    assert f"{most.name} most: AJI {FIGURES[most]['aji']:.3f}".replace("0.", ".") in on_aji.problem
     assert below == [0.414, 0.431, 0.453, 0.459]
     assert all(f"{value:.3f}" in on_sq.problem for value in below)
 

@@ -85,7 +85,7 @@ def test_rows_that_are_not_made_are_not_left_out() -> None:
     text = page(tables(), "quick")
 
     assert "3 of 9 rows; 3 are not made yet; 3 cannot be made" in text
-    assert row_of_page(text, 4, "GrabCut (fair)") == ["GrabCut (fair): **not made yet**", "*0.462*", "*0.431*", "*290*"]
+    assert row_of_page(text, 4, "GrabCut (fair settings)") == ["GrabCut (fair settings): **not made yet**", "*0.462*", "*0.431*", "*290*"]
     assert row_of_page(text, 5, "GlaS -> CRAG") == ["GlaS -> CRAG: **cannot be made: CRAG is not at hand**", "*0.932*", "*31*"]
     assert "ours: no row is made yet" in "\n".join(lines_of(text, 4))
 
@@ -130,7 +130,7 @@ def test_of_rows_that_differ_in_settings_the_last_counts() -> None:
     assert [line for line in lines_of(text, 2) if line.startswith("| NuClick | **")] == [
         line for line in lines_of(text, 2) if line.startswith("| NuClick | **0.500**")
     ]
-    assert "2 kept rows, of the other budget or with settings of before, are not shown" in text
+    assert "2 kept rows, of the other budget or with earlier settings, are not shown" in text
     assert "not shown" not in page(tables(), "quick", kept=len(ROWS))
 
 

@@ -54,3 +54,13 @@ def test_the_settings_of_a_rival_decide_its_configuration() -> None:
     wider = replace(recipe, lesson=Dextr(spot_px=20))
 
     assert config_for("glands/DEXTR", recipe, BUDGETS["quick"]) != config_for("glands/DEXTR", wider, BUDGETS["quick"])
+
+
+def test_how_a_teacher_was_made_decides_the_configuration_of_its_students(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A student of the truth has none."""
+    keys = ("students/U-Net, MoNuSeg", "students/U-Net, MoNuSeg, masks by NuClick (TNBC)")
+    before = [config_for(key, RECIPES[key], BUDGETS["quick"]) for key in keys]
+
+    monkeypatch.setitem(RECIPES, "nuclei/NuClick of TNBC", replace(RECIPES["nuclei/NuClick of TNBC"], ms_blocks=2))
+
+    assert [config_for(key, RECIPES[key], BUDGETS["quick"]) == one for key, one in zip(keys, before, strict=True)] == [True, False]
