@@ -113,10 +113,11 @@ def _draw_curves(section: Section, trainings: Mapping[str, Row], out: Path) -> "
     for number, (path, row) in enumerate(sorted(trainings.items(), key=lambda item: item[1].settings.name)):
         log = _log(out / path)
         samples = [one.step * row.settings.batch for one in log]
-        label = " ".join(filter(None, (row.key.label, row.settings.training))).replace("$", r"\$")
+        label = ", from ".join(filter(None, (row.key.label, row.settings.training))).replace("$", r"\$")
         style = "-" if number < 10 else "--"  # the colours begin again
         axes.plot(samples, [one.dice for one in log], style, marker=".", ms=3, lw=1, color=f"C{number % 10}", label=label)
-    axes.set(xlabel="samples: patches seen", ylabel="validation Dice", ylim=(None, 1))
+    axes.set(xlabel="samples: patches seen", ylabel="validation Dice", xlim=(0, None), ylim=(None, 1))
+    axes.xaxis.set_major_formatter("{x:,.0f}")
     axes.set_title(f"Table {section.number}: learning curves", loc="left", fontsize=9)
     axes.grid(alpha=0.3)
     figure.legend(loc="outside right upper", frameon=False, fontsize=7)
