@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from nuclick_qp.mpp_limits import LARGEST_MPP, SMALLEST_MPP
 from nuclick_qp.run.run_options import RunOptions
 from nuclick_qp.segmentation.segment_options import SegmentOptions
 from nuclick_qp.stopping import hold_back_stops
@@ -47,7 +48,9 @@ def segment(
     points: PointsOption = DEFAULT_MODEL,
     lines: LinesOption = DEFAULT_MODEL,
     kind: KindOption = None,
-    mpp: Annotated[float | None, typer.Option(help="um per pixel, where the file does not say it.", min=0.05, max=50)] = DEFAULTS.mpp,
+    mpp: Annotated[
+        float | None, typer.Option(help="um per pixel, where the file does not say it.", min=SMALLEST_MPP, max=LARGEST_MPP)
+    ] = DEFAULTS.mpp,
     scale: ScaleOption = ScaleChoice.AUTO,
     force: ForceOption = DEFAULTS.force,
     device: DeviceOption = "auto",

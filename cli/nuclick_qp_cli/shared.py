@@ -9,6 +9,7 @@ import typer
 from typer.core import TyperCommand
 
 from nuclick_qp.kinds import PromptKind
+from nuclick_qp.mpp_limits import LARGEST_MPP, SMALLEST_MPP
 from nuclick_qp.plain_text import first_lines
 from nuclick_qp.run.run_options import RunOptions
 from nuclick_qp_cli.terminal import note, say, say_json
@@ -74,7 +75,9 @@ PointsOption = Annotated[
 LinesOption = Annotated[str, typer.Option(help="Model for lines, named as for points; 'none' leaves them out.", show_default="glands")]
 EngineOption = Annotated[Engine, typer.Option(help="What reads and writes the project.")]
 ImageRootOption = Annotated[Path | None, typer.Option(help="Folder to search for slides that have moved.")]
-MppOption = Annotated[float | None, typer.Option(help="um per pixel where neither project nor slide say it.", min=0.05, max=50)]
+MppOption = Annotated[
+    float | None, typer.Option(help="um per pixel where neither project nor slide say it.", min=SMALLEST_MPP, max=LARGEST_MPP)
+]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
 BatchSizeOption = Annotated[int, typer.Option(help="Clicks that go through the network at once.", min=1)]
 OverwriteOption = Annotated[

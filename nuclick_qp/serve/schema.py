@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Base64Bytes, BaseModel, ConfigDict, Field, FiniteFloat, field_validator, model_validator
 
 from nuclick_qp.kinds import ObjectKind, Overwrite, PromptKind, Scale
-from nuclick_qp.slides.pixel_size import LARGEST_MPP, SMALLEST_MPP
+from nuclick_qp.mpp_limits import LARGEST_MPP, SMALLEST_MPP
 
 MOST_PROMPTS = 1000  # of one request; more belong in several, or in a job
 MOST_CONTEXT = 20_000

@@ -4,11 +4,10 @@ import logging
 import math
 
 from nuclick_qp.errors import NoPixelSizeError, OptionError
+from nuclick_qp.mpp_limits import LARGEST_MPP, SMALLEST_MPP
 
 logger = logging.getLogger(__name__)
 
-# um per px, whoever states it: a 100x oil lens with a fine camera, and a macro scan. Beyond it memory would not do.
-SMALLEST_MPP, LARGEST_MPP = 0.05, 50.0
 NOTABLE_DIFFERENCE = 0.02  # relative; scanners round their pixel size by less
 CONTRADICTION = 1.5  # ratio of two statements; whoever calibrates a scanner anew changes its pixel size by less
 

@@ -77,6 +77,11 @@ def _rival(kind: Kind, training: str, lesson: Lesson) -> Recipe:
     return Recipe(kind, training, partial(Deep, lesson), lesson=lesson)
 
 
+def _student(training: str, make: Callable[[int, float], nn.Module]) -> Recipe:
+    lesson = AllObjects(make)
+    return Recipe("nuclei", training, partial(Student, lesson), lesson=lesson)
+
+
 def _backbone(make: Callable[[int, float], nn.Module], settings: NetworkSettings) -> nn.Module:
     return make(settings.in_channels, settings.width)
 
@@ -100,7 +105,7 @@ RECIPES: dict[str, Recipe] = {
     "glands/Mask R-CNN": _rival("boxes", "GlaS", InteractiveMaskRcnn()),
     "glands/BIFSeg": _rival("boxes", "GlaS", BifSeg()),
     **{
-        f"students/{name}, {training}": Recipe("nuclei", training, partial(Student, AllObjects(make)), lesson=AllObjects(make))
+        f"students/{name}, {training}": _student(training, make)
         for name, make in BACKBONES.items()
         for training in ("MoNuSeg", "TNBC", "MoNuSeg, masks by NuClick (TNBC)", "TNBC, masks by NuClick (MoNuSeg)")
     },
