@@ -34,7 +34,7 @@ def tables(
     data: Annotated[Path, typer.Argument(help="Folder with nuclei, cells, glands and pap, each with train and test.", show_default=False)],
     only: Annotated[str, typer.Option(help="Numbers of tables, separated by commas.")] = ALL,
     budget: Annotated[
-        BudgetChoice, typer.Option(help="quick: all rows in minutes, to see that all works; full: in days.")
+        BudgetChoice, typer.Option(help="quick: all rows in minutes, to see that all works; full: in hours.")
     ] = BudgetChoice.QUICK,
     out: Annotated[
         Path, typer.Option(help="Folder for rows, trainings and pages; what is finished in it is not made again.")

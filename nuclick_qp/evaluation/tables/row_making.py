@@ -28,7 +28,7 @@ class RowTask:
     settings
         What it is made with.
     make
-        Makes it, in seconds or in days.
+        Makes it, in seconds or in an hour.
     """
 
     settings: RowSettings

@@ -20,7 +20,7 @@ class TableOptions:
     only
         Numbers of tables.
     budget
-        ``quick`` fills every row in minutes, with networks that have seen little; ``full`` trains for days on two cores.
+        ``quick`` fills every row in minutes, with networks that have seen little; ``full`` trains for hours on two cores.
     out
         Folder of rows, trainings and pages; what is finished in it is not made again.
     device
