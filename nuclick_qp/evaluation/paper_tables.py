@@ -86,5 +86,5 @@ def _make(planned: PlannedRow, settings: RowSettings, workshop: Workshop) -> Row
     if planned.training is None:
         return measure(method, settings, measured.pairs, device=workshop.device)
     trained = workshop.trained(planned.training)
-    curve = trained.curve.relative_to(workshop.out).as_posix()
+    curve = None if trained.curve is None else trained.curve.relative_to(workshop.out).as_posix()
     return measure(method, settings, measured.pairs, device=workshop.device, train_seconds=trained.seconds, curve=curve)

@@ -25,6 +25,12 @@ from nuclick_qp.training.training_run import TrainingRun
 from nuclick_qp.training.warp import Placed, sample_labels, sample_pixels
 
 VALIDATION_EVERY = 5  # 20 % of the training images validate (section 4.1 of the paper)
+LEAST_IMAGES = 2  # with an object: one to learn from, one to validate
+
+
+def with_objects(images: Sequence[Pair]) -> list[Pair]:
+    """Give the images that have an object."""
+    return [pair for pair in images if pair[1].any()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +64,8 @@ class Course:
         TrainingDataError
             If there are fewer than two images with an object.
         """
-        labelled = [pair for pair in images if pair[1].any()]
-        if len(labelled) < 2:
+        labelled = with_objects(images)
+        if len(labelled) < LEAST_IMAGES:
             raise TrainingDataError(
                 f"{len(labelled)} of {len(images)} images have an object to learn from; give two or more, one of which validates"
             )

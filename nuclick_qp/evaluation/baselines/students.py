@@ -56,6 +56,17 @@ class AllObjects:
         return torch.sigmoid(net(batch.inputs).float())
 
 
+class Untaught:
+    """A student whose teacher drew nothing: it finds nothing."""
+
+    def fit(self, images: Sequence[Pair]) -> None:
+        """Learn nothing."""
+
+    def segment(self, image: NDArray[np.uint8], truth: NDArray[np.int32]) -> NDArray[np.int32]:
+        """Give background."""
+        return np.zeros(truth.shape, np.int32)
+
+
 class Student:
     """A network that segments images by itself; what touches is one object to it.
 

@@ -1,6 +1,7 @@
 """The trained methods of the tables: each is trained once, by one budget, and stands in every table that asks for it."""
 
 import hashlib
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -11,12 +12,12 @@ from torch import nn
 
 from nuclick_qp.evaluation.baselines.boxes import BifSeg, DeepGrabCut, Dextr
 from nuclick_qp.evaluation.baselines.clicks import Ifcn, LatentDiversity
-from nuclick_qp.evaluation.baselines.deep import Course, Deep
+from nuclick_qp.evaluation.baselines.deep import LEAST_IMAGES, Course, Deep, with_objects
 from nuclick_qp.evaluation.baselines.mask_rcnn import InteractiveMaskRcnn
 from nuclick_qp.evaluation.baselines.method import Method
 from nuclick_qp.evaluation.baselines.networks import FCN8, SegNet, UNet
 from nuclick_qp.evaluation.baselines.nuclick_method import NuClick
-from nuclick_qp.evaluation.baselines.students import AllObjects, Student
+from nuclick_qp.evaluation.baselines.students import AllObjects, Student, Untaught
 from nuclick_qp.evaluation.tables.budgets import Budget
 from nuclick_qp.evaluation.tables.labelled_sets import Folder, LabelledSet, Part, Size, joined, read_set, touching_set
 from nuclick_qp.model.network_settings import NetworkSettings
@@ -24,6 +25,8 @@ from nuclick_qp.training.config import TrainingConfig
 from nuclick_qp.training.lesson import Lesson
 from nuclick_qp.training.log import read_log
 from nuclick_qp.training.training_run import TrainingRun
+
+logger = logging.getLogger(__name__)
 
 SEED = 2020
 NUCLEI_MPP, CELLS_MPP, GLANDS_MPP = 0.25, 0.25, 0.62
@@ -122,12 +125,12 @@ class Trained:
     seconds
         Taken by its steps, all sittings together.
     curve
-        Log of its training.
+        Log of its training; None where its teacher drew too little to learn from.
     """
 
     method: Method
     seconds: float
-    curve: Path
+    curve: Path | None
 
 
 @dataclass(slots=True)
@@ -184,6 +187,10 @@ class Workshop:
         recipe, name = RECIPES[key], key.replace("/", "-").replace(", ", "-").replace(" ", "_")
         folder = self.out / "trainings" / self.budget.name / name  # trainings of two budgets have other checkpoints
         learned_from = self.training_set(recipe.training)
+        drawn, (_, teacher) = len(with_objects(learned_from.pairs)), _of_teacher(recipe.training)
+        if teacher is not None and drawn < LEAST_IMAGES:
+            logger.warning("%s drew an object in %d of %d images: %s learns nothing from it", teacher, drawn, len(learned_from.pairs), key)
+            return Trained(Untaught(), 0.0, None)
         config = config_for(key, recipe, self.budget)
         run = TrainingRun(self.data, folder, device=self.device, threads=self.threads)
         course = Course(config, run, learned_from.mpp, on_step=partial(self.on_step, key))

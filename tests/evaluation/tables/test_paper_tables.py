@@ -7,11 +7,13 @@ from pathlib import Path
 import pytest
 
 from nuclick_qp.errors import DeviceError, LabelsError
+from nuclick_qp.evaluation.baselines.students import Untaught
 from nuclick_qp.evaluation.paper_tables import make_tables
 from nuclick_qp.evaluation.tables import budgets
 from nuclick_qp.evaluation.tables.labelled_sets import Size
 from nuclick_qp.evaluation.tables.row_making import RowDone
 from nuclick_qp.evaluation.tables.table_options import TableOptions
+from nuclick_qp.evaluation.tables.workshop import TEACHERS, Trained, Workshop
 from nuclick_qp.training.finish import git_commit
 
 DISCS = [(60, 60, 14), (100, 60, 14), (200, 150, 17), (60, 240, 12), (340, 240, 13), (300, 60, 15), (140, 240, 14)]
@@ -64,3 +66,19 @@ def test_a_missing_data_set_or_device_is_told_before_anything_is_trained(data: P
     with pytest.raises(DeviceError, match="mps"):
         make_tables(data, TableOptions((6,), "quick", tmp_path / "out", "mps"))
     assert not (tmp_path / "out").exists()
+
+
+def test_a_student_whose_teacher_drew_nothing_finds_nothing(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As of a teacher of the quick budget, which has seen too little: nothing is trained, and a warning says so."""
+    steps: list[str] = []
+    workshop = Workshop(data, tmp_path / "out", budgets.BUDGETS["quick"], device="cpu", on_step=lambda name, _: steps.append(name))
+    teacher = Trained(Untaught(), 0.0, None)
+    monkeypatch.setitem(workshop._trained, TEACHERS["TNBC"], teacher)
+
+    student = workshop.trained("students/U-Net, MoNuSeg, masks by NuClick (TNBC)")
+
+    assert (student.curve, student.seconds, steps) == (None, 0.0, [])
+    assert not any(student.method.segment(*pair).any() for pair in workshop.test_set("MoNuSeg").pairs)
+    assert "drew an object in 0 of 3 images" in caplog.text
