@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import openslide
 import pytest
+import torch
 
 from benchmarks.bench import NETWORK, Bench, Plan, Series, write_pages
 from benchmarks.drawn_answers import DISCS
@@ -17,9 +18,11 @@ from benchmarks.in_own_process import answer_of
 from benchmarks.one_run import Request, RunFigures
 from benchmarks.synthetic_slide import DENSE_PER_MM2, MPP, PERIOD, click_on_nuclei, make_project, write_slide
 from nuclick_qp.geometry import Window
+from nuclick_qp.model.devices import choose_precision
 from nuclick_qp.slides import open_slide
 
 SIDE = 2 * PERIOD
+IN_FLOAT32 = choose_precision(torch.device("cpu")) == "float32"  # as what a run is compared with; else outlines differ a little
 
 
 @pytest.fixture(autouse=True)
@@ -94,7 +97,7 @@ def test_the_benchmark_writes_its_page_and_goes_on_with_figures_of_the_same_comm
     kinds = [("dense", NETWORK, False), ("dense", NETWORK, True), ("sparse", DISCS, False)]
     assert [(runs.kind, runs.median.clicks) for (runs,) in figures.kinds()] == list(zip(kinds, (6, 6, 12), strict=True))
     assert figures.peers is not None
-    assert figures.peers.iou_median > 0.97  # of 6 clicks; bfloat16 rounds by batch on processors that multiply in tiles
+    assert figures.peers.iou_median > (0.99 if IN_FLOAT32 else 0.97)
     assert figures.network_alone[4].now > 0
     text = (docs / "benchmarks.md").read_text("utf-8")
     assert figures.source.commit in text
@@ -112,5 +115,6 @@ def test_the_gpu_benchmark_runs_all_of_its_parts_without_a_gpu(tmp_path: Path) -
 
     done = json.loads((tmp_path / "gpu.json").read_text("utf-8"))
     assert {name: part for name, part in done.items() if "error" in part or not part["found"]} == {}
-    assert done["equal to the CPU"]["found"]["IoU"]["least"] > 0.9  # likewise
+    found = done["equal to the CPU"]["found"]["IoU"]
+    assert found["least"] == 1 if IN_FLOAT32 else found["least"] > 0.9
     assert any(name.startswith("training at width") for name in done)

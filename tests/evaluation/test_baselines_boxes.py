@@ -153,13 +153,13 @@ def test_a_network_learns_which_disc_is_meant(lesson: Lesson) -> None:
     before = dice(lesson, net, unseen)
     optimizer = torch.optim.AdamW(net.parameters(), lr=0.01)
 
-    for step in range(40):
+    for step in range(60):
         optimizer.zero_grad()
         lesson.loss(net.train(), prepared(lesson, discs(8, seed=step, side=32))).backward()  # type: ignore[no-untyped-call]  # torch has no annotation here
         optimizer.step()
 
     assert before < 0.5
-    assert dice(lesson, net, unseen) > 0.75  # processors round differently: .799 on one, more on others
+    assert dice(lesson, net, unseen) > 0.8
 
 
 @of_each

@@ -283,10 +283,10 @@ def test_a_tiny_network_learns_to_outline_the_boxed_disc() -> None:
     lesson = InteractiveMaskRcnn(most=2)  # that is all there are
     net, batch = lesson.network(disc_config()), lesson.prepare(disc_batch(8), generator())
 
-    before, after = teach(lesson, net, batch, steps=60, rate=1e-2)
+    before, after = teach(lesson, net, batch, steps=90, rate=1e-2)
 
     assert before < 0.9
-    assert after > 0.93  # processors round differently: .947 on one, more on others
+    assert after > 0.95
 
 
 def test_lessons_travel_to_other_processes() -> None:
