@@ -61,7 +61,7 @@ SIZES = {
     "full": Size(),
     "tiny": Size(
         tests=("tests/model/test_predictor.py",), side=4 * IMAGE_SIDE, patches=4, batches=(2,), networks=(SHIPPED, f"{AFTER}0.07"),
-        compared=2, steps=2, train_batch=4, train_widths=(0.07,), clicks=((f"{AFTER}0.07", 4, 2),), warm=2,
+        compared=32, steps=2, train_batch=4, train_widths=(0.07,), clicks=((f"{AFTER}0.07", 4, 2),), warm=2,
     ),
 }  # fmt: skip
 

@@ -22,7 +22,7 @@ from nuclick_qp.model.devices import choose_precision
 from nuclick_qp.slides import open_slide
 
 SIDE = 2 * PERIOD
-IN_FLOAT32 = choose_precision(torch.device("cpu")) == "float32"  # as what a run is compared with; else outlines differ a little
+IN_FLOAT32 = choose_precision(torch.device("cpu")) == "float32"  # as what the benchmark compares with
 
 
 @pytest.fixture(autouse=True)
@@ -81,7 +81,7 @@ def test_the_benchmark_writes_its_page_and_goes_on_with_figures_of_the_same_comm
     comparing = Plan(
         (Series("dense", NETWORK, {6: 1}, busy=True), Series("dense", NETWORK, {6: 1})),
         side=SIDE, batch_size=4, network_batches=(4,), patches=4, warm_clicks=2, training_steps=1, training_batch=2, training_width=0.07,
-        peers_batches=(3,), peers_clicks=6,
+        peers_batches=(8,), peers_clicks=32,
     )  # fmt: skip
     larger = Plan((Series("sparse", DISCS, {12: 1}),), side=SIDE)
     docs = tmp_path / "docs"
@@ -97,7 +97,7 @@ def test_the_benchmark_writes_its_page_and_goes_on_with_figures_of_the_same_comm
     kinds = [("dense", NETWORK, False), ("dense", NETWORK, True), ("sparse", DISCS, False)]
     assert [(runs.kind, runs.median.clicks) for (runs,) in figures.kinds()] == list(zip(kinds, (6, 6, 12), strict=True))
     assert figures.peers is not None
-    assert figures.peers.iou_median > (0.99 if IN_FLOAT32 else 0.97)
+    assert figures.peers.iou_median > 0.99
     assert figures.network_alone[4].now > 0
     text = (docs / "benchmarks.md").read_text("utf-8")
     assert figures.source.commit in text
@@ -116,5 +116,7 @@ def test_the_gpu_benchmark_runs_all_of_its_parts_without_a_gpu(tmp_path: Path) -
     done = json.loads((tmp_path / "gpu.json").read_text("utf-8"))
     assert {name: part for name, part in done.items() if "error" in part or not part["found"]} == {}
     found = done["equal to the CPU"]["found"]["IoU"]
-    assert found["least"] == 1 if IN_FLOAT32 else found["least"] > 0.9
+    assert found["median"] > 0.99
+    if IN_FLOAT32:
+        assert found["least"] == 1
     assert any(name.startswith("training at width") for name in done)
