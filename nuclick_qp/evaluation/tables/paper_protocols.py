@@ -43,7 +43,9 @@ DIFFERENCES: Mapping[int, str] = {
     "place; its pixel size is not stated, column *µm/px* has what is assumed. Of other public Pap smears (Herlev, ISBI 2015) the pixel "
     "size after rescaling is not known; they were left out.",
     7: "TNBC takes the place of CPM. How the paper makes objects, which SQ needs, of what an automatic network says of pixels is not told; "
-    "here each connected part above 0.5 is one. Differences are to the same network that learned from the truth.",
+    "here each connected part above 0.5 is one. Differences are to the same network that learned from the truth. "
+    "Learning curves are measured against what is learned: those of masks by NuClick against such masks. They do not show "
+    "which of the two is better.",
     8: "sigma is the standard deviation of a normal draw in x and in y; whether the paper means that, or a step of this length, is open. "
     "A click that would leave its object is drawn anew, as a user would look; the paper supposes that some of its clicks leave, at 10 px "
     "in nuclei and 50 px in cells, and explains its fall there by them. Differences are to the clicks on centroids of Tables 2 and 3. A "

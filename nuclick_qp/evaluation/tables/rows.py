@@ -24,6 +24,7 @@ from nuclick_qp.storage.plain_files import LARGEST_SMALL_FILE, is_folder, is_the
 FINGERPRINT_DIGITS = 12
 COMMIT_DIGITS = 10
 VARIANTS = {"paper": "paper's settings", "fair": "fair settings"}  # as they are printed; others as they are
+MASKS_BY = ", masks by NuClick ("  # in the name of what was learned from: before it the images, behind it who drew their masks
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from nuclick_qp.evaluation.baselines.fair import ACTIVE_CONTOURS, GRAB_CUTS, REG
 from nuclick_qp.evaluation.baselines.method import Method
 from nuclick_qp.evaluation.baselines.nuclick_method import NuClick
 from nuclick_qp.evaluation.evaluation_options import EvaluationOptions
-from nuclick_qp.evaluation.tables.rows import RowKey
+from nuclick_qp.evaluation.tables.rows import MASKS_BY, RowKey
 from nuclick_qp.evaluation.tables.workshop import BACKBONES, CANVASES, NUCLICK, SEED, Workshop
 from nuclick_qp.segmentation.segment_options import SegmentOptions
 
@@ -147,7 +147,7 @@ def _students() -> list[PlannedRow]:
     rows = []
     for data, other in (("MoNuSeg", "TNBC"), ("TNBC", "MoNuSeg")):
         for name in BACKBONES:
-            for masks, training in (("truth", data), (f"NuClick of {other}", f"{data}, masks by NuClick ({other})")):
+            for masks, training in (("truth", data), (f"NuClick of {other}", f"{data}{MASKS_BY}{other})")):
                 rows.append(_of_training(7, f"{name}, {masks}", data, f"students/{name}, {training}"))
     return rows
 

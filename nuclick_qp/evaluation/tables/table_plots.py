@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from nuclick_qp.errors import TrainingDataError
 from nuclick_qp.evaluation.tables.paper_figures import IN_PX, TITLES
 from nuclick_qp.evaluation.tables.row_places import IMPOSSIBLE
-from nuclick_qp.evaluation.tables.rows import Row
+from nuclick_qp.evaluation.tables.rows import MASKS_BY, Row
 from nuclick_qp.evaluation.tables.table_lines import Block, Line, Section
 from nuclick_qp.training.log import LogRow, read_log
 
@@ -113,7 +113,7 @@ def _draw_curves(section: Section, trainings: Mapping[str, Row], out: Path) -> "
     for number, (path, row) in enumerate(sorted(trainings.items(), key=lambda item: item[1].settings.name)):
         log = _log(out / path)
         samples = [one.step * row.settings.batch for one in log]
-        label = ", from ".join(filter(None, (row.key.label, row.settings.training))).replace("$", r"\$")
+        label = _curve_label(row)
         style = "-" if number < 10 else "--"  # the colours begin again
         axes.plot(samples, [one.dice for one in log], style, marker=".", ms=3, lw=1, color=f"C{number % 10}", label=label)
     axes.set(xlabel="samples: patches seen", ylabel="validation Dice", xlim=(0, None), ylim=(None, 1))
@@ -122,6 +122,12 @@ def _draw_curves(section: Section, trainings: Mapping[str, Row], out: Path) -> "
     axes.grid(alpha=0.3)
     figure.legend(loc="outside right upper", frameon=False, fontsize=7)
     return figure
+
+
+def _curve_label(row: Row) -> str:
+    """Name a training and its set; names of students say themselves whose masks they learned from."""
+    images = row.settings.training.partition(MASKS_BY)[0]
+    return ", from ".join(filter(None, (row.key.label, images))).replace("$", r"\$")
 
 
 def _log(path: Path) -> Sequence[LogRow]:

@@ -20,6 +20,7 @@ from nuclick_qp.evaluation.baselines.nuclick_method import NuClick
 from nuclick_qp.evaluation.baselines.students import AllObjects, Student, Untaught
 from nuclick_qp.evaluation.tables.budgets import Budget
 from nuclick_qp.evaluation.tables.labelled_sets import Folder, LabelledSet, Part, Size, joined, read_set, touching_set
+from nuclick_qp.evaluation.tables.rows import MASKS_BY
 from nuclick_qp.model.network_settings import NetworkSettings
 from nuclick_qp.training.config import TrainingConfig
 from nuclick_qp.training.lesson import Lesson
@@ -265,7 +266,7 @@ def _more_settings(recipe: Recipe, budget: Budget) -> str:
 
 def _of_teacher(training: str) -> tuple[str, str | None]:
     """Split the name of what is trained on into that of its images, and the key of the training that made its masks, if one did."""
-    images, _, teacher = training.removesuffix(")").partition(", masks by NuClick (")
+    images, _, teacher = training.removesuffix(")").partition(MASKS_BY)
     return images, TEACHERS[teacher] if teacher else None
 
 

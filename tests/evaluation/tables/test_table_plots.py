@@ -60,6 +60,18 @@ def test_curves_run_over_the_samples_of_each_training(tmp_path: Path) -> None:
     assert "1,200" in text  # 20 steps of 64
 
 
+def test_the_curve_of_a_student_says_once_whose_masks_it_learned_from(tmp_path: Path) -> None:
+    """Its name has the teacher, and its set the images."""
+    (tmp_path / "log.csv").write_text(LOG)
+    student = row_of(RowKey(7, "U-Net, NuClick of TNBC", "MoNuSeg"), training="MoNuSeg, masks by NuClick (TNBC)", curve="log.csv")
+
+    picture = curves_of(sections([student], "quick", [])[6], tmp_path)
+
+    assert picture is not None
+    assert "U-Net, NuClick of TNBC, from MoNuSeg" in picture.decode()
+    assert "masks by" not in picture.decode()
+
+
 def test_a_curve_that_is_gone_is_named(tmp_path: Path) -> None:
     """A row promises it; drawing the others alone would hide that."""
     with pytest.raises(TrainingDataError, match=r"one/log\.csv is missing or empty"):
