@@ -1,6 +1,7 @@
 """Tests of `nuclick_qp.evaluation.baselines.fair`: settings chosen on training images."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,7 +10,15 @@ from skimage.draw import disk
 
 from nuclick_qp.errors import OptionError, TrainingDataError
 from nuclick_qp.evaluation.baselines.classic import ActiveContour, GrabCut, RegionGrowing, Watershed
-from nuclick_qp.evaluation.baselines.fair import ACTIVE_CONTOURS, GRAB_CUTS, REGION_GROWINGS, WATERSHEDS, Chosen, best_of
+from nuclick_qp.evaluation.baselines.fair import (
+    ACTIVE_CONTOURS,
+    GRAB_CUTS,
+    GRAB_CUTS_BY_SQUIGGLE,
+    REGION_GROWINGS,
+    WATERSHEDS,
+    Chosen,
+    best_of,
+)
 from nuclick_qp.evaluation.baselines.method import Method, Pair
 
 
@@ -35,6 +44,25 @@ def test_lists_begin_with_the_settings_of_the_paper_and_try_nothing_twice(candid
     """Fair settings are never worse on the training images than the paper's are there."""
     assert candidates[0] == of_the_paper
     assert len(set(candidates)) == len(candidates)
+
+
+def test_with_a_squiggle_the_settings_of_grabcut_are_the_same() -> None:
+    """Box alone, and box and squiggle, differ in the prompt and in nothing else."""
+    assert not any(cut.squiggle for cut in GRAB_CUTS)
+    assert tuple(replace(cut, squiggle=True) for cut in GRAB_CUTS) == GRAB_CUTS_BY_SQUIGGLE
+
+
+def test_region_growing_may_go_further_than_the_paper_lets_it() -> None:
+    """A disc of 45 px in radius is out of reach of 30 steps, and settings that reach its border are chosen."""
+    truth = np.zeros((120, 120), np.int32)
+    truth[disk((60, 60), 45)] = 1
+    image = np.where(truth[..., None] > 0, (110, 70, 150), (230, 215, 225)).astype(np.uint8)
+    method = Chosen(REGION_GROWINGS)
+
+    method.fit([(image, truth)])
+
+    assert isinstance(method.best, RegionGrowing)
+    assert method.best.iterations == 60
 
 
 def test_the_best_on_training_images_segments_the_others() -> None:

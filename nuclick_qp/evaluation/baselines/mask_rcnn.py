@@ -64,6 +64,7 @@ class InteractiveMaskRcnn:
     place of a dilated ResNet-101; masks have 28 x 28 pixels, as in [3]_, not 33 x 33; the head has group norm [6]_, without which
     it is slow to learn from random weights, and all start from these in place of weights of ImageNet; there are no
     scribbles; and a patch is seen in place of the image: of what its border cuts, the box of the visible part is given.
+    Of the text of [2]_ no more than the introduction was at hand: its weights of pixels and its 33 x 33 masks are told from memory.
 
     Attributes
     ----------

@@ -4,6 +4,7 @@ import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from nuclick_qp.evaluation.baselines.fair import Chosen
 from nuclick_qp.evaluation.baselines.method import Method, Pair
 from nuclick_qp.evaluation.metrics import score
 from nuclick_qp.evaluation.tables.rows import Row, RowSettings
@@ -48,4 +49,5 @@ def measure(
         commit=git_commit(),
         made_at=datetime.now(UTC),
         curve=curve,
+        chosen=str(method.best) if isinstance(method, Chosen) else "",
     )

@@ -28,14 +28,14 @@ DIFFERENCES: Mapping[int, str] = {
     1: f"{MONUSEG} U-Net, FCN-8 and SegNet take the place of NuClick's network, with the same five channels. Where a fourth "
     "multi-scale block sits the paper does not say; here it is in the one stage of the decoder that has none.",
     2: f"{MONUSEG} The classic methods stand there twice: with *the paper's settings*, those of section 4.5 and a common default where "
-    "it states none; and with *fair settings*, those of the greatest mean AJI on training images.",
+    "it states none; and with *fair settings*, those of the greatest mean AJI on a few training images, listed below the table.",
     3: f"{CELLS} The other two sets are test images as they are, mostly of one cell each: smears, "
     "and plasma cells of bone marrow (SegPC); the paper has no such rows.",
     4: "Of the 80 test images of GlaS 20 are measured, 15 of A and 5 of B; all 85 official training images train. F1 and object Dice are "
     "those of the GlaS challenge: a prediction counts where it covers half of a true gland, and Dice is weighted by area. By section "
     "4.3 the paper's F1 asks for an IoU, and its object Dice is a plain mean. Haus. is a plain mean over true glands in both. GrabCut "
-    "with the paper's settings is given the box, one of the two prompts that section 4.5 states; with fair settings (by mean AJI, as in "
-    "Table 2) it may be given the squiggle as well.",
+    "is given the box, one of the two prompts that section 4.5 states, with the paper's settings and with fair ones (as in Table 2); the "
+    "row *squiggle as well* has both prompts, more than any other method of the table, and stands beside the same figure of the paper.",
     5: "CPM is not at hand: TNBC and NuInsSeg, two other sets of nuclei in H&E, stand in its place, beside the same figures of the paper. "
     "What is measured are the test images of Table 2, TNBC of patients 09 to 11, and four organs of NuInsSeg. CRAG is not at hand either, "
     "nor another set of whole glands, so that the rows of glands cannot be made.",
@@ -43,7 +43,8 @@ DIFFERENCES: Mapping[int, str] = {
     "place; its pixel size is not stated, column *µm/px* has what is assumed. Of other public Pap smears (Herlev, ISBI 2015) the pixel "
     "size after rescaling is not known; they were left out.",
     7: "TNBC takes the place of CPM. How the paper makes objects, which SQ needs, of what an automatic network says of pixels is not told; "
-    "here each connected part above 0.5 is one. Differences are to the same network that learned from the truth. "
+    "here each connected part above 0.5 is one. The patches that students learn from lie round objects, as those of NuClick do, and show "
+    "less ground than the whole images that they are measured on. Differences are to the same network that learned from the truth. "
     "Learning curves are measured against what is learned: those of masks by NuClick against such masks. They do not show "
     "which of the two is better.",
     8: "sigma is the standard deviation of a normal draw in x and in y; whether the paper means that, or a step of this length, is open. "

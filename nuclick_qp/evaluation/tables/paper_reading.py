@@ -76,12 +76,12 @@ READINGS = (
         "Section 4.1, “16 images”, against the captions of Tables 2 and 9, “validation set”",
         "30 images, 16 of them for training, a fifth of these for validation: the validation set is 14 images or 3. Section 5.1 calls it "
         "testing set, Table 7 test set.",
-        "7 of the 14 official test images of MoNuSeg, on which no choice was made.",
+        "7 of the 14 official test images of MoNuSeg. No choice in these tables was made on them.",
     ),
     Reading(
         "Section 4.5, GrabCut: “bounding box”, and “the same” markers “as … for NuClick”",
         "Two prompts for one method. Outside of a box nothing is found, so that 290 px in Haus. are hard to reach from one.",
-        "The box with the paper's settings; fair settings try it with and without the squiggle.",
+        "The box, and in a row of its own the box with the squiggle.",
     ),
     Reading(
         "Section 4.5, watershed, “GT mask centroids as seed points”",

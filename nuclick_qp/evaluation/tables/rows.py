@@ -23,7 +23,8 @@ from nuclick_qp.storage.plain_files import LARGEST_SMALL_FILE, is_folder, is_the
 
 FINGERPRINT_DIGITS = 12
 COMMIT_DIGITS = 10
-VARIANTS = {"paper": "paper's settings", "fair": "fair settings"}  # as they are printed; others as they are
+# As they are printed; others are printed as they are.
+VARIANTS = {"paper": "paper's settings", "fair": "fair settings", "squiggle": "fair settings, squiggle as well"}
 MASKS_BY = ", masks by NuClick ("  # in the name of what was learned from: before it the images, behind it who drew their masks
 
 
@@ -36,7 +37,7 @@ class RowKey:
     data
         Set that it is measured on.
     variant
-        Which settings a method has, where it has several: ``paper`` or ``fair`` for those without a network.
+        Which settings a method has, where it has several: ``paper``, ``fair`` or ``squiggle`` for those without a network.
     """
 
     table: int
@@ -55,7 +56,9 @@ class _Frozen(BaseModel):
 
 
 class RowSettings(_Frozen):
-    """All that decides what a row says, known before it is made.
+    """What decides what a row says, as far as it can be named before the row is made.
+
+    Pixels and labels of the images, and the code, are not in it: where those change, rows go to a new folder.
 
     Attributes
     ----------
@@ -126,6 +129,8 @@ class Row(_Frozen):
         When it was finished. Of two rows with one key, seed and budget the pages show the later.
     curve
         The log.csv of its training, relative to the folder of the tables; None where nothing was trained.
+    chosen
+        The settings that were chosen on training images; empty where none were.
     """
 
     settings: RowSettings
@@ -136,6 +141,7 @@ class Row(_Frozen):
     commit: str
     made_at: AwareDatetime
     curve: str | None = None
+    chosen: str = ""
 
     @model_validator(mode="after")
     def _each_image_has_its_scores(self) -> Self:

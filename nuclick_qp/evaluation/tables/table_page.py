@@ -35,7 +35,7 @@ COLUMNS = (
     *("table", "data", "row", "variant", "status", "metric", "value", "low", "high", "paper"),
     *("difference", "difference_low", "difference_high", "against"),
     *("learned_from", "images", "mpp", "samples", "batch", "width"),
-    *("train_seconds", "segment_seconds", "seed", "budget", "device", "commit", "made_at"),
+    *("train_seconds", "segment_seconds", "seed", "budget", "device", "commit", "made_at", "chosen"),
 )
 
 
@@ -91,6 +91,9 @@ def _block(block: Block, order: Sequence[str]) -> Iterator[str]:
     made = [line for line in block.lines if line.row is not None]
     if made:
         yield _table(("made with", *MADE_WITH), [(_cell_text(line.key.label), *_made_with(line)) for line in made])
+    chosen = [f"- Chosen for {_cell_text(line.key.label)}: {_cell_text(line.row.chosen)}" for line in made if line.row and line.row.chosen]
+    if chosen:
+        yield "\n".join(chosen) + "\n"
 
 
 def _name(line: Line) -> str:
@@ -166,11 +169,11 @@ def _made_with(line: Line) -> tuple[object, ...]:
 
 def _records(section: Section, line: Line) -> Iterator[tuple[object, ...]]:
     key, row = line.key, line.row
-    made: tuple[object, ...] = ("",) * 13
+    made: tuple[object, ...] = ("",) * 14
     if row is not None:
         one = row.settings
         made = (one.training, len(one.images), one.mpp, one.samples, one.batch, one.width, row.train_seconds, row.segment_seconds, one.seed,
-                one.budget, row.device, row.short_commit, row.made_at.isoformat(timespec="seconds"))  # fmt: skip
+                one.budget, row.device, row.short_commit, row.made_at.isoformat(timespec="seconds"), row.chosen)  # fmt: skip
     for metric, cell in line.cells.items():
         named = _against(key) if cell.difference else ""
         yield (

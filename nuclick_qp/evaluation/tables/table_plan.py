@@ -1,11 +1,11 @@
 """The rows of the paper's tables: which method stands in each, on which data, and how it comes there."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
 
-from nuclick_qp.evaluation.baselines.fair import ACTIVE_CONTOURS, GRAB_CUTS, REGION_GROWINGS, WATERSHEDS, Chosen
+from nuclick_qp.evaluation.baselines.fair import ACTIVE_CONTOURS, GRAB_CUTS, GRAB_CUTS_BY_SQUIGGLE, REGION_GROWINGS, WATERSHEDS, Chosen
 from nuclick_qp.evaluation.baselines.method import Method
 from nuclick_qp.evaluation.baselines.nuclick_method import NuClick
 from nuclick_qp.evaluation.evaluation_options import EvaluationOptions
@@ -13,7 +13,7 @@ from nuclick_qp.evaluation.tables.rows import MASKS_BY, RowKey
 from nuclick_qp.evaluation.tables.workshop import BACKBONES, CANVASES, NUCLICK, SEED, Workshop
 from nuclick_qp.segmentation.segment_options import SegmentOptions
 
-Settings = Literal["paper", "fair"]
+Settings = Literal["paper", "fair", "squiggle"]
 CELL_SETS = (CANVASES, "BCCD and set 1", "SegPC")
 GLAND_SETS = ("GlaS A", "GlaS B")
 NUCLEI_MOVES, CELL_MOVES = (1, 3, 5, 10), (1, 3, 5, 10, 20, 50)
@@ -28,7 +28,7 @@ class PlannedRow:
     table, row
         Number of the table, and name of the row in it.
     settings
-        Of a classic method: those of the paper, or the best on training images.
+        Of a classic method: those of the paper, the best on training images, or the best with a squiggle as a second prompt.
     data
         Set that it is measured on.
     training
@@ -91,10 +91,13 @@ def _classic(table: int, row: str, data: str, candidates: Sequence[Method], chos
     """Give both rows of a classic method; the settings of the paper come first among the candidates."""
     return [
         PlannedRow(table, row, data, lambda _: candidates[0], settings="paper", options=str(candidates[0])),
-        PlannedRow(
-            table, row, data, partial(_chosen, candidates, chosen_on), settings="fair", chosen_on=chosen_on, options=str(list(candidates))
-        ),
+        _fair(table, row, data, candidates, chosen_on),
     ]
+
+
+def _fair(table: int, row: str, data: str, candidates: Sequence[Method], chosen_on: str) -> PlannedRow:
+    make, options = partial(_chosen, candidates, chosen_on), str(list(candidates))
+    return PlannedRow(table, row, data, make, settings="fair", chosen_on=chosen_on, options=options)
 
 
 def _architectures() -> list[PlannedRow]:
@@ -126,6 +129,7 @@ def _glands() -> list[PlannedRow]:
     rows = []
     for data in GLAND_SETS:
         rows += _classic(4, "GrabCut", data, GRAB_CUTS, "GlaS")
+        rows.append(replace(_fair(4, "GrabCut", data, GRAB_CUTS_BY_SQUIGGLE, "GlaS"), settings="squiggle"))
         rows += [_of_training(4, name, data, f"glands/{name}") for name in ("Deep GrabCut", "DEXTR", "Mask R-CNN", "BIFSeg", NUCLICK)]
     return rows
 

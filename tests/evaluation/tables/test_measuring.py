@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from nuclick_qp.evaluation.baselines.classic import Watershed
+from nuclick_qp.evaluation.baselines.fair import Chosen
 from nuclick_qp.evaluation.baselines.method import Pair
 from nuclick_qp.evaluation.metrics import score
 from nuclick_qp.evaluation.tables.measuring import measure
@@ -38,6 +40,16 @@ def test_each_image_has_the_scores_of_evaluate() -> None:
     assert (row.device, row.train_seconds, row.curve) == ("cpu", 2.0, "log.csv")
     assert row.segment_seconds >= 0
     assert row.commit
+
+
+def test_a_row_keeps_the_settings_that_were_chosen_for_it() -> None:
+    """So that the column of fair settings can be checked, and used again."""
+    method = Chosen([HalfOfIt(), Watershed()])
+    method.fit([(IMAGE, TRUTH)])
+
+    rows = [measure(one, settings_of(images=["one"]), [(IMAGE, TRUTH)]) for one in (method, Watershed())]
+
+    assert [row.chosen for row in rows] == [str(method.best), ""]
 
 
 def test_images_and_names_go_together() -> None:

@@ -163,6 +163,18 @@ def test_what_a_row_was_made_with_stands_on_the_page() -> None:
     }  # fmt: skip
 
 
+def test_settings_that_were_chosen_are_told() -> None:
+    """On the page below the table, and in the CSV file; of rows without a choice nothing is."""
+    grown = row_of(RowKey(2, "Region Growing", "MoNuSeg", "fair")).model_copy(update={"chosen": "RegionGrowing(iterations=60)"})
+    there = tables([*ROWS, grown])
+
+    told = [line for line in lines_of(page(there, "quick"), 2) if line.startswith("- Chosen")]
+
+    assert told == ["- Chosen for Region Growing (fair settings): RegionGrowing(iterations=60)"]
+    records = csv.DictReader(io.StringIO(csv_of(there).decode()))
+    assert {(one["row"], one["chosen"]) for one in records if one["chosen"]} == {("Region Growing", "RegionGrowing(iterations=60)")}
+
+
 def test_pictures_are_shown_where_there_are_some() -> None:
     """And no link leads to a picture that is not there."""
     text = page(tables(), "quick", plots=("table-2.svg",))
