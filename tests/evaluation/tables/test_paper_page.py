@@ -14,6 +14,9 @@ from nuclick_qp.evaluation.tables.rows import RowStore
 from nuclick_qp.evaluation.tables.table_lines import sections
 from nuclick_qp.evaluation.tables.table_page import csv_of, page
 from nuclick_qp.evaluation.tables.table_plan import plan_rows
+from nuclick_qp.evaluation.tables.workshop import RECIPES, config_for
+from nuclick_qp.model.network import NuClickNet, count_parameters
+from nuclick_qp.model.network_settings import NetworkSettings
 
 DOCS = Path(__file__).parents[3] / "docs"
 DISCS = [(150.0, 110.0, 10.0), (250.0, 110.0, 10.0), (200.0, 180.0, 10.0)]  # in the middle, where the quick budget looks
@@ -36,6 +39,30 @@ def test_the_examples_put_methods_into_a_table(tmp_path: Path, draw_pair: Callab
     written = write_tables(tmp_path / "out", "quick", []).read_text("utf-8")
     assert "| Discs | **0." in written
     assert "| SoftSpot | **0." in written
+
+
+def test_the_page_tells_how_large_each_network_is() -> None:
+    """In millions of parameters, at the width of the full budget."""
+    text, told = (DOCS / "paper.md").read_text("utf-8"), dict[str, float]()
+    for line in text.split("## How rivals differ")[1].split("\n## ")[0].splitlines():
+        if found := re.match(r"\| ([^|]+) \| (\d[\d., ]*) \|", line):
+            told |= dict(zip(found[1].split(", "), map(float, found[2].split(", ")), strict=True))
+
+    networks = {
+        "iFCN": "nuclei/iFCN", "Latent Diversity (LD)": "nuclei/LD", "Deep GrabCut": "glands/Deep GrabCut", "DEXTR": "glands/DEXTR",
+        "Mask R-CNN": "glands/Mask R-CNN", "BIFSeg": "glands/BIFSeg",
+        **{name: f"students/{name}, TNBC" for name in ("U-Net", "SegNet", "FCN-8")},
+    }  # fmt: skip
+    assert told == {name: millions(key) for name, key in networks.items()}
+    nuclick = NuClickNet(NetworkSettings(width=BUDGETS["full"].width))
+    assert f"NuClick has {count_parameters(nuclick) / 1e6:.2f} million" in text
+
+
+def millions(key: str) -> float:
+    """Count the parameters of a rival's network."""
+    recipe = RECIPES[key]
+    assert recipe.lesson is not None
+    return round(count_parameters(recipe.lesson.network(config_for(key, recipe, BUDGETS["full"]))) / 1e6, 2)
 
 
 def test_the_published_page_is_what_its_rows_say() -> None:
