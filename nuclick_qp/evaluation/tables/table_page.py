@@ -31,11 +31,14 @@ is paired by image. In an order, `A > B` means that the interval of the differen
 {shared}
 """
 MADE_WITH = ("learned from", "images", "µm/px", "samples", "batch", "width", "training, s", "test images, s", "seed", "device", "commit")
+MADE_COLUMNS = (
+    *("learned_from", "images", "mpp", "samples", "batch", "width"),
+    *("train_seconds", "segment_seconds", "seed", "budget", "device", "commit", "made_at", "chosen"),
+)
 COLUMNS = (
     *("table", "data", "row", "variant", "status", "metric", "value", "low", "high", "paper"),
     *("difference", "difference_low", "difference_high", "against"),
-    *("learned_from", "images", "mpp", "samples", "batch", "width"),
-    *("train_seconds", "segment_seconds", "seed", "budget", "device", "commit", "made_at", "chosen"),
+    *MADE_COLUMNS,
 )
 
 
@@ -169,7 +172,7 @@ def _made_with(line: Line) -> tuple[object, ...]:
 
 def _records(section: Section, line: Line) -> Iterator[tuple[object, ...]]:
     key, row = line.key, line.row
-    made: tuple[object, ...] = ("",) * 14
+    made: tuple[object, ...] = ("",) * len(MADE_COLUMNS)
     if row is not None:
         one = row.settings
         made = (one.training, len(one.images), one.mpp, one.samples, one.batch, one.width, row.train_seconds, row.segment_seconds, one.seed,

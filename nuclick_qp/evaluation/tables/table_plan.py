@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
 
-from nuclick_qp.evaluation.baselines.fair import ACTIVE_CONTOURS, GRAB_CUTS, GRAB_CUTS_BY_SQUIGGLE, REGION_GROWINGS, WATERSHEDS, Chosen
+from nuclick_qp.evaluation.baselines.fair import ACTIVE_CONTOURS, GRAB_CUTS, GRAB_CUTS_BY_SQUIGGLE, REGION_GROWINGS, WATERSHEDS
 from nuclick_qp.evaluation.baselines.method import Method
 from nuclick_qp.evaluation.baselines.nuclick_method import NuClick
 from nuclick_qp.evaluation.evaluation_options import EvaluationOptions
@@ -74,9 +74,7 @@ def _asked(key: str, options: EvaluationOptions, workshop: Workshop) -> Method:
 
 
 def _chosen(candidates: Sequence[Method], data: str, workshop: Workshop) -> Method:
-    method = Chosen(candidates)
-    method.fit(workshop.settings_set(data).pairs)
-    return method
+    return workshop.chosen(candidates, data)
 
 
 def _of_training(table: int, row: str, data: str, key: str) -> PlannedRow:

@@ -2,7 +2,7 @@
 
 import hashlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -13,6 +13,7 @@ from torch import nn
 from nuclick_qp.evaluation.baselines.boxes import BifSeg, DeepGrabCut, Dextr
 from nuclick_qp.evaluation.baselines.clicks import Ifcn, LatentDiversity
 from nuclick_qp.evaluation.baselines.deep import LEAST_IMAGES, Course, Deep, with_objects
+from nuclick_qp.evaluation.baselines.fair import Chosen
 from nuclick_qp.evaluation.baselines.mask_rcnn import InteractiveMaskRcnn
 from nuclick_qp.evaluation.baselines.method import Method
 from nuclick_qp.evaluation.baselines.networks import FCN8, SegNet, UNet
@@ -156,18 +157,13 @@ class Workshop:
     on_step: Callable[[str, Any], None] = lambda name, progress: None
     _sets: dict[tuple[str, str], LabelledSet] = field(default_factory=dict)
     _trained: dict[str, Trained] = field(default_factory=dict)
+    _chosen: dict[tuple[tuple[Method, ...], str], Chosen] = field(default_factory=dict)
 
     def test_set(self, name: str) -> LabelledSet:
         """Give what is measured on."""
         if name == CANVASES:
             return self._once(("test", name), lambda: self._canvases("test", self.budget.canvases[1]))
         return self._once(("test", name), lambda: self._read(name, "test", self.budget.test))
-
-    def settings_set(self, name: str) -> LabelledSet:
-        """Give the training images that classic methods choose their settings on."""
-        if name == CANVASES:
-            return self.training_set(name).taken(self.budget.settings)
-        return self._once(("settings", name), lambda: self._read(name, "train", self.budget.settings))
 
     def training_set(self, name: str) -> LabelledSet:
         """Give what is trained on."""
@@ -178,11 +174,26 @@ class Workshop:
             return self._once(("train", name), lambda: self._outlined(name, self.training_set(of), teacher))
         return self._once(("train", name), lambda: self._read(name, "train", self.budget.training))
 
+    def chosen(self, candidates: Sequence[Method], name: str) -> Chosen:
+        """Give the best of some candidates on a few training images of a set; they are tried once, whatever is measured then."""
+        key = (tuple(candidates), name)
+        if key not in self._chosen:
+            method = Chosen(candidates)
+            method.fit(self._settings_set(name).pairs)
+            self._chosen[key] = method
+        return self._chosen[key]
+
     def trained(self, key: str) -> Trained:
         """Give a trained method of `RECIPES`; what it learns from is read or made first."""
         if key not in self._trained:
             self._trained[key] = self._train(key)
         return self._trained[key]
+
+    def _settings_set(self, name: str) -> LabelledSet:
+        """Give the training images that classic methods choose their settings on."""
+        if name == CANVASES:
+            return self.training_set(name).taken(self.budget.settings)
+        return self._once(("settings", name), lambda: self._read(name, "train", self.budget.settings))
 
     def _train(self, key: str) -> Trained:
         recipe, name = RECIPES[key], key.replace("/", "-").replace(", ", "-").replace(" ", "_")

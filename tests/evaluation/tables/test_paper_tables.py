@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from nuclick_qp.errors import DeviceError, LabelsError
+from nuclick_qp.evaluation.baselines.fair import REGION_GROWINGS, WATERSHEDS, Chosen
 from nuclick_qp.evaluation.baselines.students import Untaught
 from nuclick_qp.evaluation.paper_tables import make_tables
 from nuclick_qp.evaluation.tables import budgets
@@ -66,6 +67,19 @@ def test_a_missing_data_set_or_device_is_told_before_anything_is_trained(data: P
     with pytest.raises(DeviceError, match="mps"):
         make_tables(data, TableOptions((6,), "quick", tmp_path / "out", "mps"))
     assert not (tmp_path / "out").exists()
+
+
+def test_settings_are_chosen_once_for_all_sets_that_are_measured(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cells of Table 3 are measured on three sets, and candidates are tried on images of one."""
+    fits: list[str] = []
+    monkeypatch.setattr(Chosen, "fit", lambda method, images: fits.append(type(method.candidates[0]).__name__))
+    workshop = Workshop(data, tmp_path / "out", budgets.BUDGETS["quick"], device="cpu")
+
+    first, second, other = (workshop.chosen(candidates, "MoNuSeg") for candidates in (WATERSHEDS, list(WATERSHEDS), REGION_GROWINGS))
+
+    assert first is second
+    assert other is not first
+    assert fits == ["Watershed", "RegionGrowing"]
 
 
 def test_a_student_whose_teacher_drew_nothing_finds_nothing(
